@@ -1,0 +1,110 @@
+//! What an operation is given beside its input.
+
+use crate::cloud::Cloud;
+use crate::identity::Principal;
+use crate::sources::{Clock, Randomness};
+use aws_smithy_types::DateTime;
+use std::any::Any;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Where a request came from, as condition keys and some answers need it.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The client's address; `None` for a call from inside.
+    pub source_ip: Option<IpAddr>,
+    /// Whether the connection is TLS (`aws:SecureTransport`).
+    pub secure: bool,
+    /// The `User-Agent`.
+    pub user_agent: Option<Arc<str>>,
+    /// The `Host` the client used, port included, such as `localhost:4566`.
+    pub host: Arc<str>,
+    /// The access key that signed the request.
+    pub access_key_id: Option<Arc<str>>,
+    /// The `Referer`.
+    pub referer: Option<Arc<str>>,
+    /// The HTTP headers, for the few condition keys and operations that are defined over them.
+    pub headers: Option<Arc<http::HeaderMap>>,
+    /// Whether the signature came in the query string (a presigned URL).
+    pub presigned: bool,
+}
+
+/// The context of one call. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// Unique per request; returned to the client and written in every log line about it.
+    pub request_id: Arc<str>,
+    /// The account whose resources the call means, 12 digits.
+    pub account: Arc<str>,
+    /// The region, such as `us-east-1`.
+    pub region: Arc<str>,
+    /// Who calls.
+    pub principal: Principal,
+    /// What the caller's session carries (session policies, tags). Opaque to all but IAM.
+    pub session: Option<Arc<dyn Any + Send + Sync>>,
+    /// Where the request came from.
+    pub origin: Arc<Origin>,
+    /// The cloud it runs in: the clock, the randomness and the way to other services.
+    pub cloud: Arc<Cloud>,
+}
+
+impl Context {
+    /// Now, with millisecond precision.
+    pub fn now(&self) -> DateTime {
+        self.cloud.clock().now()
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn millis(&self) -> i64 {
+        self.cloud.clock().millis()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        self.cloud.clock()
+    }
+
+    /// The randomness.
+    pub fn random(&self) -> &dyn Randomness {
+        self.cloud.random()
+    }
+
+    /// The partition of the region.
+    pub fn partition(&self) -> &'static str {
+        if self.region.starts_with("cn-") {
+            "aws-cn"
+        } else if self.region.starts_with("us-gov-") {
+            "aws-us-gov"
+        } else {
+            "aws"
+        }
+    }
+
+    /// An ARN of this account and region.
+    pub fn arn(&self, service: &str, resource: impl std::fmt::Display) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition(), self.region, self.account)
+    }
+
+    /// The base URL at which the caller reached us, such as `http://localhost:4566`.
+    pub fn endpoint(&self) -> String {
+        if self.origin.host.is_empty() {
+            return self.cloud.endpoint().to_owned();
+        }
+        format!("{}://{}", if self.origin.secure { "https" } else { "http" }, self.origin.host)
+    }
+
+    /// The same call made by one of our services for itself: how S3 invokes a function.
+    pub fn as_service(&self, name: &str, source_arn: Option<&str>) -> Self {
+        let principal = Principal::Service {
+            name: name.into(),
+            source_arn: source_arn.map(Into::into),
+            source_account: Some(self.account.clone()),
+        };
+        Self { principal, session: None, origin: Arc::new(Origin::default()), ..self.clone() }
+    }
+
+    /// The same caller in another region or account, for calls on resources that an ARN names.
+    pub fn located(&self, account: &str, region: &str) -> Self {
+        Self { account: account.into(), region: region.into(), ..self.clone() }
+    }
+}

@@ -1,0 +1,47 @@
+//! What every service is made of: the description of an API, the context of a call, errors as values, clocks
+//! and randomness that a test can own, ids and ARNs, pages and tags.
+//!
+//! Start with [`Service`] (what the front door calls), [`Context`] (what an operation is given) and [`Error`]
+//! (what it answers when it cannot).
+
+pub mod api;
+pub mod arn;
+pub mod body;
+pub mod cloud;
+pub mod context;
+pub mod error;
+pub mod identity;
+pub mod pages;
+pub mod rules;
+pub mod shape;
+pub mod sources;
+
+pub use api::{Access, AccessRequest, Api, Operation, Payload, Protocol, Service, TypedOperation, Unserved};
+pub use arn::Arn;
+pub use body::{BodyError, ByteStream, EventStream};
+pub use cloud::Cloud;
+pub use context::{Context, Origin};
+pub use error::{Error, Fault};
+pub use identity::{Identity, Principal, Resolved, SecretKey};
+pub use shape::{Shape, Structure};
+pub use sources::{Clock, ManualClock, Randomness, Seeded, SystemClock, SystemRandomness};
+
+/// The boxed future that operations return through a `dyn` API.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What generated API crates bring into scope.
+#[doc(hidden)]
+pub mod generated {
+    pub use crate::api::{AccessRule, Api, Operation, Payload, Protocol, TypedOperation, Unserved};
+    pub use crate::body::{ByteStream, ErasedEventStream, Event, EventStream};
+    pub use crate::rules::{Rules, trait_map};
+    pub use crate::shape::{NoMembers, Shape, Structure, typed_input};
+    pub use crate::{BoxFuture, Context, Error};
+    pub use aws_smithy_schema::serde::{SerdeError, SerializableStruct, ShapeDeserializer, ShapeSerializer};
+    pub use aws_smithy_schema::traits::TimestampFormat;
+    pub use aws_smithy_schema::{Schema, ShapeId, ShapeType, TraitMap, shape_id};
+    pub use aws_smithy_types::{Blob, DateTime, Document};
+    pub use std::any::Any;
+    pub use std::collections::BTreeMap;
+    pub use std::sync::{LazyLock, OnceLock};
+}
