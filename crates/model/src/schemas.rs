@@ -69,13 +69,9 @@ impl Writer<'_> {
         if let Some(name) = reference.text("queryName").or(location_name) {
             let _ = write!(out, ".with_json_name({})", lit(name));
         }
-        if let Some(ns) = reference.get("xmlNamespace") {
-            let (uri, prefix) = match ns.0.as_str() {
-                Some(uri) => (uri, None),
-                None => (ns.text("uri").unwrap_or_default(), ns.text("prefix")),
-            };
-            let _ = write!(out, ".with_xml_namespace({}, {prefix:?})", lit(uri));
-        }
+        // The codec looks at the member that is written, so a structure's own namespace stands there as well.
+        let target = self.model.shape(reference.target());
+        out.push_str(&namespace_of(reference.get("xmlNamespace").or(target.get("xmlNamespace"))));
         if reference.flag("xmlAttribute") {
             out.push_str(".with_xml_attribute()");
         }
@@ -132,10 +128,7 @@ impl Writer<'_> {
         if shape.flag("xmlUnwrapped") {
             setters.push_str(".with_xml_unwrapped_output()");
         }
-        if let Some(ns) = shape.get("xmlNamespace") {
-            let uri = ns.0.as_str().or(ns.text("uri")).unwrap_or_default();
-            let _ = write!(setters, ".with_xml_namespace({}, None)", lit(uri));
-        }
+        setters.push_str(&namespace_of(shape.get("xmlNamespace")));
         let kind = if shape.flag("union") || shape.flag("eventstream") { "Union" } else { "Structure" };
         let _ = writeln!(
             self.out,
@@ -409,6 +402,16 @@ impl Writer<'_> {
         );
         out
     }
+}
+
+/// The setter of an XML namespace, which a model gives as a URI or as an object.
+fn namespace_of(namespace: Option<Node<'_>>) -> String {
+    let Some(namespace) = namespace else { return String::new() };
+    let (uri, prefix) = match namespace.0.as_str() {
+        Some(uri) => (uri, None),
+        None => (namespace.text("uri").unwrap_or_default(), namespace.text("prefix")),
+    };
+    format!(".with_xml_namespace({}, {prefix:?})", lit(uri))
 }
 
 /// A name as part of an identifier.

@@ -204,6 +204,11 @@ pub trait Service: Send + Sync + 'static {
         Error::validation(violations.message())
     }
 
+    /// What web pages reach directly, beside the operations: S3 alone has that.
+    fn web(&self) -> Option<&dyn crate::web::Web> {
+        None
+    }
+
     /// Gives a refusal the service's own error code, where that is not `AccessDenied`.
     fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
         denied

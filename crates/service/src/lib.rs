@@ -15,6 +15,7 @@ pub mod pages;
 pub mod rules;
 pub mod shape;
 pub mod sources;
+pub mod web;
 
 pub use api::{Access, AccessRequest, Api, Operation, Payload, Protocol, Service, TypedOperation, Unserved};
 pub use arn::Arn;
@@ -24,6 +25,7 @@ pub use context::{Context, Origin};
 pub use error::{Error, Fault};
 pub use identity::{Identity, Principal, Resolved, SecretKey};
 pub use shape::{Shape, Structure};
+pub use web::{Form, Web};
 pub use sources::{Clock, ManualClock, Randomness, Seeded, SystemClock, SystemRandomness};
 
 /// The boxed future that operations return through a `dyn` API.

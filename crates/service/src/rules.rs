@@ -213,6 +213,11 @@ impl Checker {
 
     fn report(&mut self, member: &str, value: Option<String>, absent: bool, constraint: String) {
         if self.violations.len() < MOST {
+            // A key has no place of its own: the map is what breaks the constraint.
+            let constraint = match self.place {
+                Place::Key => format!("Map keys must satisfy constraint: [{constraint}]"),
+                _ => constraint,
+            };
             let violation = Violation { path: self.path.clone(), member: member.to_owned(), value, constraint, absent };
             self.violations.push(violation);
         }

@@ -1,0 +1,90 @@
+//! The way of a transaction, from its closure to the acknowledgement.
+
+use crate::{
+    StoreError,
+    engine::{Outcome, Space},
+    space::Want,
+    store::{Durability, Inner},
+    tx::Tx,
+};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+/// After so many lost attempts a transaction runs while nobody else may commit.
+const PATIENCE: u32 = 8;
+
+/// A bound for what should not happen at all: the engine being exchanged again and again.
+const ATTEMPTS: u32 = 16;
+
+pub(crate) async fn transact<T, E: From<StoreError>>(
+    inner: &Arc<Inner>,
+    mut f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send,
+) -> Result<T, E> {
+    for attempt in 0..ATTEMPTS {
+        if let Some((value, wrote)) = try_once(inner, &mut f, attempt >= PATIENCE)? {
+            if let Some(dropped) = wrote {
+                if inner.options.durability == Durability::Disk {
+                    inner.sync().await?;
+                }
+                inner.janitor.delete(inner, dropped);
+            }
+            return Ok(value);
+        }
+        pause(attempt).await;
+    }
+    Err(StoreError::Conflict { attempts: ATTEMPTS }.into())
+}
+
+/// What is left to do after a commit: the blobs that nobody refers to any more.
+type Dropped = Vec<crate::BlobId>;
+
+/// One run of the closure and its commit. `None`: something it read has changed meanwhile. The second half of the
+/// value is `None` when nothing was written.
+fn try_once<T, E: From<StoreError>>(
+    inner: &Arc<Inner>,
+    f: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    alone: bool,
+) -> Result<Option<(T, Option<Dropped>)>, E> {
+    let engine = inner.engine_to_write()?;
+    let _alone = alone.then(|| inner.gate.write());
+    let mut tx = Tx::new(inner, &engine);
+    let value = f(&mut tx)?;
+    let done = tx.finish();
+    if done.commit.writes.is_empty() {
+        return Ok(Some((value, None)));
+    }
+    let _shared = (!alone).then(|| inner.gate.read());
+    if !inner.is_current(&engine) {
+        return Ok(None);
+    }
+    let want = if done.commit.only_deletes() { Want::Room } else { Want::Records };
+    inner.space.check(want, done.commit.bytes())?;
+    let arriving = inner.queues.begin(&done.queues);
+    match engine.commit(&done.commit) {
+        Ok(Outcome::Committed) => {
+            for write in done.commit.writes.iter().filter(|write| write.space == Space::Records) {
+                inner.cache.forget(&write.key);
+            }
+            arriving.committed();
+            Ok(Some((value, Some(done.dropped))))
+        }
+        Ok(Outcome::Conflict) => Ok(None),
+        Err(error) => {
+            inner.broke(&error);
+            Err(error.into())
+        }
+    }
+}
+
+/// Lets others finish: at first only this task steps back, then for a random while that grows to a few milliseconds.
+async fn pause(attempt: u32) {
+    if attempt < 2 {
+        return tokio::task::yield_now().await;
+    }
+    let most = 50u64 << attempt.min(6);
+    let micros = RandomState::new().hash_one(attempt) % most;
+    tokio::time::sleep(Duration::from_micros(micros)).await;
+}

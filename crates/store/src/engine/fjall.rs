@@ -1,0 +1,262 @@
+//! The embedded engine: fjall's plain atomic batches under our own key locks.
+//!
+//! fjall's optimistic transactions cost several times the write itself; what they give is made here from three parts:
+//! a lock per stripe of keys, the version at which a stripe last changed, and a comparison of values when it did.
+
+use super::{Commit, Engine, Outcome, Rows, Space, View};
+use crate::{StoreError, error::is_full, key::KeyRange};
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use std::{
+    fs::File,
+    hash::{BuildHasher, RandomState},
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// More than there will ever be threads in a commit, so that two rarely meet by chance.
+const STRIPES: usize = 512;
+
+/// Small, because every space has up to two of them in memory and the next start reads them back.
+const MEMTABLE_BYTES: u64 = 8 << 20;
+
+/// How long closing waits for a flush of the little that is in memory.
+const FLUSH_TIME: Duration = Duration::from_secs(10);
+
+pub(crate) struct FjallEngine {
+    shared: Arc<Shared>,
+    db: Database,
+    dir: PathBuf,
+    /// Each holds the version of the last commit that wrote a key of the stripe.
+    stripes: Box<[Mutex<u64>]>,
+    hasher: RandomState,
+    /// Held shared by every commit and alone by one that must know that a range does not change under it.
+    ranges: RwLock<()>,
+}
+
+/// What a view shares with the engine.
+struct Shared {
+    spaces: [Keyspace; 2],
+    version: AtomicU64,
+}
+
+impl FjallEngine {
+    pub(crate) fn open(dir: &Path, cache_bytes: u64) -> Result<FjallEngine, StoreError> {
+        let fail = |error| translate(dir, error);
+        let builder = Database::builder(dir)
+            .cache_size(cache_bytes)
+            .worker_threads(2)
+            .max_cached_files(Some(256))
+            .max_journaling_size(128 << 20);
+        // Recovery asserts what it expects of its files. For a damaged directory that has to be an error like others.
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.open()));
+        let db = opened
+            .map_err(|_| StoreError::corrupt(dir.display().to_string(), "its files contradict each other"))?
+            .map_err(fail)?;
+        let space = |name| {
+            db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))
+                .map_err(fail)
+        };
+        let spaces = [space("records")?, space("system")?];
+        Ok(FjallEngine {
+            shared: Arc::new(Shared { spaces, version: AtomicU64::new(1) }),
+            dir: dir.to_owned(),
+            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            hasher: RandomState::new(),
+            ranges: RwLock::new(()),
+            db,
+        })
+    }
+
+    fn stripe(&self, space: Space, key: &[u8]) -> usize {
+        (self.hasher.hash_one((space, key)) as usize) % STRIPES
+    }
+
+    /// Whether everything that was read still is so. The caller holds the stripes of `reads`.
+    fn unchanged(&self, commit: &Commit, locked: &Locked<'_>) -> Result<bool, StoreError> {
+        for read in &commit.reads {
+            let quiet =
+                locked.version(self.stripe(read.space, &read.key)).is_some_and(|last| last <= commit.since);
+            if !quiet && self.get(read.space, &read.key)? != read.seen {
+                return Ok(false);
+            }
+        }
+        if self.shared.version.load(Ordering::Acquire) == commit.since {
+            return Ok(true);
+        }
+        for range in &commit.ranges {
+            if !range.holds(self.range(range.space, &range.range, range.reverse))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The stripes of one commit, locked in ascending order so that no two commits wait for each other.
+struct Locked<'a> {
+    stripes: Vec<(usize, MutexGuard<'a, u64>)>,
+}
+
+impl<'a> Locked<'a> {
+    fn take(engine: &'a FjallEngine, commit: &Commit) -> Locked<'a> {
+        let reads = commit.reads.iter().map(|read| engine.stripe(read.space, &read.key));
+        let writes = commit.writes.iter().map(|write| engine.stripe(write.space, &write.key));
+        let mut wanted: Vec<usize> = reads.chain(writes).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        Locked { stripes: wanted.into_iter().map(|at| (at, engine.stripes[at].lock())).collect() }
+    }
+
+    fn version(&self, stripe: usize) -> Option<u64> {
+        let at = self.stripes.binary_search_by_key(&stripe, |(at, _)| *at).ok()?;
+        Some(*self.stripes[at].1)
+    }
+}
+
+impl Engine for FjallEngine {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value =
+            self.shared.spaces[space as usize].get(key).map_err(|error| translate(&self.dir, error))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    fn range(&self, space: Space, range: &KeyRange, reverse: bool) -> Rows {
+        rows(&self.dir, &self.db.snapshot(), &self.shared.spaces[space as usize], range, reverse)
+    }
+
+    fn view(&self) -> Box<dyn View> {
+        // The version first: whatever is committed in between is then seen as newer than the view, and compared.
+        let version = self.shared.version.load(Ordering::Acquire);
+        Box::new(FjallView {
+            version,
+            snapshot: self.db.snapshot(),
+            shared: Arc::clone(&self.shared),
+            dir: self.dir.clone(),
+        })
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError> {
+        let (_alone, _together) = match commit.ranges.is_empty() {
+            true => (None, Some(self.ranges.read())),
+            false => (Some(self.ranges.write()), None),
+        };
+        let mut locked = Locked::take(self, commit);
+        if !self.unchanged(commit, &locked)? {
+            return Ok(Outcome::Conflict);
+        }
+        if commit.writes.is_empty() {
+            return Ok(Outcome::Committed);
+        }
+        let mut batch = fjall::OwnedWriteBatch::with_capacity(self.db.clone(), commit.writes.len())
+            .durability(Some(PersistMode::Buffer));
+        for write in &commit.writes {
+            let space = &self.shared.spaces[write.space as usize];
+            match &write.value {
+                Some(value) => batch.insert(space, write.key.as_slice(), value.clone()),
+                None => batch.remove(space, write.key.as_slice()),
+            }
+        }
+        batch.commit().map_err(|error| translate(&self.dir, error))?;
+        let version = self.shared.version.fetch_add(1, Ordering::AcqRel) + 1;
+        for write in &commit.writes {
+            let stripe = self.stripe(write.space, &write.key);
+            if let Ok(at) = locked.stripes.binary_search_by_key(&stripe, |(at, _)| *at) {
+                *locked.stripes[at].1 = version;
+            }
+        }
+        Ok(Outcome::Committed)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db.persist(PersistMode::SyncData).map_err(|error| translate(&self.dir, error))
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        let fail = |error| translate(&self.dir, error);
+        let began = Instant::now();
+        for space in &self.shared.spaces {
+            // The first question moves what is in memory aside, and is answered with no when there is nothing left.
+            while space.rotate_memtable().map_err(fail)? || space.sealed_memtable_count() > 0 {
+                if began.elapsed() > FLUSH_TIME {
+                    return Err(StoreError::Engine { detail: "a flush does not end".into() });
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Empties the journal of an engine that was flushed and is closed: all that it has is in the tables, and the next
+/// start would read it for nothing.
+pub(crate) fn empty_journal(dir: &Path) -> Result<(), StoreError> {
+    let number =
+        |path: &Path| -> Option<u64> { path.file_name()?.to_str()?.strip_suffix(".jnl")?.parse().ok() };
+    let files = crate::dir::list(dir)?.into_iter().map(|entry| entry.path());
+    // Only the last one is still written to. It has to exist, because the engine takes its count of changes from it.
+    let Some(last) = files.filter(|path| number(path).is_some()).max_by_key(|path| number(path)) else {
+        return Ok(());
+    };
+    let emptied = File::options().write(true).open(&last).and_then(|file| {
+        file.set_len(0)?;
+        file.sync_all()
+    });
+    emptied.map_err(|error| StoreError::io("write", last, error))
+}
+
+struct FjallView {
+    version: u64,
+    snapshot: fjall::Snapshot,
+    shared: Arc<Shared>,
+    dir: PathBuf,
+}
+
+impl View for FjallView {
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value = self.snapshot.get(&self.shared.spaces[space as usize], key);
+        Ok(value.map_err(|error| translate(&self.dir, error))?.map(Bytes::from))
+    }
+
+    fn range(&self, space: Space, range: &KeyRange, reverse: bool) -> Rows {
+        rows(&self.dir, &self.snapshot, &self.shared.spaces[space as usize], range, reverse)
+    }
+}
+
+fn rows(dir: &Path, snapshot: &fjall::Snapshot, space: &Keyspace, range: &KeyRange, reverse: bool) -> Rows {
+    if range.is_empty() {
+        return Box::new(std::iter::empty());
+    }
+    let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let iter = snapshot.range::<&[u8], _>(space, (Bound::Included(range.start.as_slice()), end));
+    let dir = dir.to_owned();
+    let read = move |guard: fjall::Guard| match guard.into_inner() {
+        Ok((key, value)) => Ok((Bytes::from(key), Bytes::from(value))),
+        Err(error) => Err(translate(&dir, error)),
+    };
+    if reverse { Box::new(iter.rev().map(read)) } else { Box::new(iter.map(read)) }
+}
+
+/// fjall's errors in the store's words.
+fn translate(dir: &Path, error: fjall::Error) -> StoreError {
+    let detail = error.to_string();
+    match error {
+        fjall::Error::Io(io) if is_full(&io) => StoreError::NoSpace { dir: dir.to_owned() },
+        fjall::Error::Io(io) => StoreError::io("use", dir, io),
+        fjall::Error::Storage(fjall::LsmError::Io(io)) if is_full(&io) => {
+            StoreError::NoSpace { dir: dir.to_owned() }
+        }
+        fjall::Error::Poisoned => StoreError::Engine { detail },
+        _ => StoreError::corrupt(dir.display().to_string(), detail),
+    }
+}
