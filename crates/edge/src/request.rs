@@ -346,6 +346,11 @@ impl Asked<'_> {
             .ok_or_else(|| Error::not_implemented(route.api.name, route.operation().name))?;
         let (caller, input, headers) = if s3 {
             let (caller, body) = self.s3_body(route, claim, body, held).await?;
+            if let (Body::Bytes(bytes), Some(web)) = (&body, s3_web(self.gate))
+                && !matches!(route.operation().input_payload, cloudlet_service::Payload::Stream(_))
+            {
+                web.check_body(route.operation(), self.headers, bytes)?;
+            }
             let headers = without_aws_chunked(self.headers);
             let head = Head { headers: &headers, ..self.head };
             (caller, cloudlet_wire::read_input(route, &head, body)?, headers)

@@ -61,12 +61,12 @@ impl Writer<'_> {
     }
 
     /// XML and JSON names, namespace, attribute.
-    fn names_of(&self, reference: Node<'_>, location_name: Option<&str>) -> String {
+    fn names_of(&self, reference: Node<'_>, xml_name: Option<&str>) -> String {
         let mut out = String::new();
-        if let Some(name) = location_name {
+        if let Some(name) = xml_name {
             let _ = write!(out, ".with_xml_name({0})", lit(name));
         }
-        if let Some(name) = reference.text("queryName").or(location_name) {
+        if let Some(name) = reference.text("queryName").or(reference.text("locationName")) {
             let _ = write!(out, ".with_json_name({})", lit(name));
         }
         // The codec looks at the member that is written, so a structure's own namespace stands there as well.

@@ -2,9 +2,11 @@
 //! out of HTML forms. No model describes these, so that the front door hands them over as they are.
 
 use crate::BoxFuture;
+use crate::api::Operation;
 use crate::body::ByteStream;
 use crate::cloud::Cloud;
 use crate::context::Origin;
+use crate::error::Error;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use std::sync::Arc;
@@ -16,6 +18,9 @@ pub trait Web: Send + Sync {
 
     /// What the answer to a request with an `Origin` carries by the bucket's own rules.
     fn for_page(&self, bucket: &str, method: &str, asked: &HeaderMap) -> HeaderMap;
+
+    /// Checks the whole body of an operation against what its head says of it: `Content-MD5`, checksums.
+    fn check_body(&self, operation: &Operation, head: &HeaderMap, body: &[u8]) -> Result<(), Error>;
 
     /// Stores what a form uploads (`POST /bucket` with `multipart/form-data`). It always answers.
     fn form<'a>(&'a self, form: Form<'a>, body: ByteStream) -> BoxFuture<'a, Response<Bytes>>;

@@ -1,0 +1,135 @@
+//! AWS's own codecs for bodies, with the settings of a server.
+
+use aws_smithy_cbor::codec::{CborCodec, CborCodecSettings};
+use aws_smithy_json::codec::{JsonCodec, JsonCodecSettings};
+use aws_smithy_schema::codec::Codec;
+use aws_smithy_xml::codec::{XmlCodec, XmlCodecSettings};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// How deep XML and query forms may nest. Nothing in AWS's models that is not recursive comes near it.
+pub(crate) const XML_DEPTH: u32 = 48;
+
+/// How deep JSON and CBOR may nest: DynamoDB's 32 levels of attribute values take three containers each.
+/// Source: DynamoDB Developer Guide, "Quotas", nested attribute depth.
+const JSON_DEPTH: u32 = 112;
+
+static JSON: LazyLock<JsonCodec> = LazyLock::new(|| {
+    JsonCodec::new(
+        JsonCodecSettings::builder()
+            .enforce_strictness(true)
+            .validate_skipped_string_encoding(true)
+            .allow_integral_float_numbers(true)
+            .normalize_arbitrary_precision(true)
+            .max_depth(JSON_DEPTH)
+            .build(),
+    )
+});
+
+static XML: LazyLock<XmlCodec> = LazyLock::new(|| {
+    XmlCodec::new(XmlCodecSettings::builder().validate_document(true).max_depth(XML_DEPTH).build())
+});
+
+static CBOR: LazyLock<CborCodec> = LazyLock::new(|| {
+    CborCodec::new(CborCodecSettings::default().enforce_strictness(true).use_definite_lengths(true))
+});
+
+pub(crate) fn json(input: &[u8]) -> <JsonCodec as Codec>::Deserializer<'_> {
+    JSON.create_deserializer(input)
+}
+
+pub(crate) fn xml(input: &[u8]) -> <XmlCodec as Codec>::Deserializer<'_> {
+    XML.create_deserializer(input)
+}
+
+pub(crate) fn cbor(input: &[u8]) -> <CborCodec as Codec>::Deserializer<'_> {
+    CBOR.create_deserializer(input)
+}
+
+pub(crate) fn json_writer() -> <JsonCodec as Codec>::Serializer {
+    JSON.create_serializer()
+}
+
+pub(crate) fn xml_writer() -> <XmlCodec as Codec>::Serializer {
+    XML.create_serializer()
+}
+
+pub(crate) fn cbor_writer() -> <CborCodec as Codec>::Serializer {
+    CBOR.create_serializer()
+}
+
+/// Whether an XML document declares a document type, which could define entities without bound. It can only do so
+/// before its root element.
+pub(crate) fn has_doctype(xml: &[u8]) -> bool {
+    let mut rest = xml.strip_prefix(b"\xef\xbb\xbf").unwrap_or(xml).trim_ascii_start();
+    loop {
+        let end: &[u8] = if rest.starts_with(b"<?") {
+            b"?>"
+        } else if rest.starts_with(b"<!--") {
+            b"-->"
+        } else {
+            return rest.starts_with(b"<!");
+        };
+        match memchr::memmem::find(rest, end) {
+            Some(at) => rest = rest[at + end.len()..].trim_ascii_start(),
+            None => return false,
+        }
+    }
+}
+
+/// Writes CDATA sections as escaped text, which is the same document: the codec would leave them out.
+pub(crate) fn without_cdata(xml: &[u8]) -> Cow<'_, [u8]> {
+    const OPEN: &[u8] = b"<![CDATA[";
+    if memchr::memmem::find(xml, OPEN).is_none() {
+        return Cow::Borrowed(xml);
+    }
+    let mut out = Vec::with_capacity(xml.len());
+    let mut rest = xml;
+    while let Some(at) = memchr::memmem::find(rest, b"<!") {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let end: &[u8] = if rest.starts_with(OPEN) { b"]]>" } else { b"-->" };
+        let length = memchr::memmem::find(rest, end).map_or(rest.len(), |i| i + end.len());
+        if rest.starts_with(OPEN) && length < rest.len() {
+            for byte in &rest[OPEN.len()..length - end.len()] {
+                match byte {
+                    b'&' => out.extend_from_slice(b"&amp;"),
+                    b'<' => out.extend_from_slice(b"&lt;"),
+                    b'>' => out.extend_from_slice(b"&gt;"),
+                    byte => out.push(*byte),
+                }
+            }
+        } else {
+            out.extend_from_slice(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    out.extend_from_slice(rest);
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_doctype, without_cdata};
+
+    #[test]
+    fn cdata_becomes_text() {
+        let cases = [
+            ("<a><![CDATA[<b>&]]>c</a>", "<a>&lt;b&gt;&amp;c</a>"),
+            ("<a><!-- <![CDATA[x]]> --><![CDATA[]]></a>", "<a><!-- <![CDATA[x]]> --></a>"),
+            ("<a><![CDATA[x", "<a><![CDATA[x"),
+        ];
+        for (xml, expected) in cases {
+            assert_eq!(String::from_utf8_lossy(&without_cdata(xml.as_bytes())), expected);
+        }
+    }
+
+    #[test]
+    fn finds_document_types() {
+        assert!(has_doctype(
+            b"<?xml version=\"1.0\"?> <!-- x --> <!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>"
+        ));
+        assert!(!has_doctype(b"<?xml version=\"1.0\"?><a><![CDATA[<!DOCTYPE a>]]></a>"));
+        assert!(!has_doctype(b"<!-- <!DOCTYPE a>"));
+    }
+}

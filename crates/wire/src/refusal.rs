@@ -1,0 +1,150 @@
+//! AWS's words for requests that cannot be read.
+
+use crate::s3;
+use aws_smithy_schema::serde::SerdeError;
+use cloudlet_service::{Api, Error, Protocol};
+
+/// An operation that the API does not have.
+pub(crate) fn unknown_operation(protocol: Protocol, operation: &str) -> Error {
+    match protocol {
+        Protocol::AwsQuery | Protocol::Ec2Query => Error::sender(
+            "InvalidAction",
+            format!("The action {operation} is not valid for this web service."),
+        ),
+        Protocol::RestXml => {
+            Error::new("MethodNotAllowed", 405, "The specified method is not allowed against this resource.")
+        }
+        Protocol::RestJson1 | Protocol::RpcV2Cbor => Error::new(
+            "UnknownOperationException",
+            404,
+            format!("The operation {operation} is not known to this service."),
+        ),
+        Protocol::AwsJson10 | Protocol::AwsJson11 => Error::sender(
+            "UnknownOperationException",
+            format!("The operation {operation} is not known to this service."),
+        ),
+    }
+}
+
+/// A request to a service of the RPC protocols that names no operation.
+pub(crate) fn missing_action(protocol: Protocol) -> Error {
+    match protocol {
+        Protocol::AwsQuery | Protocol::Ec2Query => Error::sender(
+            "MissingAction",
+            "The request is missing an action or a required parameter: give Action.",
+        ),
+        _ => Error::sender(
+            "UnknownOperationException",
+            "The request names no operation: give it in the X-Amz-Target header.",
+        ),
+    }
+}
+
+/// A form that cannot be split into parameters.
+pub(crate) fn malformed_form(why: &str) -> Error {
+    Error::sender("MalformedInput", format!("The query string could not be read: {why}."))
+}
+
+/// A parameter given twice with different values.
+pub(crate) fn duplicate_parameter(name: &str) -> Error {
+    Error::sender("MalformedInput", format!("The parameter {name} is given more than once. Give it once."))
+}
+
+/// A value outside the body that cannot be read: what it was called and what stood there.
+#[derive(Debug)]
+pub(crate) struct BadValue {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// A value in a header, the query string or the path that is not of its member's type.
+pub(crate) fn bad_value(api: &Api, protocol: Protocol, bad: BadValue, why: &SerdeError) -> Error {
+    let BadValue { name, value } = bad;
+    if s3::is(api) {
+        let message = match name.as_str() {
+            "partNumber" => "Part number must be an integer between 1 and 10000, inclusive".to_owned(),
+            _ => format!("Provided {name} not an integer or within integer range"),
+        };
+        return s3::argument(&name, message).with("ArgumentValue", value);
+    }
+    let why = words(why);
+    match protocol {
+        Protocol::RestXml => Error::sender("InvalidArgument", format!("{name}: {why}")),
+        _ => Error::sender("SerializationException", format!("{name}: {why}")),
+    }
+}
+
+/// A body that cannot be read. `rest` is what stands where the codec stopped.
+pub(crate) fn bad_body(api: &Api, protocol: Protocol, why: &SerdeError, rest: &[u8]) -> Error {
+    match protocol {
+        Protocol::RestXml => Error::sender(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        ),
+        Protocol::AwsQuery | Protocol::Ec2Query => Error::sender("MalformedInput", words(why)),
+        Protocol::RpcV2Cbor => Error::sender("SerializationException", words(why)),
+        Protocol::AwsJson10 | Protocol::AwsJson11 => {
+            Error::sender("SerializationException", json_words(api, why, rest).unwrap_or_else(|| words(why)))
+        }
+        Protocol::RestJson1 => {
+            let why = json_words(api, why, rest).unwrap_or_else(|| words(why));
+            Error::sender("SerializationException", format!("Could not parse request body into json: {why}"))
+        }
+    }
+}
+
+/// The codec's message without its own classification.
+pub(crate) fn words(why: &SerdeError) -> String {
+    match why {
+        SerdeError::TypeMismatch { message, .. }
+        | SerdeError::InvalidInput { message, .. }
+        | SerdeError::Custom { message, .. } => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What AWS's JSON services say where a token is of the wrong kind: `NUMBER_VALUE can not be converted to a
+/// String`. DynamoDB says it a little differently. Source: the answers of DynamoDB, SQS and CloudWatch Logs.
+fn json_words(api: &Api, why: &SerdeError, rest: &[u8]) -> Option<String> {
+    let (SerdeError::TypeMismatch { message, .. } | SerdeError::InvalidInput { message, .. }) = why else {
+        return None;
+    };
+    let first = *rest.iter().find(|b| !b.is_ascii_whitespace())?;
+    let wanted = match message.as_str() {
+        "expected string" => "String",
+        "expected boolean" => "Boolean",
+        // The codec does not say which kind of number it wanted.
+        "invalid number" if first != b'-' && !first.is_ascii_digit() => "Integer",
+        m if m.starts_with("only `Infinity`") => "Double",
+        "expected timestamp" => "Date",
+        "expected object" | "expected array" => "",
+        _ => return None,
+    };
+    let token = match first {
+        b'{' => return Some("Start of structure or map found where not expected.".to_owned()),
+        b'[' if wanted.is_empty() => return Some("Start of list found where not expected".to_owned()),
+        b'[' => return Some(format!("Unrecognized collection type class java.lang.{wanted}")),
+        b'"' => "STRING_VALUE",
+        b't' => "TRUE_VALUE",
+        b'f' => "FALSE_VALUE",
+        b'n' => "NULL_VALUE",
+        b'-' | b'0'..=b'9' => {
+            let number =
+                rest.iter().take_while(|b| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'));
+            if number.clone().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+                "DECIMAL_VALUE"
+            } else {
+                "NUMBER_VALUE"
+            }
+        }
+        _ => return None,
+    };
+    if wanted.is_empty() {
+        return Some("Unexpected field type".to_owned());
+    }
+    if api.signing_name == "dynamodb" {
+        return Some(format!("{token} cannot be converted to {wanted}"));
+    }
+    let article = if wanted == "Integer" { "an" } else { "a" };
+    Some(format!("{token} can not be converted to {article} {wanted}"))
+}
