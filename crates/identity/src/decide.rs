@@ -1,0 +1,279 @@
+//! Decides accesses: gathers policies and condition keys, asks the evaluator, words the refusal.
+
+use crate::caller::{Bundle, Caller, Named};
+use crate::explain::Denial;
+use crate::identities::Identities;
+use crate::keys;
+use crate::records::Role;
+use crate::token::Holder;
+use cloudlet_access::{
+    Attached, ConditionContext, Decision, Policy, PolicyKind, PolicySet, PrincipalRef, Reason, Request,
+    ResourcePolicy, ResourceText, ResourceTrust, evaluate, evaluate_trust,
+};
+use cloudlet_service::{AccessRequest, Context, Error, Identity, Principal, Resolved};
+use std::sync::Arc;
+
+impl Identity for Identities {
+    /// Errors: `InvalidClientTokenId` (403) for a key or token that is not ours, `ExpiredToken` (403). The front
+    /// door translates both into the words of the service's family.
+    fn resolve(&self, access_key_id: &str, session_token: Option<&str>) -> Result<Resolved, Error> {
+        self.find(access_key_id, session_token)
+    }
+
+    fn authorize(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<(), Error> {
+        let access = request.access;
+        let own = access.resource_account.as_deref().is_none_or(|account| account == cx.principal.account());
+        if let Principal::Root { .. } = cx.principal
+            && own
+            && access.resource_policy.is_none()
+            && cx.session_claims().is_none()
+        {
+            self.note_use(cx, request.service.signing_name);
+            return Ok(());
+        }
+        if let Principal::Service { name, .. } = &cx.principal
+            && name.strip_suffix(".amazonaws.com").is_some_and(|s| s == request.service.signing_name)
+        {
+            return Ok(());
+        }
+        let caller = self.caller(cx);
+        self.note_use(cx, request.service.signing_name);
+        refuse_session(&caller, request)?;
+        let bundle = self.bundle(&caller).map_err(Error::internal)?;
+        if bundle.gone {
+            return Err(Error::new(
+                "InvalidClientTokenId",
+                403,
+                "The security token included in the request is invalid.",
+            ));
+        }
+        let context = if bundle.asks_keys || access.resource_policy.is_some() {
+            keys::of_request(cx, &caller, &bundle, access)
+        } else {
+            ConditionContext::new()
+        };
+        let asked = Request::new(&access.action, &access.resource, &caller.who, &context);
+        let resource = ResourcePolicy {
+            policy: access.resource_policy.as_ref().map(|policy| Attached::new(policy, &access.resource)),
+            account: access
+                .resource_account
+                .as_deref()
+                .or_else(|| (*cx.account != *cx.principal.account()).then_some(&cx.account)),
+            // A key's policy is the only source of permission to the key.
+            trust: if request.service.signing_name == "kms" && access.resource_policy.is_some() {
+                ResourceTrust::Required
+            } else {
+                ResourceTrust::Either
+            },
+        };
+        let denied = with_set(&bundle, resource, |set| {
+            let decision = evaluate(&asked, set);
+            (!decision.allowed).then(|| refusal(cx, request, &decision))
+        });
+        let Some((message, statement)) = denied else { return Ok(()) };
+        self.denials.note(Denial {
+            request_id: cx.request_id.clone(),
+            at: cx.millis(),
+            principal: caller.who.arn().to_owned(),
+            action: access.action.to_string(),
+            resource: access.resource.clone(),
+            message: message.clone(),
+            statement,
+        });
+        Err(Error::new("AccessDenied", 403, self.shown(cx, request, message)))
+    }
+}
+
+impl Identities {
+    /// Why a request was refused, as long as it is remembered; a request may have been refused several things.
+    pub fn why_denied(&self, request_id: &str) -> Vec<Denial> {
+        self.denials.of(request_id)
+    }
+
+    /// The caller of a context.
+    pub fn caller(&self, cx: &Context) -> Arc<Caller> {
+        if let Some(session) = &cx.session
+            && let Ok(caller) = session.clone().downcast::<Caller>()
+            && caller.principal == cx.principal
+        {
+            return caller;
+        }
+        Arc::new(Caller::of(&cx.principal))
+    }
+
+    /// Whether the context's principal may take on a role: its trust policy together with the caller's own
+    /// policies. `more` are the condition keys of the call, such as `sts:ExternalId`.
+    ///
+    /// Errors: `AccessDenied` in the words of STS.
+    pub fn may_assume(
+        &self,
+        cx: &Context,
+        action: &str,
+        role: &Role,
+        more: &[(String, Vec<String>)],
+    ) -> Result<(), Error> {
+        let caller = self.caller(cx);
+        self.may_assume_as(cx, &caller, &caller.who, action, role, more)
+    }
+
+    /// The same for the bearer of an identity provider's token, who is nobody before.
+    pub fn may_assume_as(
+        &self,
+        cx: &Context,
+        caller: &Caller,
+        who: &PrincipalRef,
+        action: &str,
+        role: &Role,
+        more: &[(String, Vec<String>)],
+    ) -> Result<(), Error> {
+        let arn = role.arn();
+        let bundle = self.bundle(caller).map_err(Error::internal)?;
+        let trust = Policy::parse(&role.trust, PolicyKind::Trust).map_err(Error::internal)?;
+        let mut context = keys::of_call(cx, caller, &bundle);
+        context.set("aws:ResourceAccount", role.account.clone());
+        for tag in &role.tags {
+            context.set(format!("aws:ResourceTag/{}", tag.key), tag.value.clone());
+            context.set(format!("iam:ResourceTag/{}", tag.key), tag.value.clone());
+        }
+        for (key, values) in more {
+            context.set_all(key.clone(), values.iter().cloned());
+        }
+        let asked = Request::new(action, &arn, who, &context);
+        let trust = Attached::new(&trust, &arn);
+        let outcome = with_set(&bundle, ResourcePolicy::default(), |set| {
+            let decision = evaluate_trust(&asked, trust, set);
+            (!decision.allowed).then(|| statement(&decision))
+        });
+        let Some(statement) = outcome else { return Ok(()) };
+        let message = match who {
+            PrincipalRef::WebIdentity { .. } | PrincipalRef::Saml { .. } => {
+                format!("Not authorized to perform {action}")
+            }
+            who => format!("User: {} is not authorized to perform: {action} on resource: {arn}", who.arn()),
+        };
+        self.denials.note(Denial {
+            request_id: cx.request_id.clone(),
+            at: cx.millis(),
+            principal: who.arn().to_owned(),
+            action: action.to_owned(),
+            resource: arn.clone(),
+            message: message.clone(),
+            statement,
+        });
+        Err(Error::new("AccessDenied", 403, message))
+    }
+
+    /// What the caller is shown of a refusal: S3 tells strangers nothing.
+    fn shown(&self, cx: &Context, request: &AccessRequest<'_>, message: String) -> String {
+        if request.service.signing_name != "s3" {
+            return message;
+        }
+        let owner = request.access.resource_account.as_deref().unwrap_or(&cx.account);
+        if owner == cx.principal.account() { message } else { "Access Denied".to_owned() }
+    }
+
+    fn note_use(&self, cx: &Context, service: &str) {
+        let at = cx.millis();
+        if let Some(key) = &cx.origin.access_key_id {
+            self.uses.note(key, at, &cx.region, service);
+        }
+        let id = match &cx.principal {
+            Principal::User { id, .. } => id,
+            Principal::AssumedRole { role_id, .. } => role_id,
+            _ => return,
+        };
+        self.uses.note(id, at, &cx.region, service);
+        let mut name = String::with_capacity(id.len() + 1 + service.len());
+        name.push_str(id);
+        name.push('/');
+        name.push_str(service);
+        self.uses.note(&name, at, &cx.region, service);
+    }
+
+    /// The last use of an access key, or of a user or role by its unique id.
+    pub fn last_use(&self, id: &str) -> Option<crate::records::LastUse> {
+        self.uses.get(id)
+    }
+
+    /// The last use of each service by the user or role with this unique id.
+    pub fn services_used(&self, id: &str) -> Vec<(String, crate::records::LastUse)> {
+        self.uses.beginning(&format!("{id}/"))
+    }
+}
+
+trait SessionClaims {
+    fn session_claims(&self) -> Option<()>;
+}
+
+impl SessionClaims for Context {
+    /// Whether the caller came with a session token.
+    fn session_claims(&self) -> Option<()> {
+        self.session.as_ref()?.downcast_ref::<Caller>()?.claims.as_ref().map(|_| ())
+    }
+}
+
+/// What temporary credentials may not do whatever their policies say. Source: IAM User Guide, "Compare AWS STS
+/// credentials".
+fn refuse_session(caller: &Caller, request: &AccessRequest<'_>) -> Result<(), Error> {
+    let Some(claims) = &caller.claims else { return Ok(()) };
+    let iam = request.service.signing_name == "iam" || request.service.name == "iam";
+    let refused = match claims.holder {
+        Holder::Role { .. } => false,
+        Holder::Federated { .. } => iam,
+        Holder::Root | Holder::User { .. } => iam && claims.mfa.is_none(),
+    };
+    if refused {
+        return Err(Error::new(
+            "InvalidClientTokenId",
+            403,
+            "The security token included in the request is invalid",
+        ));
+    }
+    Ok(())
+}
+
+/// Lends the bundle's policies to an evaluation.
+pub(crate) fn with_set<T>(
+    bundle: &Bundle,
+    resource: ResourcePolicy<'_>,
+    f: impl FnOnce(&PolicySet<'_>) -> T,
+) -> T {
+    let identity: Vec<Attached<'_>> = bundle.identity.iter().map(Named::attached).collect();
+    let session: Option<Vec<Attached<'_>>> =
+        bundle.session.as_ref().map(|policies| policies.iter().map(Named::attached).collect());
+    f(&PolicySet {
+        identity: &identity,
+        boundary: bundle.boundary.as_ref().map(Named::attached),
+        session: session.as_deref(),
+        resource,
+        ..PolicySet::default()
+    })
+}
+
+/// The message of a refusal, and the statement that denied.
+type Refused = (String, Option<(String, String)>);
+
+fn refusal(cx: &Context, request: &AccessRequest<'_>, decision: &Decision<'_>) -> Refused {
+    let (access, service) = (request.access, request.service.signing_name);
+    // Services differ in how they name what has no resource, and S3 in how it names what has.
+    let resource = match (service, access.resource.as_str()) {
+        ("s3" | "ec2" | "secretsmanager", "*") => ResourceText::Omitted,
+        ("s3", arn) => ResourceText::Quoted(arn),
+        (_, arn) => ResourceText::Plain(arn),
+    };
+    (decision.denied_message(&cx.principal.arn(), &access.action, resource), statement(decision))
+}
+
+/// The policy and the place of the statement that denied.
+fn statement(decision: &Decision<'_>) -> Option<(String, String)> {
+    match decision.reason {
+        Reason::ExplicitDeny(found) => {
+            let place = match found.sid {
+                Some(sid) => format!("statement {} (Sid {sid})", found.index + 1),
+                None => format!("statement {}", found.index + 1),
+            };
+            Some((found.policy.to_owned(), place))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,64 @@
+//! The global condition keys of a request. Source: IAM User Guide, "AWS global condition context keys".
+
+use crate::caller::{Bundle, Caller};
+use crate::token::Holder;
+use aws_smithy_types::date_time::{DateTime, Format};
+use cloudlet_access::ConditionContext;
+use cloudlet_service::{Access, Context, Principal};
+
+/// The keys of one access: those of the call, and what the service says about it.
+pub(crate) fn of_request(
+    cx: &Context,
+    caller: &Caller,
+    bundle: &Bundle,
+    access: &Access,
+) -> ConditionContext {
+    let mut context = of_call(cx, caller, bundle);
+    let owner = access.resource_account.as_deref().unwrap_or(&cx.account);
+    context.set("aws:ResourceAccount", owner.to_owned());
+    for (key, values) in &access.keys {
+        context.set_all(key.clone(), values.iter().cloned());
+    }
+    context
+}
+
+/// The keys that follow from the caller and the connection.
+pub(crate) fn of_call(cx: &Context, caller: &Caller, bundle: &Bundle) -> ConditionContext {
+    let mut context = ConditionContext::for_principal(&caller.who);
+    let origin = &cx.origin;
+    context.set("aws:CurrentTime", iso(cx.millis()));
+    context.set("aws:EpochTime", cx.millis().div_euclid(1000).to_string());
+    context.set("aws:RequestedRegion", cx.region.to_string());
+    context.set("aws:SecureTransport", if origin.secure { "true" } else { "false" });
+    context.set_some("aws:SourceIp", origin.source_ip.map(|ip| ip.to_string()));
+    context.set_some("aws:UserAgent", origin.user_agent.as_deref().map(str::to_owned));
+    context.set_some("aws:Referer", origin.referer.as_deref().map(str::to_owned));
+    context.set("aws:ViaAWSService", "false");
+    if let Principal::Service { source_arn, source_account, .. } = &cx.principal {
+        context.set_some("aws:SourceArn", source_arn.as_deref().map(str::to_owned));
+        context.set_some("aws:SourceAccount", source_account.as_deref().map(str::to_owned));
+    }
+    for tag in &bundle.tags {
+        context.set(format!("aws:PrincipalTag/{}", tag.key), tag.value.clone());
+    }
+    let Some(claims) = &caller.claims else { return context };
+    context.set("aws:TokenIssueTime", iso(claims.issued * 1000));
+    context.set("aws:MultiFactorAuthPresent", if claims.mfa.is_some() { "true" } else { "false" });
+    if let Some(shown) = claims.mfa {
+        context.set("aws:MultiFactorAuthAge", (cx.millis().div_euclid(1000) - shown).to_string());
+    }
+    context.set_some("aws:SourceIdentity", claims.source_identity.clone());
+    context.set_some("aws:FederatedProvider", claims.provider.clone());
+    for (key, value) in &claims.provider_keys {
+        context.set(key.clone(), value.clone());
+    }
+    if let Holder::Role { session, .. } = &claims.holder {
+        context.set("sts:RoleSessionName", session.clone());
+    }
+    context
+}
+
+/// ISO 8601 to the second.
+fn iso(millis: i64) -> String {
+    DateTime::from_secs(millis.div_euclid(1000)).fmt(Format::DateTime).unwrap_or_default()
+}

@@ -1,0 +1,27 @@
+//! Who is who: what IAM, STS and the front door share about identities.
+//!
+//! IAM writes the [`records`]; STS makes sessions with [`Identities::mint`]; the front door asks
+//! [`Identities`] through [`cloudlet_service::Identity`] whose key it is and whether a call is allowed.
+//!
+//! The way of a decision: `find` turns key and token into a [`Caller`], which travels in the request's context;
+//! `bundle` gathers the policies that speak about it and keeps them until an identity record changes; `keys` makes
+//! the condition keys, only where a policy asks for any; `cloudlet_access` evaluates; `decide` words the refusal.
+
+mod bundle;
+mod caller;
+mod decide;
+mod explain;
+mod identities;
+mod keys;
+pub mod managed;
+pub mod mfa;
+mod mint;
+pub mod records;
+mod token;
+mod uses;
+
+pub use caller::{Bundle, Caller, Named, who};
+pub use explain::Denial;
+pub use identities::{Identities, RootKeyPair, Settings};
+pub use mint::{Credentials, NewSession};
+pub use token::{Claims, Holder, MAX_TOKEN};

@@ -1,0 +1,77 @@
+//! IAM's errors, in its own words.
+
+use cloudlet_api_iam as api;
+use cloudlet_service::Error;
+use cloudlet_service::rules::Violations;
+use cloudlet_store::StoreError;
+
+/// Why a transaction did not commit.
+pub(crate) enum Failed {
+    Api(Error),
+    Store(StoreError),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::Api(error)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Failed::Store(error)
+    }
+}
+
+impl Failed {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Failed::Api(error) => error,
+            Failed::Store(StoreError::Conflict { .. }) => api::ConcurrentModificationException::error(
+                "The request was rejected because multiple requests to change this object were submitted \
+                 simultaneously. Wait a few minutes and submit your request again.",
+            ),
+            Failed::Store(error) => Error::internal(error),
+        }
+    }
+}
+
+/// An input that breaks a constraint. Names have words of their own.
+pub(crate) fn invalid(violations: &Violations) -> Error {
+    if let [only] = violations.0.as_slice()
+        && only.constraint.contains("regular expression")
+        && (only.member.ends_with("Name") || only.member == "PolicyName")
+    {
+        return validation(format!(
+            "The specified value for {} is invalid. It must contain only alphanumeric characters and/or the \
+             following: +=,.@_-",
+            only.path
+        ));
+    }
+    validation(violations.message())
+}
+
+pub(crate) fn validation(message: impl Into<String>) -> Error {
+    Error::sender("ValidationError", message)
+}
+
+pub(crate) fn no_such(message: impl Into<String>) -> Error {
+    api::NoSuchEntityException::error(message)
+}
+
+pub(crate) fn exists(message: impl Into<String>) -> Error {
+    api::EntityAlreadyExistsException::error(message)
+}
+
+pub(crate) fn conflict(message: impl Into<String>) -> Error {
+    api::DeleteConflictException::error(message)
+}
+
+pub(crate) fn bad_input(message: impl Into<String>) -> Error {
+    api::InvalidInputException::error(message)
+}
+
+/// `Cannot exceed quota for RolesPerAccount: 1000`
+pub(crate) fn quota(name: &str, limit: usize) -> Error {
+    api::LimitExceededException::error(format!("Cannot exceed quota for {name}: {limit}"))
+}

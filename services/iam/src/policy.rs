@@ -1,0 +1,62 @@
+//! Checks of policy documents beyond their grammar.
+
+use crate::Iam;
+use crate::{errors, parse};
+use cloudlet_access::{PolicyKind, PrincipalKind};
+use cloudlet_api_iam::MalformedPolicyDocumentException;
+use cloudlet_identity::managed;
+use cloudlet_identity::records::{Role, User, named};
+use cloudlet_service::{Arn, Context, Error};
+
+/// The longest trust policy, in characters without white space.
+const TRUST_QUOTA: usize = 2_048;
+
+impl Iam {
+    /// Checks a trust policy: grammar, size, and that the users and roles it names exist.
+    ///
+    /// Errors: `MalformedPolicyDocument`, `LimitExceeded`.
+    pub(crate) fn check_trust(&self, document: &str) -> Result<(), Error> {
+        let policy = parse(document, PolicyKind::Trust)?;
+        if policy.minified_len() > TRUST_QUOTA {
+            return Err(errors::quota("ACLSizePerRole", TRUST_QUOTA));
+        }
+        for statement in policy.statements() {
+            for (kind, principal) in statement.principals() {
+                if kind == PrincipalKind::Aws && !self.principal_exists(principal)? {
+                    return Err(MalformedPolicyDocumentException::error(format!(
+                        "Invalid principal in policy: \"AWS\":\"{principal}\""
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a principal names something that is there. Every account is.
+    fn principal_exists(&self, principal: &str) -> Result<bool, Error> {
+        let Some(arn) = Arn::parse(principal).filter(|arn| arn.service == "iam") else { return Ok(true) };
+        let name = principal.rsplit('/').next().unwrap_or_default();
+        let key = named(arn.account, name);
+        let found = if arn.resource.starts_with("role/") {
+            self.store().table::<Role>().get(&key).map_err(Error::internal)?.map(|role| role.arn())
+        } else if arn.resource.starts_with("user/") {
+            self.store().table::<User>().get(&key).map_err(Error::internal)?.map(|user| user.arn())
+        } else {
+            return Ok(true);
+        };
+        Ok(found.as_deref() == Some(principal))
+    }
+
+    /// Whether there is a managed policy with this ARN that the account may attach.
+    pub(crate) fn attachable(&self, cx: &Context, arn: &str) -> Result<(), Error> {
+        if managed::by_arn(arn).is_some() || self.policy(cx, arn).is_ok() {
+            return Ok(());
+        }
+        let known_form =
+            Arn::parse(arn).is_some_and(|a| a.service == "iam" && a.resource.starts_with("policy/"));
+        if !known_form {
+            return Err(errors::validation(format!("ARN {arn} is not valid.")));
+        }
+        Err(errors::no_such(format!("Policy {arn} does not exist or is not attachable.")))
+    }
+}

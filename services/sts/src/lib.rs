@@ -1,0 +1,37 @@
+//! AWS Security Token Service: who am I, and temporary credentials.
+//!
+//! What a session is and how a token carries it stands in `cloudlet_identity`; this crate holds the rules under which
+//! STS makes one. Source: AWS STS API Reference; IAM User Guide, "Temporary security credentials in IAM".
+//!
+//! One rule differs on purpose: AWS lets no root user assume a role. Here the root of an account is who works at the
+//! machine, and may assume what the role's trust policy lets the account assume.
+
+mod errors;
+mod operations;
+mod request;
+
+use cloudlet_identity::Identities;
+use cloudlet_service::api::Operation;
+use cloudlet_service::rules::Violations;
+use cloudlet_service::{Error, Service};
+use std::sync::Arc;
+
+/// The service.
+pub struct Sts {
+    identities: Arc<Identities>,
+}
+
+impl Sts {
+    /// STS over these identities.
+    pub fn new(identities: Arc<Identities>) -> Arc<Self> {
+        Arc::new(Self { identities })
+    }
+}
+
+impl Service for Sts {
+    cloudlet_api_sts::operations!();
+
+    fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
+        errors::validation(violations.message())
+    }
+}

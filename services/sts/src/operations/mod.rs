@@ -1,0 +1,5 @@
+//! The operations, one file per family.
+
+mod assume;
+mod tell;
+mod token;

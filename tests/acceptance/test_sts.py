@@ -1,0 +1,87 @@
+"""STS through boto3: sessions, their limits and their ends."""
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def trust(principal, **condition):
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    if condition:
+        statement["Condition"] = condition
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def refused(call, **kw):
+    with pytest.raises(ClientError) as caught:
+        call(**kw)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def test_who_am_i(cloud, client, account):
+    assert client("sts").get_caller_identity()["Arn"] == f"arn:aws:iam::{account}:root"
+    nobody = cloud.client("sts", account=account, key="AKIAIOSFODNN7EXAMPLE", secret="x" * 40)
+    assert refused(nobody.get_caller_identity) == (
+        "InvalidClientTokenId", "The security token included in the request is invalid.")
+
+
+def test_a_partner_account_needs_the_external_id(cloud, client, account):
+    partner = f"{(int(account) + 7) % 10**12:012d}"
+    arn = client("iam").create_role(
+        RoleName="partner",
+        AssumeRolePolicyDocument=trust({"AWS": partner}, StringEquals={"sts:ExternalId": "42"}),
+    )["Role"]["Arn"]
+    theirs = cloud.client("sts", account=partner)
+    code, message = refused(theirs.assume_role, RoleArn=arn, RoleSessionName="session")
+    assert (code, message) == (
+        "AccessDenied",
+        f"User: arn:aws:iam::{partner}:root is not authorized to perform: sts:AssumeRole on resource: {arn}")
+    got = theirs.assume_role(RoleArn=arn, RoleSessionName="session", ExternalId="42")
+    assert got["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{account}:assumed-role/partner/session"
+    key = got["Credentials"]
+    session = cloud.client(
+        "sts", key=key["AccessKeyId"], secret=key["SecretAccessKey"], token=key["SessionToken"], account=account)
+    assert session.get_caller_identity()["Account"] == account
+
+
+def test_tampered_and_foreign_tokens_are_refused(cloud, client, account):
+    made = client("sts").get_session_token()["Credentials"]
+    key, secret, token = made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+
+    def identity(**kw):
+        kw = {"key": key, "secret": secret, "token": token, "account": account, **kw}
+        return cloud.client("sts", **kw).get_caller_identity()
+
+    assert identity()["Account"] == account
+    middle = len(token) // 2
+    changed = token[:middle] + ("A" if token[middle] != "A" else "B") + token[middle + 1:]
+    for wrong in ({"token": changed}, {"token": token[:-8]}, {"token": "x"}, {"token": None}):
+        with pytest.raises(ClientError) as caught:
+            identity(**wrong)
+        assert caught.value.response["Error"]["Code"] == "InvalidClientTokenId", wrong
+
+
+def test_durations(client):
+    client("iam").create_role(
+        RoleName="r", AssumeRolePolicyDocument=trust({"AWS": "*"}), MaxSessionDuration=3600)
+    account = client("sts").get_caller_identity()["Account"]
+    arn = f"arn:aws:iam::{account}:role/r"
+    code, message = refused(
+        client("sts").assume_role, RoleArn=arn, RoleSessionName="session", DurationSeconds=3601)
+    assert (code, message) == (
+        "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    unchecked = client("sts", parameter_validation=False)
+    code, message = refused(unchecked.assume_role, RoleArn=arn, RoleSessionName="session", DurationSeconds=899)
+    assert code == "ValidationError" and "greater than or equal to 900" in message
+
+
+def test_a_federated_user_has_at_most_what_both_sides_allow(cloud, client, account, unique):
+    bucket = unique("b")
+    client("s3").create_bucket(Bucket=bucket)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]})
+    made = client("sts").get_federation_token(Name="guest", Policy=policy)["Credentials"]
+    s3 = cloud.client("s3", account=account, key=made["AccessKeyId"], secret=made["SecretAccessKey"],
+                      token=made["SessionToken"])
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"")[0] == "AccessDenied"
