@@ -1,0 +1,364 @@
+//! Makes sandboxes: finds the runtime, unpacks the code, orders the walls from the warden, loads the handler.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::mpsc;
+
+use crate::cache::CodeCache;
+use crate::capture::Capture;
+use crate::frames::{Frames, Message};
+use crate::jail::Level;
+use crate::output::Output;
+use crate::runtime_api::Api;
+use crate::runtimes::environment::{self, Places};
+use crate::runtimes::{Runtime, Runtimes, Start, provided};
+use crate::sandbox::{End, InitFailure, Link, Sandbox};
+use crate::warden::client::{Event, Warden};
+use crate::warden::protocol::{Assign, Program, SandboxId, Spawn, ToWarden};
+use crate::{ComputeError, Config, EdgeRoute, FunctionSpec, Isolation, LogSink, LogStream, Network, edge};
+
+/// Init may take this long before it starts to use up the function's own timeout. AWS: 10 seconds.
+pub(crate) const INIT_TIME: Duration = Duration::from_secs(10);
+/// To build an empty sandbox and start an interpreter in it, on a very busy machine.
+const RAISE_TIME: Duration = Duration::from_secs(60);
+/// The Runtime API's port inside of a sandbox.
+const API_PORT: u16 = 9001;
+
+/// Everything that starting a sandbox needs.
+pub(crate) struct Machine {
+    pub(crate) config: Config,
+    pub(crate) logs: Arc<dyn LogSink>,
+    pub(crate) cache: CodeCache,
+    pub(crate) runtimes: Runtimes,
+    warden: tokio::sync::Mutex<Option<Arc<Warden>>>,
+    next: AtomicU64,
+}
+
+/// A sandbox without code.
+pub(crate) struct Blank {
+    pub(crate) handle: Handle,
+    pub(crate) events: mpsc::UnboundedReceiver<Event>,
+    pub(crate) frames: Option<Frames>,
+    pub(crate) capture: Capture,
+    pub(crate) runtime: Arc<Runtime>,
+    /// Listener of the Runtime API, if the runtime speaks it.
+    pub(crate) api: Option<TcpListener>,
+}
+
+/// Ends the sandbox when dropped.
+pub(crate) struct Handle {
+    pub(crate) id: SandboxId,
+    pub(crate) warden: Arc<Warden>,
+    /// Carries the sandbox's connections to the edge.
+    pub(crate) edge: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(edge) = &self.edge {
+            edge.abort();
+        }
+        let _ = self.warden.order(&ToWarden::Kill { id: self.id }, vec![]);
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(config: Config, logs: Arc<dyn LogSink>) -> Result<Self, ComputeError> {
+        let state = config.state_dir.clone();
+        std::fs::create_dir_all(&state)
+            .map_err(ComputeError::io(format!("cannot make the folder {}", state.display())))?;
+        let state =
+            state.canonicalize().map_err(ComputeError::io(format!("cannot find {}", state.display())))?;
+        let _ = crate::archive::remove_tree(&state.join("sandboxes"));
+        Ok(Self {
+            cache: CodeCache::open(state.join("code"))?,
+            config: Config { state_dir: state, ..config },
+            logs,
+            runtimes: Runtimes::default(),
+            warden: tokio::sync::Mutex::new(None),
+            next: AtomicU64::new(1),
+        })
+    }
+
+    /// The running warden, started now if there is none.
+    pub(crate) async fn warden(&self) -> Result<Arc<Warden>, ComputeError> {
+        let mut slot = self.warden.lock().await;
+        if let Some(warden) = slot.as_ref().filter(|warden| !warden.is_over()) {
+            return Ok(warden.clone());
+        }
+        let plain = self.config.isolation == Isolation::Plain;
+        let warden = Warden::start(&self.config.child, &self.config.state_dir, plain)
+            .await
+            .map_err(|error| ComputeError::Sandbox(format!("the warden of the sandboxes: {error}")))?;
+        for missing in &warden.hello.missing {
+            tracing::info!("sandboxes do without {missing}");
+        }
+        let warden = Arc::new(warden);
+        *slot = Some(warden.clone());
+        Ok(warden)
+    }
+
+    pub(crate) async fn end(&self) {
+        if let Some(warden) = self.warden.lock().await.take() {
+            warden.end().await;
+        }
+    }
+
+    /// Whether sandboxes of this runtime can be started before there is code for them.
+    pub(crate) async fn can_start_ahead(&self, runtime: &Runtime) -> bool {
+        matches!(runtime.start, Start::Ahead { .. })
+            && self.warden().await.is_ok_and(|warden| warden.hello.attach)
+    }
+
+    /// Builds a sandbox for this runtime, up to the point where it waits for code.
+    pub(crate) async fn raise(&self, runtime: &Arc<Runtime>) -> Result<Blank, ComputeError> {
+        let warden = self.warden().await?;
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let plain = warden.hello.level == Level::Plain;
+        let host_network = plain || self.config.network == Network::Host;
+        let io = |what: &str| {
+            let what = what.to_owned();
+            move |error| ComputeError::Sandbox(format!("{what}: {error}"))
+        };
+
+        let (output, writer) = std::io::pipe().map_err(io("cannot make a pipe"))?;
+        let mut fds = vec![OwnedFd::from(writer)];
+        let mut frames = None;
+        let (mut program, mut zygote) = (None, None);
+        if let Start::Ahead { jailed, plain: unjailed, zygote: forks } = &runtime.start {
+            let (near, far) = std::os::unix::net::UnixStream::pair().map_err(io("cannot make a socket"))?;
+            near.set_nonblocking(true).map_err(io("cannot set up a socket"))?;
+            frames = Some(Frames::new(UnixStream::from_std(near).map_err(io("cannot set up a socket"))?));
+            fds.push(far.into());
+            if warden.hello.attach {
+                program = Some(if plain { unjailed } else { jailed }.clone());
+                zygote = forks.clone();
+            }
+        }
+        let mut listen = Vec::new();
+        if !host_network {
+            if !matches!(self.config.edge, EdgeRoute::None) {
+                listen.push(self.config.endpoint_port);
+            }
+            if matches!(runtime.start, Start::Bootstrap) {
+                listen.push(API_PORT);
+            }
+        }
+        let spawn = Spawn {
+            id,
+            host_network,
+            listen: listen.clone(),
+            shown: runtime.shown.clone(),
+            program,
+            zygote,
+            channel: frames.is_some(),
+            scratch: self.config.state_dir.join("sandboxes").join(id.to_string()),
+        };
+        let started = spawn.program.is_some();
+        let mut events = warden.listen(id);
+        let mut handle = Handle { id, warden: warden.clone(), edge: None };
+        warden.order(&ToWarden::Spawn(Box::new(spawn)), fds).map_err(io("cannot reach the warden"))?;
+        let output = OwnedFd::from(output);
+        let output =
+            tokio::net::unix::pipe::Receiver::from_owned_fd(output).map_err(io("cannot read output"))?;
+        let mut capture = Capture::new(output);
+
+        let listeners = tokio::time::timeout(RAISE_TIME, up(&mut events))
+            .await
+            .map_err(|_| ComputeError::Sandbox("it did not come up within a minute".to_owned()))??;
+        let mut api = None;
+        for (listener, port) in listeners.into_iter().zip(listen) {
+            let listener = std::net::TcpListener::from(listener);
+            listener.set_nonblocking(true).map_err(io("cannot listen in the sandbox"))?;
+            let listener = TcpListener::from_std(listener).map_err(io("cannot listen in the sandbox"))?;
+            if port == API_PORT && matches!(runtime.start, Start::Bootstrap) {
+                api = Some(listener);
+            } else {
+                handle.edge = edge::carry(listener, self.config.edge.clone());
+            }
+        }
+        if api.is_none() && matches!(runtime.start, Start::Bootstrap) {
+            api =
+                Some(TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("cannot listen for the runtime"))?);
+        }
+        if started && let Some(frames) = &mut frames {
+            let ready = async {
+                tokio::select! {
+                    message = frames.receive() => message.map_err(|error| error.to_string()),
+                    event = events.recv() => Err(format!("{event:?}")),
+                }
+            };
+            let ready = tokio::time::timeout(RAISE_TIME, ready).await;
+            if !matches!(ready, Ok(Ok(Message::Ready))) {
+                let said: Vec<_> = capture
+                    .drain()
+                    .iter()
+                    .map(|l| String::from_utf8_lossy(&l.message).into_owned())
+                    .collect();
+                return Err(ComputeError::Sandbox(format!(
+                    "the interpreter of {} did not start ({ready:?}): {}",
+                    runtime.key,
+                    said.join("; ")
+                )));
+            }
+        }
+        Ok(Blank { handle, events, frames, capture, runtime: runtime.clone(), api })
+    }
+
+    /// Makes a sandbox into one of `spec`, loading its handler. `blank` is one from the pool, if there was one.
+    pub(crate) async fn start(
+        &self,
+        spec: Arc<FunctionSpec>,
+        runtime: Arc<Runtime>,
+        blank: Option<Blank>,
+    ) -> Result<Sandbox, ComputeError> {
+        let begin = Instant::now();
+        let task = self.cache.code(&spec.code).await?;
+        let opt = self.cache.layers(&spec.layers).await?;
+        let credentials = match &spec.credentials {
+            Some(provider) => Some(provider().await.map_err(ComputeError::Credentials)?),
+            None => None,
+        };
+        let blank = match blank {
+            Some(blank) => blank,
+            None => self.raise(&runtime).await?,
+        };
+        let Blank { handle, mut events, mut frames, capture, runtime, api } = blank;
+        let stream = Arc::new(LogStream {
+            account: spec.account.clone(),
+            region: spec.region.clone(),
+            group: spec.log_group.clone(),
+            stream: stream_name(&spec.version),
+        });
+        let mut output = Output::new(self.logs.clone(), stream.clone());
+        output.begin(self.config.max_log_bytes);
+        for warning in &runtime.warnings {
+            output.hold(crate::LogLine { at: SystemTime::now(), message: Bytes::from(warning.clone()) });
+        }
+
+        let plain = handle.warden.hello.level == Level::Plain;
+        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let (outer_task, outer_opt) = (text(&task), opt.as_deref().map_or("/opt".to_owned(), text));
+        let scratch = text(&self.config.state_dir.join("sandboxes").join(handle.id.to_string()).join("tmp"));
+        let listening = api.as_ref().map(TcpListener::local_addr).and_then(Result::ok);
+        let places = Places {
+            task: if plain { &outer_task } else { "/var/task" },
+            opt: if plain { &outer_opt } else { "/opt" },
+            runtime: "/var/runtime",
+            bin: None,
+            tmp: plain.then_some(scratch.as_str()),
+            endpoint: self.endpoint(plain),
+            runtime_api: listening.map(|at| at.to_string()),
+        };
+        let env = environment::of_function(&spec, &stream.stream, &places, credentials.as_ref());
+
+        let mut failure = None;
+        let mut program = None;
+        match &runtime.start {
+            Start::Bootstrap => match provided::bootstrap(&task, opt.as_deref()) {
+                Some(place) => {
+                    let path = if plain { text(&place.outside) } else { place.inside.to_owned() };
+                    program = Some(Program { argv: vec![path], env: env.clone() });
+                }
+                None => {
+                    failure = Some(InitFailure::new(
+                        "Runtime.InvalidEntrypoint",
+                        "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
+                    ));
+                }
+            },
+            Start::Ahead { jailed, plain: unjailed, .. } if !handle.warden.hello.attach => {
+                program = Some(if plain { unjailed } else { jailed }.clone());
+            }
+            Start::Ahead { .. } => {}
+        }
+        if failure.is_none() {
+            let assign = Assign {
+                id: handle.id,
+                task,
+                opt,
+                memory_mb: spec.memory_mb,
+                ephemeral_mb: spec.ephemeral_mb,
+                program,
+            };
+            let order = ToWarden::Assign(Box::new(assign));
+            handle.warden.order(&order, vec![]).map_err(|e| ComputeError::Sandbox(e.to_string()))?;
+            attached(&mut events).await?;
+        }
+        let loading = Instant::now();
+        let link = match (frames.take(), api) {
+            (Some(mut frames), _) => {
+                let init = json!({
+                    "t": "init",
+                    "env": env,
+                    "handler": spec.handler,
+                    "task_root": places.task,
+                    "opt_root": places.opt,
+                });
+                frames.send(&init, b"");
+                Link::Frames(frames)
+            }
+            (None, Some(listener)) => Link::Api(Api::serve(listener)),
+            (None, None) => return Err(ComputeError::Sandbox("it has no line to its runtime".to_owned())),
+        };
+        let expires = credentials.map(|c| c.expiration);
+        let mut sandbox = Sandbox::new(handle, events, link, capture, output, spec, expires);
+        sandbox.phases.sandbox = loading - begin;
+        match failure {
+            Some(failure) => sandbox.init_failure = Some(failure),
+            None => sandbox.initialise(loading).await,
+        }
+        sandbox.init_duration = Some(loading.elapsed());
+        sandbox.phases.import = loading.elapsed();
+        Ok(sandbox)
+    }
+
+    fn endpoint(&self, plain: bool) -> Option<String> {
+        let host = plain || self.config.network == Network::Host;
+        match &self.config.edge {
+            EdgeRoute::None => None,
+            EdgeRoute::Address(address) if host => {
+                let ip = if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() };
+                Some(format!("http://{}", std::net::SocketAddr::new(ip, address.port())))
+            }
+            _ => Some(format!("http://127.0.0.1:{}", self.config.endpoint_port)),
+        }
+    }
+}
+
+async fn up(events: &mut mpsc::UnboundedReceiver<Event>) -> Result<Vec<OwnedFd>, ComputeError> {
+    match events.recv().await {
+        Some(Event::Up(listeners)) => Ok(listeners),
+        other => Err(broken(other)),
+    }
+}
+
+async fn attached(events: &mut mpsc::UnboundedReceiver<Event>) -> Result<(), ComputeError> {
+    match tokio::time::timeout(RAISE_TIME, events.recv()).await {
+        Ok(Some(Event::Attached)) => Ok(()),
+        Ok(other) => Err(broken(other)),
+        Err(_) => Err(ComputeError::Sandbox("its code was not in place within a minute".to_owned())),
+    }
+}
+
+fn broken(event: Option<Event>) -> ComputeError {
+    ComputeError::Sandbox(match event {
+        Some(Event::Failed(error)) => error,
+        Some(Event::Exited(exit)) => format!("it ended at once ({})", End::of(&exit).words()),
+        Some(other) => format!("it answered out of turn ({other:?})"),
+        None => "the warden of the sandboxes is gone; the next call starts a new one".to_owned(),
+    })
+}
+
+/// `2026/11/23/[$LATEST]0123…`, as Lambda names streams.
+fn stream_name(version: &str) -> String {
+    let today = time::OffsetDateTime::now_utc().date();
+    let id = uuid::Uuid::new_v4().simple();
+    format!("{}/{:02}/{:02}/[{version}]{id}", today.year(), u8::from(today.month()), today.day())
+}

@@ -1,0 +1,393 @@
+//! Who runs where: warm sandboxes, those being started, and the line in front of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::compute::Usage;
+use crate::machine::{Blank, Machine};
+use crate::runtimes::Runtime;
+use crate::sandbox::Sandbox;
+use crate::{ComputeError, FunctionSpec};
+
+/// A caller of another function may be passed by this long for the sake of a warm match further back.
+const PASSED_BY: Duration = Duration::from_millis(250);
+
+/// Function, version and revision: sandboxes of equal keys are interchangeable.
+pub(crate) type Key = Arc<str>;
+
+pub(crate) fn key(spec: &FunctionSpec) -> Key {
+    format!("{}\n{}\n{}", spec.arn, spec.version, spec.revision).into()
+}
+
+/// The scheduler. All decisions are made under one short lock; all waiting happens outside of it.
+pub(crate) struct Pool {
+    machine: Arc<Machine>,
+    state: Mutex<State>,
+    /// Sandboxes started at the same time: enough to use the machine, few enough that none of them starves.
+    starts: usize,
+}
+
+#[derive(Default)]
+struct State {
+    idle: HashMap<Key, Vec<Sandbox>>,
+    waiting: VecDeque<Waiter>,
+    /// Being started, by key.
+    starting: HashMap<Key, usize>,
+    busy: usize,
+    /// Interpreters without code, by runtime.
+    blanks: HashMap<String, Blanks>,
+    /// Raised when a function is forgotten: sandboxes of an older generation are not used again.
+    generations: HashMap<String, u64>,
+    closed: bool,
+}
+
+struct Blanks {
+    ready: Vec<Blank>,
+    coming: usize,
+    last_use: Instant,
+}
+
+struct Waiter {
+    key: Key,
+    spec: Arc<FunctionSpec>,
+    since: Instant,
+    turn: oneshot::Sender<Result<Sandbox, ComputeError>>,
+}
+
+impl State {
+    fn idle_count(&self) -> usize {
+        self.idle.values().map(Vec::len).sum()
+    }
+
+    fn starting_count(&self) -> usize {
+        self.starting.values().sum()
+    }
+
+    fn total(&self) -> usize {
+        self.busy + self.idle_count() + self.starting_count()
+    }
+
+    fn generation(&self, arn: &str) -> u64 {
+        self.generations.get(arn).copied().unwrap_or(0)
+    }
+
+    fn take_idle(&mut self, key: &Key) -> Option<Sandbox> {
+        let list = self.idle.get_mut(key)?;
+        // The last one used has the warmest caches; the others can grow old and go.
+        while let Some(mut sandbox) = list.pop() {
+            if sandbox.is_fit() {
+                return Some(sandbox);
+            }
+        }
+        self.idle.remove(key);
+        None
+    }
+
+    fn take_oldest_idle(&mut self) -> Option<Sandbox> {
+        let key = self
+            .idle
+            .iter()
+            .filter_map(|(key, list)| Some((list.first()?.idle_since, key.clone())))
+            .min_by_key(|(since, _)| *since)?
+            .1;
+        let list = self.idle.get_mut(&key)?;
+        let sandbox = list.remove(0);
+        if list.is_empty() {
+            self.idle.remove(&key);
+        }
+        Some(sandbox)
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(machine: Arc<Machine>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { machine, state: Mutex::default(), starts: (cores * 2).max(4) }
+    }
+
+    /// A sandbox of this function: warm, or new, or the first to come free.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        spec: &Arc<FunctionSpec>,
+        wait: bool,
+    ) -> Result<Sandbox, ComputeError> {
+        let key = key(spec);
+        let turn = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(ComputeError::Gone);
+            }
+            if let Some(sandbox) = state.take_idle(&key) {
+                state.busy += 1;
+                return Ok(sandbox);
+            }
+            let full = state.busy + state.starting_count() >= self.machine.config.max_concurrency;
+            if state.waiting.len() >= self.machine.config.max_waiting || (full && !wait) {
+                return Err(ComputeError::AtCapacity {
+                    max_concurrency: self.machine.config.max_concurrency,
+                    waiting: state.waiting.len(),
+                });
+            }
+            let (turn, mine) = oneshot::channel();
+            state.waiting.push_back(Waiter { key, spec: spec.clone(), since: Instant::now(), turn });
+            mine
+        };
+        self.pump();
+        turn.await.unwrap_or(Err(ComputeError::Gone))
+    }
+
+    /// Gives a sandbox back after a call.
+    pub(crate) fn release(self: &Arc<Self>, mut sandbox: Sandbox, reusable: bool) {
+        let old = {
+            let mut state = self.state.lock();
+            state.busy -= 1;
+            let current = sandbox.generation == state.generation(&sandbox.spec.arn) && !state.closed;
+            if reusable && current && sandbox.is_fit() {
+                place(&mut state, sandbox);
+                None
+            } else {
+                Some(sandbox)
+            }
+        };
+        // Ended outside of the lock.
+        drop(old);
+        self.pump();
+    }
+
+    /// Starts what the line calls for, as far as the limits allow.
+    fn pump(self: &Arc<Self>) {
+        let mut ended = Vec::new();
+        let mut starts = Vec::new();
+        {
+            let mut state = self.state.lock();
+            state.waiting.retain(|waiter| !waiter.turn.is_closed());
+            let mut wanted: Vec<(Key, Arc<FunctionSpec>, usize)> = Vec::new();
+            for waiter in &state.waiting {
+                match wanted.iter_mut().find(|(key, ..)| *key == waiter.key) {
+                    Some((.., count)) => *count += 1,
+                    None => wanted.push((waiter.key.clone(), waiter.spec.clone(), 1)),
+                }
+            }
+            'all: for (key, spec, count) in wanted {
+                while state.starting.get(&key).copied().unwrap_or(0) < count {
+                    if state.starting_count() >= self.starts || state.closed {
+                        break 'all;
+                    }
+                    if state.total() >= self.machine.config.max_concurrency {
+                        let Some(oldest) = state.take_oldest_idle() else { break 'all };
+                        ended.push(oldest);
+                    }
+                    *state.starting.entry(key.clone()).or_default() += 1;
+                    starts.push((key.clone(), spec.clone()));
+                }
+            }
+        }
+        drop(ended);
+        for (key, spec) in starts {
+            let pool = self.clone();
+            tokio::spawn(async move { pool.start(key, spec).await });
+        }
+    }
+
+    async fn start(self: Arc<Self>, key: Key, spec: Arc<FunctionSpec>) {
+        let generation = self.state.lock().generation(&spec.arn);
+        let made = self.make(spec.clone()).await;
+        {
+            let mut state = self.state.lock();
+            if let Some(count) = state.starting.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    state.starting.remove(&key);
+                }
+            }
+            match made {
+                Ok(mut sandbox) => {
+                    sandbox.generation = generation;
+                    if !state.closed {
+                        place(&mut state, sandbox);
+                    }
+                }
+                Err(error) => {
+                    if let Some(at) = state.waiting.iter().position(|waiter| waiter.key == key)
+                        && let Some(waiter) = state.waiting.remove(at)
+                    {
+                        let _ = waiter.turn.send(Err(error));
+                    }
+                }
+            }
+        }
+        self.pump();
+    }
+
+    /// Makes sure that interpreters of this runtime are on their way.
+    pub(crate) async fn warm(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        if let Some(blank) = self.take_blank(runtime).await
+            && let Some(blanks) = self.state.lock().blanks.get_mut(&runtime.key)
+        {
+            blanks.ready.push(blank);
+        }
+    }
+
+    async fn make(self: &Arc<Self>, spec: Arc<FunctionSpec>) -> Result<Sandbox, ComputeError> {
+        let runtime = self.machine.runtimes.get(&spec.runtime, &self.machine.config).await?;
+        let blank = self.take_blank(&runtime).await;
+        self.machine.start(spec, runtime, blank).await
+    }
+
+    /// A waiting interpreter, if there is one; a successor is ordered in any case.
+    async fn take_blank(self: &Arc<Self>, runtime: &Arc<Runtime>) -> Option<Blank> {
+        if self.machine.config.pool_size == 0 || !self.machine.can_start_ahead(runtime).await {
+            return None;
+        }
+        let (blank, missing) = {
+            let mut state = self.state.lock();
+            let closed = state.closed;
+            let blanks = state.blanks.entry(runtime.key.clone()).or_insert_with(|| Blanks {
+                ready: Vec::new(),
+                coming: 0,
+                last_use: Instant::now(),
+            });
+            blanks.last_use = Instant::now();
+            let mut blank = None;
+            while let Some(mut candidate) = blanks.ready.pop() {
+                if candidate.events.try_recv().is_err() {
+                    blank = Some(candidate);
+                    break;
+                }
+            }
+            let have = blanks.ready.len() + blanks.coming;
+            let missing = if closed { 0 } else { self.machine.config.pool_size.saturating_sub(have) };
+            blanks.coming += missing;
+            (blank, missing)
+        };
+        for _ in 0..missing {
+            let (pool, runtime) = (self.clone(), runtime.clone());
+            tokio::spawn(async move {
+                let raised = pool.machine.raise(&runtime).await;
+                let mut state = pool.state.lock();
+                let closed = state.closed;
+                if let Some(blanks) = state.blanks.get_mut(&runtime.key) {
+                    blanks.coming = blanks.coming.saturating_sub(1);
+                    match raised {
+                        Ok(blank) if !closed => blanks.ready.push(blank),
+                        Ok(blank) => {
+                            drop(state);
+                            drop(blank);
+                        }
+                        Err(error) => tracing::warn!(%error, "an interpreter could not be started ahead"),
+                    }
+                }
+            });
+        }
+        blank
+    }
+
+    pub(crate) fn forget(self: &Arc<Self>, arn: &str) {
+        let gone = {
+            let mut state = self.state.lock();
+            *state.generations.entry(arn.to_owned()).or_default() += 1;
+            let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
+                .into_iter()
+                .partition(|(_, list)| list.first().is_some_and(|sandbox| sandbox.spec.arn == arn));
+            state.idle = kept.into_iter().collect();
+            gone
+        };
+        drop(gone);
+        self.pump();
+    }
+
+    /// Lets go of what has been idle for long. Called now and then.
+    pub(crate) fn reap(self: &Arc<Self>) {
+        let config = &self.machine.config;
+        let mut gone = Vec::new();
+        let mut blanks_gone = Vec::new();
+        {
+            let mut state = self.state.lock();
+            let now = Instant::now();
+            for list in state.idle.values_mut() {
+                let (old, kept): (Vec<_>, Vec<_>) = std::mem::take(list)
+                    .into_iter()
+                    .partition(|sandbox| now.duration_since(sandbox.idle_since) > config.idle_timeout);
+                *list = kept;
+                gone.extend(old);
+            }
+            state.idle.retain(|_, list| !list.is_empty());
+            let size = |state: &State| -> u64 {
+                state.idle.values().flatten().map(|sandbox| u64::from(sandbox.spec.memory_mb)).sum()
+            };
+            while size(&state) > config.idle_memory_mb
+                && let Some(oldest) = state.take_oldest_idle()
+            {
+                gone.push(oldest);
+            }
+            // Runtimes that nobody has started anything on for a while.
+            for blanks in state.blanks.values_mut() {
+                if now.duration_since(blanks.last_use) > config.idle_timeout {
+                    blanks_gone.append(&mut blanks.ready);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        let state = self.state.lock();
+        Usage {
+            busy: state.busy,
+            idle: state.idle_count(),
+            starting: state.starting_count(),
+            waiting: state.waiting.len(),
+            pooled: state.blanks.values().map(|blanks| blanks.ready.len()).sum(),
+        }
+    }
+
+    /// No more calls; everything idle ends.
+    pub(crate) fn close(&self) {
+        let (idle, waiting, blanks) = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            (
+                std::mem::take(&mut state.idle),
+                std::mem::take(&mut state.waiting),
+                std::mem::take(&mut state.blanks),
+            )
+        };
+        drop((idle, blanks));
+        for waiter in waiting {
+            let _ = waiter.turn.send(Err(ComputeError::Gone));
+        }
+    }
+}
+
+/// Gives a free sandbox to who waits for it, or lets it be idle.
+fn place(state: &mut State, mut sandbox: Sandbox) {
+    let key = key(&sandbox.spec);
+    loop {
+        let front = state.waiting.front();
+        // Someone else's turn, for too long already: end this one, its place is theirs.
+        if front.is_some_and(|waiter| waiter.key != key && waiter.since.elapsed() > PASSED_BY)
+            && sandbox.init_duration.is_none()
+        {
+            return;
+        }
+        let Some(at) = state.waiting.iter().position(|waiter| waiter.key == key) else { break };
+        let Some(waiter) = state.waiting.remove(at) else { break };
+        match waiter.turn.send(Ok(sandbox)) {
+            Ok(()) => {
+                state.busy += 1;
+                return;
+            }
+            // That caller went away.
+            Err(Ok(back)) => sandbox = back,
+            Err(Err(_)) => return,
+        }
+    }
+    if sandbox.init_failure.is_some() {
+        return;
+    }
+    sandbox.idle_since = Instant::now();
+    state.idle.entry(key).or_default().push(sandbox);
+}

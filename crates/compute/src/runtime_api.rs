@@ -1,0 +1,280 @@
+//! The public Lambda Runtime API, for runtimes that we did not write.
+//!
+//! Source: "Using the Lambda runtime API for custom runtimes" and its OpenAPI description, version 2018-06-01.
+//! One server per sandbox, on a listener inside of the sandbox's own network.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::Invocation;
+use crate::frames::{MAX_RESPONSE, Message};
+
+/// One runtime needs one connection, and some keep a few.
+const MAX_CONNECTIONS: usize = 32;
+const PREFIX: &str = "/2018-06-01/runtime/";
+
+/// The cloud's end: calls go in, messages come out.
+pub(crate) struct Api {
+    calls: mpsc::UnboundedSender<Call>,
+    messages: mpsc::Receiver<Message>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+struct Call {
+    invocation: Invocation,
+    deadline: SystemTime,
+}
+
+struct Shared {
+    calls: tokio::sync::Mutex<mpsc::UnboundedReceiver<Call>>,
+    messages: mpsc::Sender<Message>,
+    /// The call that was handed out and not answered.
+    current: Mutex<Option<String>>,
+    asked: std::sync::atomic::AtomicBool,
+}
+
+impl Api {
+    pub(crate) fn serve(listener: TcpListener) -> Self {
+        let (calls, waiting) = mpsc::unbounded_channel();
+        let (messages, heard) = mpsc::channel(4);
+        let shared = Arc::new(Shared {
+            calls: tokio::sync::Mutex::new(waiting),
+            messages,
+            current: Mutex::new(None),
+            asked: false.into(),
+        });
+        let server = tokio::spawn(accept(listener, shared));
+        Self { calls, messages: heard, server }
+    }
+
+    /// Gives the runtime its next call.
+    pub(crate) fn send(&self, invocation: Invocation, deadline: SystemTime) {
+        let _ = self.calls.send(Call { invocation, deadline });
+    }
+
+    pub(crate) async fn receive(&mut self) -> std::io::Result<Message> {
+        self.messages.recv().await.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: let others finish first.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let shared = shared.clone();
+        connections.spawn(async move {
+            let service = hyper::service::service_fn(move |request| {
+                let shared = shared.clone();
+                async move { Ok::<_, Infallible>(answer(request, &shared).await) }
+            });
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(place);
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
+    match (&head.method, path.split('/').collect::<Vec<_>>().as_slice()) {
+        (&Method::GET, ["invocation", "next"]) => next(shared).await,
+        (&Method::POST, ["invocation", id, "response"]) => response(shared, id, body).await,
+        (&Method::POST, ["invocation", id, "error"]) => error(shared, id, &head.headers, body).await,
+        (&Method::POST, ["init", "error"]) => init_error(shared, &head.headers, body).await,
+        _ => refusal(StatusCode::NOT_FOUND, "NotFound", "no such operation in the runtime API 2018-06-01"),
+    }
+}
+
+/// Holds the line until there is a call. The first question also says that the runtime is ready.
+async fn next(shared: &Shared) -> Response<Full<Bytes>> {
+    if !shared.asked.swap(true, std::sync::atomic::Ordering::SeqCst) {
+        let _ = shared.messages.send(Message::InitOk).await;
+    }
+    let call = shared.calls.lock().await.recv().await;
+    let Some(Call { invocation, deadline }) = call else {
+        return refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "the sandbox is ending");
+    };
+    *shared.current.lock() = Some(invocation.request_id.clone());
+    let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let mut response = Response::builder()
+        .header("Content-Type", "application/json")
+        .header("Lambda-Runtime-Aws-Request-Id", invocation.request_id)
+        .header("Lambda-Runtime-Deadline-Ms", deadline.to_string())
+        .header("Lambda-Runtime-Invoked-Function-Arn", invocation.invoked_arn);
+    let optional = [
+        ("Lambda-Runtime-Trace-Id", invocation.trace_id),
+        ("Lambda-Runtime-Client-Context", invocation.client_context),
+        ("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            response = response.header(name, value.replace(['\r', '\n'], " "));
+        }
+    }
+    response.body(Full::new(invocation.payload)).unwrap_or_else(|_| {
+        refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            "the call cannot be written as HTTP headers",
+        )
+    })
+}
+
+async fn response(shared: &Shared, id: &str, body: Incoming) -> Response<Full<Bytes>> {
+    if !is_current(shared, id) {
+        return wrong_id();
+    }
+    let (message, answer) = match collect(body).await {
+        Ok(Collected::Whole(payload, None)) => (Message::Response { id: id.to_owned(), payload }, accepted()),
+        // A stream that the runtime broke off: trailers carry the reason.
+        Ok(Collected::Whole(_, Some((kind, payload)))) => {
+            (Message::Error { id: id.to_owned(), kind, payload }, accepted())
+        }
+        Ok(Collected::TooLarge(size)) => (
+            Message::TooLarge { id: id.to_owned(), size },
+            refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                &format!("Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."),
+            ),
+        ),
+        Err(()) => return refusal(StatusCode::BAD_REQUEST, "InvalidRequest", "the response ended half way"),
+    };
+    if !take_current(shared, id) {
+        return wrong_id();
+    }
+    let _ = shared.messages.send(message).await;
+    answer
+}
+
+async fn error(shared: &Shared, id: &str, headers: &HeaderMap, body: Incoming) -> Response<Full<Bytes>> {
+    if !is_current(shared, id) {
+        return wrong_id();
+    }
+    let Ok(Collected::Whole(payload, _)) = collect(body).await else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "InvalidRequest",
+            "the error object is too large or incomplete",
+        );
+    };
+    if !take_current(shared, id) {
+        return wrong_id();
+    }
+    let kind = error_type(headers, &payload);
+    let _ = shared.messages.send(Message::Error { id: id.to_owned(), kind, payload }).await;
+    accepted()
+}
+
+async fn init_error(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Response<Full<Bytes>> {
+    let Ok(Collected::Whole(payload, _)) = collect(body).await else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "InvalidRequest",
+            "the error object is too large or incomplete",
+        );
+    };
+    let kind = error_type(headers, &payload);
+    let _ = shared.messages.send(Message::InitError { kind, payload }).await;
+    accepted()
+}
+
+fn error_type(headers: &HeaderMap, payload: &[u8]) -> String {
+    let header = headers.get("Lambda-Runtime-Function-Error-Type").and_then(|value| value.to_str().ok());
+    let from_body = || {
+        let object: serde_json::Value = serde_json::from_slice(payload).ok()?;
+        Some(object.get("errorType")?.as_str()?.to_owned())
+    };
+    header.map(str::to_owned).or_else(from_body).unwrap_or_else(|| "Runtime.Unknown".to_owned())
+}
+
+fn is_current(shared: &Shared, id: &str) -> bool {
+    shared.current.lock().as_deref() == Some(id)
+}
+
+fn take_current(shared: &Shared, id: &str) -> bool {
+    let mut current = shared.current.lock();
+    let matches = current.as_deref() == Some(id);
+    if matches {
+        *current = None;
+    }
+    matches
+}
+
+enum Collected {
+    /// The body, and the type and object of an error that came in trailers.
+    Whole(Bytes, Option<(String, Bytes)>),
+    TooLarge(usize),
+}
+
+async fn collect(mut body: Incoming) -> Result<Collected, ()> {
+    let mut all = BytesMut::new();
+    let mut size = 0;
+    let mut failed = None;
+    while let Some(frame) = body.frame().await {
+        match frame.map_err(|_| ())?.into_data() {
+            Ok(data) => {
+                size += data.len();
+                if size <= MAX_RESPONSE {
+                    all.extend_from_slice(&data);
+                } else {
+                    all.clear();
+                }
+            }
+            Err(frame) => {
+                let Ok(trailers) = frame.into_trailers() else { continue };
+                let text = |name| trailers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+                if let Some(kind) = text("Lambda-Runtime-Function-Error-Type") {
+                    let object = serde_json::json!({"errorType": kind, "errorMessage": "the response stream was broken off"});
+                    failed = Some((kind.to_owned(), Bytes::from(object.to_string())));
+                }
+            }
+        }
+    }
+    Ok(if size > MAX_RESPONSE { Collected::TooLarge(size) } else { Collected::Whole(all.freeze(), failed) })
+}
+
+fn accepted() -> Response<Full<Bytes>> {
+    json(StatusCode::ACCEPTED, serde_json::json!({"status": "OK"}))
+}
+
+fn wrong_id() -> Response<Full<Bytes>> {
+    refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
+}
+
+fn refusal(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
+    json(status, serde_json::json!({"errorMessage": message, "errorType": kind}))
+}
+
+fn json(status: StatusCode, value: serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(value.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert("Content-Type", http::HeaderValue::from_static("application/json"));
+    response
+}
