@@ -1,0 +1,92 @@
+//! What IAM is asked: the function or layer that a call means, with its own policy.
+
+use crate::Lambda;
+use crate::names::Named;
+use crate::state::{LayerVersion, PolicyRecord, version_key};
+use cloudlet_access::{Policy, PolicyKind};
+use cloudlet_api_lambda as api;
+use cloudlet_service::api::default_access;
+use cloudlet_service::rules::text_member;
+use cloudlet_service::{Access, Context, Error, Operation, Structure};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+
+/// Compiled policies by their revision, which is never used twice.
+#[derive(Default)]
+pub(crate) struct Policies(Mutex<HashMap<String, Option<Policy>>>);
+
+/// How many compiled policies are remembered.
+const MOST: usize = 4096;
+
+impl Policies {
+    fn compiled(&self, record: &PolicyRecord) -> Option<Policy> {
+        if record.statements.is_empty() {
+            return None;
+        }
+        if let Some(policy) = self.0.lock().get(&record.revision) {
+            return policy.clone();
+        }
+        let policy = Policy::parse(&record.document(), PolicyKind::Resource).ok();
+        let mut known = self.0.lock();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(record.revision.clone(), policy.clone());
+        policy
+    }
+}
+
+impl Lambda {
+    pub(crate) fn accesses(&self, op: &'static Operation, cx: &Context, input: &dyn Structure) -> Result<Vec<Access>, Error> {
+        let mut accesses = default_access(op, cx, input);
+        if let Some(function) = text_member(input, "FunctionName") {
+            let qualifier = text_member(input, "Qualifier");
+            let named = Named::read(cx, &function, qualifier.as_deref())?;
+            for access in &mut accesses {
+                access.resource = named.qualified_arn();
+                access.resource_account = Some(named.cx.account.to_string());
+                access.resource_policy = self.policy_of(&named);
+            }
+        } else if let Some(layer) = text_member(input, "LayerName").or_else(|| text_member(input, "Arn")) {
+            self.layer_access(cx, input, &layer, &mut accesses);
+        }
+        // Whoever gives a function a role must be allowed to pass it.
+        let role = match input.as_any() {
+            any if any.is::<api::CreateFunctionInput>() => any.downcast_ref().map(|i: &api::CreateFunctionInput| i.role.clone()),
+            any => any.downcast_ref().and_then(|i: &api::UpdateFunctionConfigurationInput| i.role.clone()),
+        };
+        if let Some(role) = role {
+            let mut pass = Access::new("iam:PassRole", role);
+            pass.keys.push(("iam:PassedToService".to_owned(), vec!["lambda.amazonaws.com".to_owned()]));
+            accesses.push(pass);
+        }
+        Ok(accesses)
+    }
+
+    fn policy_of(&self, named: &Named) -> Option<Policy> {
+        let function = self.function(named).ok()?;
+        let qualifier = named.qualifier.as_deref().filter(|q| *q != crate::names::LATEST).unwrap_or_default();
+        self.policies.compiled(function.policies.get(qualifier)?)
+    }
+
+    fn layer_access(&self, cx: &Context, input: &dyn Structure, layer: &str, accesses: &mut [Access]) {
+        let number = match input.as_any() {
+            any if any.is::<api::GetLayerVersionInput>() => {
+                any.downcast_ref().map(|i: &api::GetLayerVersionInput| i.version_number)
+            }
+            any => any.downcast_ref().map(|i: &api::DeleteLayerVersionInput| i.version_number),
+        };
+        let text = match number {
+            Some(number) if layer.starts_with("arn:") => format!("{layer}:{number}"),
+            Some(number) => cx.arn("lambda", format_args!("layer:{layer}:{number}")),
+            None => layer.to_owned(),
+        };
+        let Some((there, name, number)) = crate::settings::layer_arn(cx, &text) else { return };
+        let found = self.store.table::<LayerVersion>().get_arc(&version_key(&there, &name, number)).ok().flatten();
+        for access in accesses {
+            access.resource = text.clone();
+            access.resource_account = Some(there.account.to_string());
+            access.resource_policy = found.as_ref().and_then(|l| self.policies.compiled(&l.policy));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Lambda's refusals, in its own words.
+
+use cloudlet_api_lambda::{
+    InvalidParameterValueException, PreconditionFailedException, ResourceConflictException, ResourceNotFoundException,
+    ServiceException, TooManyRequestsException,
+};
+use cloudlet_service::Error;
+use cloudlet_store::StoreError;
+
+/// An error inside a transaction: ours or the store's.
+pub(crate) struct Failure(pub(crate) Error);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(stored(error))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+/// What a caller is told when the store cannot.
+pub(crate) fn stored(error: StoreError) -> Error {
+    match error {
+        StoreError::NoSpace { .. } => of_service(error.to_string()),
+        StoreError::Conflict { .. } => conflict("The resource is being changed by another request. Try the request again."),
+        other => Error::internal(other),
+    }
+}
+
+pub(crate) fn of_service(message: impl Into<String>) -> Error {
+    let detail = ServiceException { r#type: Some("Server".to_owned()), message: Some(message.into()) };
+    detail.into()
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    InvalidParameterValueException { r#type: Some("User".to_owned()), message: Some(message.into()) }.into()
+}
+
+pub(crate) fn conflict(message: impl Into<String>) -> Error {
+    ResourceConflictException { r#type: Some("User".to_owned()), message: Some(message.into()) }.into()
+}
+
+pub(crate) fn not_found(message: impl Into<String>) -> Error {
+    ResourceNotFoundException { r#type: Some("User".to_owned()), message: Some(message.into()) }.into()
+}
+
+pub(crate) fn no_function(arn: &str) -> Error {
+    not_found(format!("Function not found: {arn}"))
+}
+
+pub(crate) fn stale_revision() -> Error {
+    let message = "The RevisionId provided does not match the latest RevisionId. Call the GetFunction/GetAlias API to \
+                   retrieve the latest Revision Id";
+    PreconditionFailedException { r#type: Some("User".to_owned()), message: Some(message.to_owned()) }.into()
+}
+
+/// `reason` is one of AWS's `ThrottleReason`s.
+pub(crate) fn throttled(reason: &str) -> Error {
+    TooManyRequestsException {
+        r#type: Some("User".to_owned()),
+        message: Some("Rate Exceeded.".to_owned()),
+        reason: Some(reason.to_owned()),
+        ..Default::default()
+    }
+    .into()
+}
+
+pub(crate) fn too_large(message: impl Into<String>) -> Error {
+    Error::new("RequestEntityTooLargeException", 413, message)
+}

@@ -1,0 +1,109 @@
+//! AWS Lambda: functions, versions, aliases, layers, permissions, and invocations that run in `cloudlet-compute`.
+//!
+//! Start with [`Lambda`]; `operations/` has the story of each call. `runner` finds a version and runs it, `events` is
+//! asynchronous invocation, `prepare` the way from `Pending` to `Active`, `roles` the sessions of execution roles, `sink`
+//! where output goes.
+//!
+//! Source: AWS Lambda API Reference and Developer Guide.
+
+mod access;
+mod code;
+mod errors;
+mod events;
+mod lineage;
+mod names;
+mod operations;
+mod prepare;
+mod roles;
+mod runner;
+mod settings;
+mod sink;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use cloudlet_bus::{Bus, Delivery};
+use cloudlet_compute::{Compute, FunctionSpec};
+use cloudlet_service::rules::Violations;
+use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Service, Structure};
+use cloudlet_store::Store;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+pub use code::PACKAGE_PATH;
+pub use sink::Sink;
+
+/// The service.
+pub struct Lambda {
+    pub(crate) store: Store,
+    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) compute: Arc<Compute>,
+    pub(crate) sink: Sink,
+    pub(crate) gate: runner::Gate,
+    /// What compute was told of versions, by ARN and number.
+    pub(crate) specs: Mutex<HashMap<(String, u64), Arc<FunctionSpec>>>,
+    /// Reserved concurrency by account and region.
+    pub(crate) reserved: Mutex<HashMap<(String, String), i32>>,
+    pub(crate) policies: access::Policies,
+    /// Signs the locations of packages; another one at every start.
+    pub(crate) location_key: [u8; 32],
+    /// Some version's state has changed.
+    pub(crate) changes: Notify,
+}
+
+impl Lambda {
+    /// Starts the service; `bus` delivers its events from now on. `compute` writes to `sink`.
+    pub fn new(store: Store, cloud: Arc<Cloud>, bus: &Bus, compute: Arc<Compute>, sink: &Sink) -> Arc<Self> {
+        let mut location_key = [0; 32];
+        cloud.random().fill(&mut location_key);
+        let lambda = Arc::new(Self {
+            location_key,
+            store,
+            cloud,
+            compute,
+            sink: sink.clone(),
+            gate: runner::Gate::default(),
+            specs: Mutex::default(),
+            reserved: Mutex::default(),
+            policies: access::Policies::default(),
+            changes: Notify::new(),
+        });
+        let ready = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };
+        bus.subscribe(prepare::QUEUE, ready, Arc::new(prepare::Preparer(Arc::downgrade(&lambda))));
+        bus.subscribe(events::QUEUE, events::delivery(), Arc::new(events::Deliverer(Arc::downgrade(&lambda))));
+        lambda
+    }
+}
+
+impl Service for Lambda {
+    cloudlet_api_lambda::operations!();
+
+    fn access<'a>(
+        &'a self,
+        op: &'static Operation,
+        cx: &'a Context,
+        input: &'a dyn Structure,
+    ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
+        Box::pin(async move { self.accesses(op, cx, input) })
+    }
+
+    fn invalid_input(&self, _: &'static Operation, violations: Violations) -> Error {
+        // Lambda checks runtimes itself, in other words than the model's.
+        if let [only] = &violations.0[..]
+            && only.member == "Runtime"
+            && let Some(value) = &only.value
+        {
+            let set = only.constraint.trim_start_matches("Member must satisfy enum value set: ");
+            return errors::invalid(format!(
+                "Value {value} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: {set} or be a valid ARN"
+            ));
+        }
+        Error::validation(violations.message())
+    }
+
+    fn access_denied(&self, _: &'static Operation, denied: Error) -> Error {
+        denied.with_code("AccessDeniedException").with_status(403)
+    }
+}

@@ -1,0 +1,153 @@
+//! CreateFunction.
+
+use crate::Lambda;
+use crate::code::{Source, discard};
+use crate::errors::{Failure, conflict, invalid, stored};
+use crate::names::Named;
+use crate::prepare::{Task, creating};
+use crate::runner::cannot_assume;
+use crate::settings::{Changes, describe};
+use crate::state::{Code, Function, Settings, Version, named_key, version_key, written_time};
+use cloudlet_api_lambda::*;
+
+impl Lambda {
+    /// Makes a function. It is `Pending` until its package is unpacked and its runtime found.
+    ///
+    /// Errors: `ResourceConflictException`, `InvalidParameterValueException`, `RequestEntityTooLargeException`.
+    pub async fn create_function(&self, cx: &Context, input: CreateFunctionInput) -> Result<CreateFunctionOutput, Error> {
+        let named = Named::read(cx, &input.function_name, None)?;
+        unserved(&input)?;
+        if let Some(qualifier) = &named.qualifier {
+            return Err(invalid(format!("A function cannot be created with the qualifier {qualifier}; leave it out of the name.")));
+        }
+        let (Some(runtime), Some(handler)) = (input.runtime.clone(), input.handler.clone()) else {
+            return Err(invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages."));
+        };
+        let key = named_key(&named.cx, &named.name);
+        if self.store.table::<Function>().exists(&key).map_err(stored)? {
+            return Err(exists(&named));
+        }
+        let architectures = input.architectures.clone().unwrap_or_else(|| vec!["x86_64".to_owned()]);
+        let mut settings = Settings::fresh(runtime.clone(), handler, input.role.clone(), architectures);
+        let changes = Changes {
+            runtime: Some(runtime),
+            description: input.description,
+            timeout: input.timeout,
+            memory: input.memory_size,
+            environment: input.environment,
+            layers: input.layers,
+            ephemeral: input.ephemeral_storage,
+            tracing: input.tracing_config,
+            dead_letter: input.dead_letter_config,
+            kms_key: input.kms_key_arn,
+            snap_start: input.snap_start,
+            logging: input.logging_config,
+            vpc: input.vpc_config,
+            ..Changes::default()
+        };
+        self.apply(&named.cx, &mut settings, changes)?;
+        self.check_role(&named, &settings.role).await?;
+        let c = &input.code;
+        let source = Source::of(c.zip_file.as_ref().map(AsRef::as_ref), c.s3_bucket.as_ref(), c.s3_key.as_ref(), c.s3_object_version.as_ref())?;
+        let code = source.accept(cx, &self.store, "CreateFunction").await?;
+        let tags = input.tags.unwrap_or_default();
+        super::tags::check(&tags)?;
+        let now = cx.millis();
+        let latest = self.fresh_version(&named, code.clone(), settings, now);
+        let publish = input.publish.unwrap_or(false);
+        let created = self
+            .store
+            .transact(|tx| {
+                if tx.exists::<Function>(&key)? {
+                    return Err(Failure(exists(&named)));
+                }
+                let function = Function {
+                    name: named.name.clone(),
+                    created: now,
+                    last_version: u64::from(publish),
+                    tags: tags.clone(),
+                    reserved_concurrency: None,
+                    recursive_loop: None,
+                    policies: BTreeMap::new(),
+                    event_configs: BTreeMap::new(),
+                };
+                tx.put(&key, &function)?;
+                let mut shown = latest.clone();
+                for number in 0..=u64::from(publish) {
+                    let version = Version { number, revision: cx.random().uuid(), ..latest.clone() };
+                    tx.adopt_blob(version.code.blob)?;
+                    for layer in &version.settings.layers {
+                        tx.adopt_blob(layer.code.blob)?;
+                    }
+                    tx.put(&version_key(&named.cx, &named.name, number), &version)?;
+                    tx.emit(Task::message(&named, &version))?;
+                    shown = version;
+                }
+                Ok(shown)
+            })
+            .await;
+        match created {
+            Ok(version) => Ok(describe(&named, &version, version.number > 0)),
+            Err(Failure(error)) => {
+                discard(&self.store, &code);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn fresh_version(&self, named: &Named, code: Code, settings: Settings, now: i64) -> Version {
+        Version {
+            number: 0,
+            code,
+            settings,
+            revision: named.cx.random().uuid(),
+            modified: written_time(now),
+            state: "Pending".to_owned(),
+            state_reason: creating(),
+            update_status: None,
+            update_reason: None,
+            runtime_updates: None,
+        }
+    }
+
+    /// Whether the role is there and trusts Lambda.
+    pub(crate) async fn check_role(&self, named: &Named, role: &str) -> Result<(), Error> {
+        self.sink.roles().check(&named.cx, role, &named.name).await.map_err(|error| match error.status() {
+            501 | 500.. => error,
+            _ => {
+                tracing::debug!(role, %error, "STS refused the execution role");
+                cannot_assume()
+            }
+        })
+    }
+}
+
+fn exists(named: &Named) -> Error {
+    conflict(format!("Function already exist: {}", named.name))
+}
+
+/// What CreateFunction has on AWS and not here yet.
+fn unserved(input: &CreateFunctionInput) -> Result<(), Error> {
+    let part = if input.package_type.as_deref() == Some("Image") || input.code.image_uri.is_some() || input.image_config.is_some() {
+        "PackageType Image"
+    } else if input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty()) {
+        "FileSystemConfigs"
+    } else if input.code_signing_config_arn.is_some() {
+        "CodeSigningConfigArn"
+    } else if input.tenancy_config.is_some() {
+        "TenancyConfig"
+    } else if input.capacity_provider_config.is_some() || input.publish_to.is_some() {
+        "CapacityProviderConfig"
+    } else if input.durable_config.is_some() {
+        "DurableConfig"
+    } else if input.accelerator_config.is_some() {
+        "AcceleratorConfig"
+    } else if input.runtime_config.is_some() {
+        "RuntimeConfig"
+    } else if input.code.source_kms_key_arn.is_some() {
+        "Code.SourceKMSKeyArn"
+    } else {
+        return Ok(());
+    };
+    Err(Error::not_implemented_part(format_args!("lambda:CreateFunction {part}")))
+}

@@ -1,0 +1,140 @@
+//! Invoke, InvokeAsync, InvokeWithResponseStream.
+
+use crate::Lambda;
+use crate::errors::{invalid, too_large};
+use crate::names::Named;
+use crate::runner::Call;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cloudlet_api_lambda::*;
+use futures_util::stream;
+
+/// Lambda quotas: the most bytes of a synchronous and of an asynchronous payload.
+const MAX_SYNC: usize = 6 * 1024 * 1024;
+const MAX_ASYNC: usize = 1024 * 1024;
+/// The most bytes of a client context before Base64.
+const MAX_CLIENT_CONTEXT: usize = 3583;
+
+impl Lambda {
+    /// Runs a function and waits (`RequestResponse`), accepts an event for it (`Event`), or checks whether the caller
+    /// might (`DryRun`).
+    ///
+    /// Errors: `ResourceNotFoundException`, `InvalidRequestContentException`, `RequestEntityTooLargeException`,
+    /// `TooManyRequestsException`, `ResourceConflictException`.
+    pub async fn invoke(&self, cx: &Context, input: InvokeInput) -> Result<InvokeOutput, Error> {
+        if input.durable_execution_name.is_some() || input.tenant_id.is_some() {
+            return Err(Error::not_implemented_part("lambda:Invoke DurableExecutionName, TenantId"));
+        }
+        let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
+        let target = self.target(named)?;
+        let kind = input.invocation_type.as_deref().unwrap_or("RequestResponse");
+        let payload = input.payload.map(|blob| Bytes::from(blob.into_inner())).unwrap_or_default();
+        let call = call(cx, payload, input.client_context.as_deref(), kind == "Event")?;
+        match kind {
+            "DryRun" => Ok(InvokeOutput { status_code: Some(204), ..Default::default() }),
+            "Event" => {
+                self.accept_event(&target, call).await?;
+                Ok(InvokeOutput { status_code: Some(202), ..Default::default() })
+            }
+            _ => {
+                let result = self.run(&target, call).await?;
+                let tail = input.log_type.as_deref() == Some("Tail");
+                Ok(InvokeOutput {
+                    status_code: Some(200),
+                    function_error: result.function_error.map(|e| e.as_str().to_owned()),
+                    log_result: tail.then(|| STANDARD.encode(&result.log_tail)),
+                    payload: Some(Blob::new(result.payload)),
+                    executed_version: Some(target.version.name()),
+                    ..Default::default()
+                })
+            }
+        }
+    }
+
+    /// The old way to send an event. Errors: as [`Lambda::invoke`].
+    pub async fn invoke_async(&self, cx: &Context, input: InvokeAsyncInput) -> Result<InvokeAsyncOutput, Error> {
+        let target = self.target(Named::read(cx, &input.function_name, None)?)?;
+        let payload = input.invoke_args.collect(MAX_ASYNC).await?;
+        let call = call(cx, payload, None, true)?;
+        self.accept_event(&target, call).await?;
+        Ok(InvokeAsyncOutput { status: Some(202) })
+    }
+
+    /// Runs a function and sends its answer as a stream of events. A runtime that answers at once sends one part.
+    ///
+    /// Errors: as [`Lambda::invoke`].
+    pub async fn invoke_with_response_stream(
+        &self,
+        cx: &Context,
+        input: InvokeWithResponseStreamInput,
+    ) -> Result<InvokeWithResponseStreamOutput, Error> {
+        if input.tenant_id.is_some() {
+            return Err(Error::not_implemented_part("lambda:InvokeWithResponseStream TenantId"));
+        }
+        let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
+        let target = self.target(named)?;
+        let payload = input.payload.map(|blob| Bytes::from(blob.into_inner())).unwrap_or_default();
+        let call = call(cx, payload, input.client_context.as_deref(), false)?;
+        let mut output = InvokeWithResponseStreamOutput {
+            status_code: Some(200),
+            executed_version: Some(target.version.name()),
+            response_stream_content_type: Some("application/vnd.amazon.eventstream".to_owned()),
+            ..Default::default()
+        };
+        if input.invocation_type.as_deref() == Some("DryRun") {
+            output.status_code = Some(204);
+            return Ok(output);
+        }
+        let result = self.run(&target, call).await?;
+        let tail = input.log_type.as_deref() == Some("Tail");
+        let complete = InvokeWithResponseStreamCompleteEvent {
+            error_code: result.function_error.map(|e| e.as_str().to_owned()),
+            error_details: result.function_error.map(|_| String::from_utf8_lossy(&result.payload).into_owned()),
+            log_result: tail.then(|| STANDARD.encode(&result.log_tail)),
+        };
+        let mut events = Vec::new();
+        if result.function_error.is_none() {
+            let update = InvokeResponseStreamUpdate { payload: Some(Blob::new(result.payload)) };
+            events.push(Ok(InvokeWithResponseStreamResponseEvent::PayloadChunk(update)));
+        }
+        events.push(Ok(InvokeWithResponseStreamResponseEvent::InvokeComplete(complete)));
+        output.event_stream = EventStream::new(stream::iter(events));
+        Ok(output)
+    }
+}
+
+/// Checks what came with the call.
+fn call(cx: &Context, payload: Bytes, client_context: Option<&str>, event: bool) -> Result<Call, Error> {
+    let len = payload.len();
+    if len > MAX_SYNC {
+        return Err(too_large(format!("Request must be smaller than {MAX_SYNC} bytes for the InvokeFunction operation")));
+    }
+    if event && len > MAX_ASYNC {
+        return Err(too_large(format!(
+            "{len} byte payload is too large for the Event invocation type (limit {MAX_ASYNC} bytes)"
+        )));
+    }
+    let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
+        let message = format!("Could not parse request body into json: Could not parse payload into json: {error}");
+        return Err(InvalidRequestContentException { r#type: Some("User".to_owned()), message: Some(message) }.into());
+    }
+    let client_context = client_context.map(decode_context).transpose()?;
+    let headers = cx.origin.headers.as_ref();
+    let trace_id = headers.and_then(|h| h.get("x-amzn-trace-id")).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    Ok(Call { request_id: cx.request_id.to_string(), payload, client_context, trace_id })
+}
+
+fn decode_context(text: &str) -> Result<String, Error> {
+    if text.len() > MAX_CLIENT_CONTEXT {
+        return Err(invalid(format!("Client context must be no more than {MAX_CLIENT_CONTEXT} bytes when base64-encoded.")));
+    }
+    let bad = || {
+        let message = "Client context must be a valid Base64-encoded JSON object.";
+        Error::from(InvalidRequestContentException { r#type: Some("User".to_owned()), message: Some(message.to_owned()) })
+    };
+    let text = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
+    serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|_| bad())?;
+    Ok(text)
+}

@@ -1,0 +1,15 @@
+//! The operations, one file per family.
+
+mod account;
+mod aliases;
+mod concurrency;
+mod create;
+mod delete;
+mod event_config;
+mod get;
+mod invoke;
+mod layers;
+mod permissions;
+mod tags;
+mod update;
+mod versions;

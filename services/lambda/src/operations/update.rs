@@ -1,0 +1,158 @@
+//! UpdateFunctionCode and UpdateFunctionConfiguration.
+
+use crate::Lambda;
+use crate::code::{Source, discard};
+use crate::errors::{Failure, conflict, invalid, stale_revision};
+use crate::names::Named;
+use crate::prepare::{Task, creating, latest};
+use crate::settings::{Changes, describe};
+use crate::state::{Version, version_key, written_time};
+use cloudlet_api_lambda::*;
+
+impl Lambda {
+    /// `$LATEST` as an update begins with it, once nothing else is under way.
+    pub(crate) async fn updatable(&self, named: &Named, revision: Option<&str>) -> Result<Version, Error> {
+        if !latest(named) {
+            return Err(invalid("Only $LATEST can be changed: leave the qualifier out of the function's name."));
+        }
+        self.function(named)?;
+        let version = self.settled(named, 0).await?;
+        if !version.settled() {
+            return Err(conflict(format!(
+                "The operation cannot be performed at this time. An update is in progress for resource: {}",
+                named.arn()
+            )));
+        }
+        if revision.is_some_and(|revision| revision != version.revision) {
+            return Err(stale_revision());
+        }
+        Ok((*version).clone())
+    }
+
+    /// Gives `$LATEST` another package.
+    ///
+    /// Errors: `ResourceNotFoundException`, `InvalidParameterValueException`, `PreconditionFailedException`,
+    /// `ResourceConflictException`, `RequestEntityTooLargeException`.
+    pub async fn update_function_code(&self, cx: &Context, input: UpdateFunctionCodeInput) -> Result<UpdateFunctionCodeOutput, Error> {
+        let named = Named::read(cx, &input.function_name, None)?;
+        let old = self.updatable(&named, input.revision_id.as_deref()).await?;
+        if input.image_uri.is_some() || input.source_kms_key_arn.is_some() || input.publish_to.is_some() {
+            return Err(Error::not_implemented_part("lambda:UpdateFunctionCode ImageUri, SourceKMSKeyArn, PublishTo"));
+        }
+        let zip = input.zip_file.as_ref().map(AsRef::as_ref);
+        let source = Source::of(zip, input.s3_bucket.as_ref(), input.s3_key.as_ref(), input.s3_object_version.as_ref())?;
+        let code = source.accept(cx, &self.store, "UpdateFunctionCode").await?;
+        let mut new = self.updated(&named, &old, cx.millis());
+        new.code = code.clone();
+        if let Some(architectures) = input.architectures {
+            new.settings.architectures = architectures;
+        }
+        if input.dry_run.unwrap_or(false) {
+            discard(&self.store, &code);
+            new.revision = old.revision;
+            return Ok(describe(&named, &new, false));
+        }
+        if let Err(error) = self.commit(&named, &old, &new).await {
+            discard(&self.store, &code);
+            return Err(error);
+        }
+        if input.publish.unwrap_or(false) {
+            self.settled(&named, 0).await?;
+            return self.publish(&named, None, None, None).await;
+        }
+        Ok(describe(&named, &new, false))
+    }
+
+    /// Changes the settings of `$LATEST`.
+    ///
+    /// Errors: `ResourceNotFoundException`, `InvalidParameterValueException`, `PreconditionFailedException`,
+    /// `ResourceConflictException`.
+    pub async fn update_function_configuration(
+        &self,
+        cx: &Context,
+        input: UpdateFunctionConfigurationInput,
+    ) -> Result<UpdateFunctionConfigurationOutput, Error> {
+        let named = Named::read(cx, &input.function_name, None)?;
+        let old = self.updatable(&named, input.revision_id.as_deref()).await?;
+        let unserved = input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty())
+            || input.image_config.is_some()
+            || input.capacity_provider_config.is_some()
+            || input.durable_config.is_some()
+            || input.runtime_config.is_some()
+            || input.accelerator_config.is_some();
+        if unserved {
+            return Err(Error::not_implemented_part(
+                "lambda:UpdateFunctionConfiguration FileSystemConfigs, ImageConfig, CapacityProviderConfig, DurableConfig, \
+                 RuntimeConfig, AcceleratorConfig",
+            ));
+        }
+        let mut new = self.updated(&named, &old, cx.millis());
+        let role = input.role.clone();
+        let changes = Changes {
+            runtime: input.runtime,
+            handler: input.handler,
+            role: input.role,
+            description: input.description,
+            timeout: input.timeout,
+            memory: input.memory_size,
+            environment: input.environment,
+            layers: input.layers,
+            ephemeral: input.ephemeral_storage,
+            tracing: input.tracing_config,
+            dead_letter: input.dead_letter_config,
+            kms_key: input.kms_key_arn,
+            snap_start: input.snap_start,
+            logging: input.logging_config,
+            vpc: input.vpc_config,
+        };
+        self.apply(&named.cx, &mut new.settings, changes)?;
+        if let Some(role) = role {
+            self.check_role(&named, &role).await?;
+        }
+        self.commit(&named, &old, &new).await?;
+        Ok(describe(&named, &new, false))
+    }
+
+    fn updated(&self, named: &Named, old: &Version, now: i64) -> Version {
+        Version {
+            revision: named.cx.random().uuid(),
+            modified: written_time(now),
+            update_status: Some("InProgress".to_owned()),
+            update_reason: creating(),
+            ..old.clone()
+        }
+    }
+
+    /// Replaces `$LATEST`, if it is still the one that the update began with.
+    async fn commit(&self, named: &Named, old: &Version, new: &Version) -> Result<(), Error> {
+        let key = version_key(&named.cx, &named.name, 0);
+        self.store
+            .transact(|tx| {
+                let there = tx.get::<Version>(&key)?.ok_or_else(|| named.missing())?;
+                if there.revision != old.revision {
+                    return Err(Failure(conflict(format!(
+                        "The operation cannot be performed at this time. An update is in progress for resource: {}",
+                        named.arn()
+                    ))));
+                }
+                if new.code.blob != there.code.blob {
+                    tx.adopt_blob(new.code.blob)?;
+                    tx.release_blob(there.code.blob)?;
+                }
+                if new.settings.layers != there.settings.layers {
+                    for layer in &new.settings.layers {
+                        tx.adopt_blob(layer.code.blob)?;
+                    }
+                    for layer in &there.settings.layers {
+                        tx.release_blob(layer.code.blob)?;
+                    }
+                }
+                tx.put(&key, new)?;
+                tx.emit(Task::message(named, new))?;
+                Ok(())
+            })
+            .await?;
+        self.compute.forget(&named.arn());
+        Ok(())
+    }
+}

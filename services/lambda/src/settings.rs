@@ -1,0 +1,309 @@
+//! A version's settings: out of a call, checked against what AWS accepts, and back into AWS's words.
+
+use crate::Lambda;
+use crate::errors::{invalid, stored};
+use crate::names::{Named, function_arn};
+use crate::state::{LayerRef, LayerVersion, Settings, Version, version_key};
+use base64::Engine;
+use cloudlet_api_lambda::*;
+use cloudlet_service::Arn;
+use sha2::{Digest, Sha256};
+
+/// Lambda quotas: all environment variables together, in bytes of JSON.
+const MAX_ENVIRONMENT: usize = 4096;
+/// Lambda quotas: layers of a function.
+const MAX_LAYERS: usize = 5;
+/// Set by Lambda itself. Source: Developer Guide, "Defined runtime environment variables", the reserved ones.
+const RESERVED: &[&str] = &[
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
+/// Source: Developer Guide, "Lambda runtimes", those whose creation and update are blocked.
+const DEPRECATED: &[&str] = &[
+    "nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x",
+    "nodejs16.x", "python2.7", "python3.6", "python3.7", "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1",
+    "dotnetcore3.1", "dotnet5.0", "ruby2.5", "ruby2.7", "java8", "go1.x", "provided",
+];
+
+/// The members that CreateFunction and UpdateFunctionConfiguration have in common; `None` leaves a setting alone.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub runtime: Option<String>,
+    pub handler: Option<String>,
+    pub role: Option<String>,
+    pub description: Option<String>,
+    pub timeout: Option<i32>,
+    pub memory: Option<i32>,
+    pub environment: Option<Environment>,
+    pub layers: Option<Vec<String>>,
+    pub ephemeral: Option<EphemeralStorage>,
+    pub tracing: Option<TracingConfig>,
+    pub dead_letter: Option<DeadLetterConfig>,
+    pub kms_key: Option<String>,
+    pub snap_start: Option<SnapStart>,
+    pub logging: Option<LoggingConfig>,
+    pub vpc: Option<VpcConfig>,
+}
+
+impl Settings {
+    /// What CreateFunction has where the call says nothing.
+    pub(crate) fn fresh(runtime: String, handler: String, role: String, architectures: Vec<String>) -> Self {
+        Self {
+            runtime,
+            handler,
+            role,
+            description: String::new(),
+            timeout: 3,
+            memory: 128,
+            environment: None,
+            layers: Vec::new(),
+            architectures,
+            ephemeral: 512,
+            tracing: "PassThrough".to_owned(),
+            dead_letter: None,
+            kms_key: None,
+            snap_start: "None".to_owned(),
+            log_format: "Text".to_owned(),
+            application_log_level: None,
+            system_log_level: None,
+            log_group: None,
+            vpc: None,
+        }
+    }
+
+    pub(crate) fn log_group(&self, name: &str) -> String {
+        self.log_group.clone().unwrap_or_else(|| format!("/aws/lambda/{name}"))
+    }
+}
+
+impl Lambda {
+    /// Applies a call's members to the settings.
+    ///
+    /// Errors: `InvalidParameterValueException`.
+    pub(crate) fn apply(&self, cx: &Context, settings: &mut Settings, changes: Changes) -> Result<(), Error> {
+        if let Some(runtime) = changes.runtime {
+            if DEPRECATED.contains(&runtime.as_str()) {
+                return Err(invalid(format!(
+                    "The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions. \
+                     We recommend you use a supported runtime while creating or updating functions."
+                )));
+            }
+            settings.runtime = runtime;
+        }
+        set(&mut settings.handler, changes.handler);
+        set(&mut settings.role, changes.role);
+        set(&mut settings.description, changes.description);
+        set(&mut settings.timeout, changes.timeout);
+        set(&mut settings.memory, changes.memory);
+        set(&mut settings.ephemeral, changes.ephemeral.map(|e| e.size));
+        set(&mut settings.tracing, changes.tracing.and_then(|t| t.mode));
+        set(&mut settings.snap_start, changes.snap_start.and_then(|s| s.apply_on));
+        if settings.snap_start == "PublishedVersions" {
+            return Err(Error::not_implemented_part("lambda SnapStart"));
+        }
+        if let Some(environment) = changes.environment {
+            let variables = environment.variables.unwrap_or_default();
+            check_environment(&variables)?;
+            settings.environment = Some(variables).filter(|v| !v.is_empty());
+        }
+        if let Some(target) = changes.dead_letter {
+            settings.dead_letter = target.target_arn.filter(|arn| !arn.is_empty());
+        }
+        if let Some(key) = changes.kms_key.filter(|key| !key.is_empty()) {
+            return Err(Error::not_implemented_part(format_args!("lambda KMSKeyArn {key}")));
+        }
+        if let Some(logging) = changes.logging {
+            set(&mut settings.log_format, logging.log_format);
+            if settings.log_format == "Text" {
+                if logging.application_log_level.is_some() || logging.system_log_level.is_some() {
+                    return Err(invalid("LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change the LogFormat to \"JSON\" and try again."));
+                }
+                settings.application_log_level = None;
+                settings.system_log_level = None;
+            } else {
+                let level = |new: Option<String>, old: &Option<String>| new.or_else(|| old.clone()).or_else(|| Some("INFO".to_owned()));
+                settings.application_log_level = level(logging.application_log_level, &settings.application_log_level);
+                settings.system_log_level = level(logging.system_log_level, &settings.system_log_level);
+            }
+            if logging.log_group.is_some() {
+                settings.log_group = logging.log_group;
+            }
+        }
+        if let Some(vpc) = changes.vpc {
+            let subnets = vpc.subnet_ids.unwrap_or_default();
+            let groups = vpc.security_group_ids.unwrap_or_default();
+            if let Some(subnet) = subnets.first() {
+                // The check that AWS makes through EC2, which has no subnets here.
+                return Err(invalid(format!(
+                    "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. EC2 Error Message: The \
+                     subnet ID '{subnet}' does not exist"
+                )));
+            }
+            settings.vpc = Some((subnets, groups, vpc.ipv6_allowed_for_dual_stack.unwrap_or(false)));
+        }
+        if let Some(layers) = changes.layers {
+            settings.layers = self.resolve_layers(cx, &layers)?;
+        }
+        Ok(())
+    }
+
+    fn resolve_layers(&self, cx: &Context, arns: &[String]) -> Result<Vec<LayerRef>, Error> {
+        if arns.len() > MAX_LAYERS {
+            return Err(invalid(format!("Cannot reference more than {MAX_LAYERS} layers.")));
+        }
+        let mut layers: Vec<LayerRef> = Vec::new();
+        for text in arns {
+            let (there, name, number) = layer_arn(cx, text).ok_or_else(|| {
+                invalid(format!(
+                    "1 validation error detected: Value '{text}' at 'layers' failed to satisfy constraint: Member must satisfy \
+                     constraint: [Member must be a layer version ARN]"
+                ))
+            })?;
+            let gone = || invalid(format!("Layer version {text} does not exist."));
+            let found = self.store.table::<LayerVersion>().get_arc(&version_key(&there, &name, number)).map_err(stored)?;
+            let layer = found.ok_or_else(gone)?;
+            if there.account != cx.account && layer.policy.statements.is_empty() {
+                return Err(Error::new(
+                    "AccessDeniedException",
+                    403,
+                    format!(
+                        "User: {} is not authorized to perform: lambda:GetLayerVersion on resource: {text} because no \
+                         resource-based policy allows the lambda:GetLayerVersion action",
+                        cx.principal.arn()
+                    ),
+                ));
+            }
+            let base = text.rsplit_once(':').map_or(text.as_str(), |(base, _)| base);
+            if let Some(twin) = layers.iter().find(|l| l.arn.rsplit_once(':').is_some_and(|(b, _)| b == base)) {
+                return Err(invalid(format!(
+                    "Two different versions of the same layer are not allowed to be referenced in the same function. {} and \
+                     {text} are versions of the same layer.",
+                    twin.arn
+                )));
+            }
+            layers.push(LayerRef { arn: text.clone(), code: layer.code.clone() });
+        }
+        Ok(layers)
+    }
+}
+
+/// The parts of a layer version's ARN. `None` where it is none of this region.
+pub(crate) fn layer_arn(cx: &Context, text: &str) -> Option<(Context, String, u64)> {
+    let arn = Arn::parse(text).filter(|arn| arn.service == "lambda" && *arn.region == *cx.region)?;
+    let (name, number) = arn.resource.strip_prefix("layer:")?.split_once(':')?;
+    Some((cx.located(arn.account, arn.region), name.to_owned(), number.parse().ok()?))
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn check_environment(variables: &BTreeMap<String, String>) -> Result<(), Error> {
+    let reserved: Vec<&str> = variables.keys().map(String::as_str).filter(|k| RESERVED.contains(k)).collect();
+    if !reserved.is_empty() {
+        return Err(invalid(format!(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided \
+             contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
+            reserved.join(", ")
+        )));
+    }
+    let measured = serde_json::to_string(variables).unwrap_or_default();
+    if measured.len() > MAX_ENVIRONMENT {
+        return Err(invalid(format!(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided \
+             exceeded the 4KB limit. String measured: {measured}"
+        )));
+    }
+    Ok(())
+}
+
+/// A version as every answer shows it. `qualified` adds the version to the ARN.
+pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> FunctionConfiguration {
+    let s = &version.settings;
+    let arn = function_arn(&named.cx, &named.name);
+    let text = |text: &str| Some(text.to_owned());
+    let reason = |pair: &Option<(String, String)>| {
+        let (words, code) = pair.clone().unzip();
+        (words, code)
+    };
+    let (state_reason, state_reason_code) = reason(&version.state_reason);
+    let (last_update_status_reason, last_update_status_reason_code) = reason(&version.update_reason);
+    let environment = s.environment.clone().map(|v| EnvironmentResponse { variables: Some(v), error: None });
+    let layers = s.layers.iter().map(|l| Layer { arn: text(&l.arn), code_size: Some(l.code.size), ..Default::default() });
+    let vpc_config = s.vpc.clone().map(|(subnets, groups, ipv6)| VpcConfigResponse {
+        subnet_ids: Some(subnets),
+        security_group_ids: Some(groups),
+        vpc_id: Some(String::new()),
+        ipv6_allowed_for_dual_stack: Some(ipv6),
+    });
+    FunctionConfiguration {
+        function_name: text(&named.name),
+        function_arn: Some(if qualified { format!("{arn}:{}", version.name()) } else { arn }),
+        runtime: text(&s.runtime),
+        role: text(&s.role),
+        handler: text(&s.handler),
+        code_size: Some(version.code.size),
+        description: text(&s.description),
+        timeout: Some(s.timeout),
+        memory_size: Some(s.memory),
+        last_modified: text(&version.modified),
+        code_sha256: Some(code_sha256(&version.code.sha256)),
+        version: Some(version.name()),
+        vpc_config,
+        dead_letter_config: s.dead_letter.as_deref().map(|arn| DeadLetterConfig { target_arn: text(arn) }),
+        environment,
+        tracing_config: Some(TracingConfigResponse { mode: text(&s.tracing) }),
+        revision_id: text(&version.revision),
+        layers: (!s.layers.is_empty()).then(|| layers.collect()),
+        state: text(&version.state),
+        state_reason,
+        state_reason_code,
+        last_update_status: version.update_status.clone(),
+        last_update_status_reason,
+        last_update_status_reason_code,
+        package_type: text("Zip"),
+        architectures: Some(s.architectures.clone()),
+        ephemeral_storage: Some(EphemeralStorage { size: s.ephemeral, ..Default::default() }),
+        snap_start: Some(SnapStartResponse { apply_on: text(&s.snap_start), optimization_status: text("Off") }),
+        runtime_version_config: Some(RuntimeVersionConfig {
+            runtime_version_arn: Some(runtime_arn(&named.cx, &s.runtime)),
+            error: None,
+        }),
+        logging_config: Some(LoggingConfig {
+            log_format: text(&s.log_format),
+            application_log_level: s.application_log_level.clone(),
+            system_log_level: s.system_log_level.clone(),
+            log_group: Some(s.log_group(&named.name)),
+        }),
+        ..Default::default()
+    }
+}
+
+/// Base64, as Lambda shows it.
+pub(crate) fn code_sha256(hexadecimal: &str) -> String {
+    base64::engine::general_purpose::STANDARD.encode(hex::decode(hexadecimal).unwrap_or_default())
+}
+
+/// Names the runtime as AWS does its versions: by a hash.
+pub(crate) fn runtime_arn(cx: &Context, runtime: &str) -> String {
+    let hash = hex::encode(Sha256::digest(runtime.as_bytes()));
+    format!("arn:{}:lambda:{}::runtime:{hash}", cx.partition(), cx.region)
+}

@@ -1,0 +1,206 @@
+//! What is stored: a function's own record, one record for each version of it (0 is `$LATEST`), aliases, layers.
+
+use crate::names::LATEST;
+use cloudlet_service::Context;
+use cloudlet_store::{BlobId, Key, Record};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What belongs to a function whatever its version. Key: account, region, name.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Function {
+    pub name: String,
+    /// Milliseconds since 1970.
+    pub created: i64,
+    /// The number of the last published version.
+    pub last_version: u64,
+    pub tags: BTreeMap<String, String>,
+    pub reserved_concurrency: Option<i32>,
+    pub recursive_loop: Option<String>,
+    /// Resource policies by qualifier; the empty one is the function's own.
+    pub policies: BTreeMap<String, PolicyRecord>,
+    /// How asynchronous events are treated, by qualifier (`$LATEST` without one).
+    pub event_configs: BTreeMap<String, EventConfig>,
+}
+
+impl Record for Function {
+    const TABLE: &'static str = "lambda.functions";
+}
+
+/// A resource policy. Its statements are JSON, in the order in which they were added.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+pub(crate) struct PolicyRecord {
+    pub statements: Vec<(String, String)>,
+    pub revision: String,
+}
+
+impl PolicyRecord {
+    /// The whole document.
+    pub(crate) fn document(&self) -> String {
+        let statements: Vec<&str> = self.statements.iter().map(|(_, json)| json.as_str()).collect();
+        format!(r#"{{"Version":"2012-10-17","Id":"default","Statement":[{}]}}"#, statements.join(","))
+    }
+}
+
+/// How asynchronous events are treated.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+pub(crate) struct EventConfig {
+    /// Milliseconds since 1970.
+    pub modified: i64,
+    pub max_retries: Option<i32>,
+    pub max_age_seconds: Option<i32>,
+    pub on_success: Option<String>,
+    pub on_failure: Option<String>,
+}
+
+/// One version: code and configuration. Key: account, region, name, number.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Version {
+    pub number: u64,
+    pub code: Code,
+    pub settings: Settings,
+    pub revision: String,
+    /// As AWS writes it: `2026-11-23T19:00:00.000+0000`.
+    pub modified: String,
+    pub state: String,
+    pub state_reason: Option<(String, String)>,
+    pub update_status: Option<String>,
+    pub update_reason: Option<(String, String)>,
+    /// `Auto`, `FunctionUpdate` or `Manual`, with the runtime's ARN for the last.
+    #[serde(default)]
+    pub runtime_updates: Option<(String, Option<String>)>,
+}
+
+impl Record for Version {
+    const TABLE: &'static str = "lambda.versions";
+}
+
+/// A package.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub(crate) struct Code {
+    pub blob: BlobId,
+    /// Hexadecimal SHA-256 of the zip.
+    pub sha256: String,
+    pub size: i64,
+}
+
+/// What UpdateFunctionConfiguration changes.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    pub runtime: String,
+    pub handler: String,
+    pub role: String,
+    pub description: String,
+    pub timeout: i32,
+    pub memory: i32,
+    pub environment: Option<BTreeMap<String, String>>,
+    pub layers: Vec<LayerRef>,
+    pub architectures: Vec<String>,
+    pub ephemeral: i32,
+    pub tracing: String,
+    pub dead_letter: Option<String>,
+    pub kms_key: Option<String>,
+    pub snap_start: String,
+    pub log_format: String,
+    pub application_log_level: Option<String>,
+    pub system_log_level: Option<String>,
+    pub log_group: Option<String>,
+    /// Subnets, security groups, whether IPv6 is allowed.
+    pub vpc: Option<(Vec<String>, Vec<String>, bool)>,
+}
+
+/// A layer version as a function uses it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub(crate) struct LayerRef {
+    pub arn: String,
+    pub code: Code,
+}
+
+/// An alias. Key: account, region, function, name.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Alias {
+    pub name: String,
+    pub version: String,
+    pub description: String,
+    /// Shares of further versions, between 0 and 1.
+    pub weights: BTreeMap<String, f64>,
+    pub revision: String,
+}
+
+impl Record for Alias {
+    const TABLE: &'static str = "lambda.aliases";
+}
+
+/// The numbers of a layer's versions. Key: account, region, name.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+pub(crate) struct LayerName {
+    pub name: String,
+    /// Numbers are not used again, also after the version was deleted.
+    pub last: u64,
+}
+
+impl Record for LayerName {
+    const TABLE: &'static str = "lambda.layer-names";
+}
+
+/// A layer version. Key: account, region, name, number.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct LayerVersion {
+    pub name: String,
+    pub number: u64,
+    pub code: Code,
+    pub description: String,
+    pub created: String,
+    pub architectures: Vec<String>,
+    pub runtimes: Vec<String>,
+    pub license: Option<String>,
+    pub policy: PolicyRecord,
+}
+
+impl Record for LayerVersion {
+    const TABLE: &'static str = "lambda.layers";
+}
+
+pub(crate) fn place(cx: &Context) -> Key {
+    Key::new().text(&cx.account).text(&cx.region)
+}
+
+pub(crate) fn named_key(cx: &Context, name: &str) -> Key {
+    place(cx).text(name)
+}
+
+pub(crate) fn version_key(cx: &Context, name: &str, number: u64) -> Key {
+    named_key(cx, name).number(number)
+}
+
+pub(crate) fn alias_key(cx: &Context, function: &str, name: &str) -> Key {
+    named_key(cx, function).text(name)
+}
+
+impl Version {
+    pub(crate) fn name(&self) -> String {
+        if self.number == 0 { LATEST.to_owned() } else { self.number.to_string() }
+    }
+
+    /// Whether neither a creation nor an update is under way.
+    pub(crate) fn settled(&self) -> bool {
+        self.state != "Pending" && self.update_status.as_deref() != Some("InProgress")
+    }
+}
+
+/// Now, as `LastModified` writes it.
+pub(crate) fn written_time(millis: i64) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    let at = at.unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let (date, clock) = (at.date(), at.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}+0000",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second(),
+        clock.millisecond()
+    )
+}
