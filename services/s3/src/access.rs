@@ -1,0 +1,522 @@
+//! What IAM is asked before an operation runs: the actions that its parameters need, with the bucket's policy, what
+//! ACLs add to it, block public access, and S3's condition keys.
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3"; S3 User Guide,
+//! "How Amazon S3 authorizes a request".
+
+use crate::S3;
+use crate::errors::{Result, access_denied};
+use crate::names::{CopySource, caller};
+use crate::public::is_public;
+use crate::state::{Bucket, Version};
+use crate::versions::{Which, find};
+use cloudlet_access::{Policy, PolicyKind};
+use cloudlet_api_s3 as api;
+use cloudlet_service::rules::text_member;
+use cloudlet_service::{Access, AccessRequest, Context, Error, Operation, Principal, Structure};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// Bucket policies, compiled. Keyed by the bucket's number; a policy that has changed is compiled anew.
+#[derive(Default)]
+pub(crate) struct Policies(Mutex<HashMap<u64, Policy>>);
+
+/// How many compiled policies are kept.
+const KEPT: usize = 4096;
+
+impl Policies {
+    fn of(&self, bucket: &Bucket) -> Result<Option<Policy>> {
+        let Some(text) = &bucket.policy else { return Ok(None) };
+        let mut kept = self.0.lock();
+        if let Some(policy) = kept.get(&bucket.id).filter(|p| p.text() == text) {
+            return Ok(Some(policy.clone()));
+        }
+        let policy = compile(text)?;
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(bucket.id, policy.clone());
+        Ok(Some(policy))
+    }
+}
+
+fn compile(text: &str) -> Result<Policy> {
+    Policy::parse(text, PolicyKind::Resource).map_err(|why| crate::errors::internal(why).into())
+}
+
+/// What a request is about, as far as its authorization goes.
+struct Asked<'a> {
+    bucket: &'a Bucket,
+    key: Option<&'a str>,
+    version: Option<&'a str>,
+}
+
+/// Which ACL grant stands for an action: on the object itself or on its bucket, and the permission.
+fn acl_permission(action: &str) -> Option<(bool, &'static str)> {
+    Some(match action {
+        "s3:GetObject" | "s3:GetObjectVersion" => (true, "READ"),
+        "s3:GetObjectAcl" | "s3:GetObjectVersionAcl" => (true, "READ_ACP"),
+        "s3:PutObjectAcl" | "s3:PutObjectVersionAcl" => (true, "WRITE_ACP"),
+        "s3:ListBucket" | "s3:ListBucketVersions" | "s3:ListBucketMultipartUploads" => (false, "READ"),
+        "s3:PutObject" | "s3:DeleteObject" => (false, "WRITE"),
+        "s3:GetBucketAcl" => (false, "READ_ACP"),
+        "s3:PutBucketAcl" => (false, "WRITE_ACP"),
+        _ => return None,
+    })
+}
+
+/// Actions that are the object owner's to allow, not the bucket owner's.
+fn is_object_owners(action: &str) -> bool {
+    matches!(
+        action,
+        "s3:GetObject"
+            | "s3:GetObjectVersion"
+            | "s3:GetObjectAcl"
+            | "s3:GetObjectVersionAcl"
+            | "s3:PutObjectAcl"
+            | "s3:PutObjectVersionAcl"
+            | "s3:GetObjectTagging"
+            | "s3:GetObjectVersionTagging"
+    )
+}
+
+/// A request that was sent to another region than the bucket's. Errors: `PermanentRedirect`.
+pub(crate) fn check_region(cx: &Context, bucket: &Bucket) -> Result<(), Error> {
+    let signed = !matches!(cx.principal, Principal::Anonymous | Principal::Service { .. });
+    if !signed || *cx.region == *bucket.region {
+        return Ok(());
+    }
+    let endpoint = format!("{}.s3.{}.amazonaws.com", bucket.name, bucket.region);
+    let message = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send \
+                   all future requests to this endpoint.";
+    Err(Error::new("PermanentRedirect", 301, message)
+        .with("Endpoint", endpoint)
+        .with("Bucket", bucket.name.clone())
+        .with_header("x-amz-bucket-region", bucket.region.clone()))
+}
+
+impl S3 {
+    /// The accesses of an operation. Errors: `NoSuchBucket`, `PermanentRedirect`, `AccessDenied` for another owner
+    /// than expected.
+    pub(crate) fn accesses(
+        &self,
+        op: &'static Operation,
+        cx: &Context,
+        input: &dyn Structure,
+    ) -> Result<Vec<Access>> {
+        // The two hottest are looked at by type; the others by the names of their members.
+        if let Some(get) = input.as_any().downcast_ref::<api::GetObjectInput>() {
+            return self.one(cx, &get.bucket, Some(&get.key), get.version_id.as_deref(), "s3:GetObject");
+        }
+        if let Some(put) = input.as_any().downcast_ref::<api::PutObjectInput>() {
+            let mut all = self.one(cx, &put.bucket, Some(&put.key), None, "s3:PutObject")?;
+            let lock = put.object_lock_mode.is_some() || put.object_lock_retain_until_date.is_some();
+            let also = Also {
+                tags: put.tagging.as_deref().is_some_and(|t| !t.is_empty()),
+                acl: put.acl.is_some()
+                    || put.grant_full_control.is_some()
+                    || put.grant_read.is_some()
+                    || put.grant_read_acp.is_some()
+                    || put.grant_write_acp.is_some(),
+                retention: lock,
+                hold: put.object_lock_legal_hold_status.is_some(),
+            };
+            self.also(cx, &put.bucket, &put.key, &also, &mut all)?;
+            return Ok(all);
+        }
+        let member = |name: &str| text_member(input, name);
+        match op.name {
+            "ListBuckets" | "ListDirectoryBuckets" => {
+                return Ok(cloudlet_service::api::default_access(op, cx, input));
+            }
+            "CreateBucket" => return Ok(create_bucket(cx, input)),
+            _ => {}
+        }
+        let name = member("Bucket").unwrap_or_default();
+        let (key, version) = (member("Key"), member("VersionId"));
+        let key = key.as_deref();
+        let version = version.as_deref();
+        let one = |action: &str| self.one(cx, &name, key, version, action);
+        match op.name {
+            "HeadObject" => one("s3:GetObject"),
+            "GetBucketLocation" => {
+                let bucket = self.bucket(&name)?;
+                let asked = Asked { bucket: &bucket, key: None, version: None };
+                Ok(vec![self.access_to(cx, &asked, "s3:GetBucketLocation", Vec::new())?])
+            }
+            "ListObjects" | "ListObjectsV2" | "ListObjectVersions" | "ListMultipartUploads" => {
+                let mut keys = Vec::new();
+                for (condition, value) in [
+                    ("s3:prefix", member("Prefix")),
+                    ("s3:delimiter", member("Delimiter")),
+                    ("s3:max-keys", max_keys(input).map(|n| n.to_string())),
+                ] {
+                    keys.extend(value.map(|v| (condition.to_owned(), vec![v])));
+                }
+                let bucket = self.located(cx, &name)?;
+                let action = op.access.first().map_or("s3:ListBucket", |rule| rule.action);
+                let asked = Asked { bucket: &bucket, key: None, version: None };
+                Ok(vec![self.access_to(cx, &asked, action, keys)?])
+            }
+            "GetObjectAttributes" => {
+                let mut all = one("s3:GetObject")?;
+                all.extend(one("s3:GetObjectAttributes")?);
+                Ok(all)
+            }
+            // Every key is asked for by itself when its turn comes.
+            "DeleteObjects" => self.located(cx, &name).map(|_| Vec::new()),
+            "DeleteObject" => {
+                let mut all = one("s3:DeleteObject")?;
+                if header(cx, "x-amz-bypass-governance-retention")
+                    .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+                {
+                    all.extend(one("s3:BypassGovernanceRetention")?);
+                }
+                Ok(all)
+            }
+            "CopyObject" | "UploadPartCopy" => self.copy(op, cx, input, &name, key.unwrap_or_default()),
+            "CreateMultipartUpload" => {
+                let mut all = one("s3:PutObject")?;
+                let also = Also::from_members(&member);
+                self.also(cx, &name, key.unwrap_or_default(), &also, &mut all)?;
+                Ok(all)
+            }
+            "PutObjectRetention" => {
+                let mut all = one("s3:PutObjectRetention")?;
+                if header(cx, "x-amz-bypass-governance-retention")
+                    .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+                {
+                    all.extend(one("s3:BypassGovernanceRetention")?);
+                }
+                Ok(all)
+            }
+            _ => {
+                let mut all = Vec::new();
+                for rule in op.access {
+                    all.extend(one(rule.action)?);
+                }
+                Ok(all)
+            }
+        }
+    }
+
+    /// The bucket, if the request came to its region.
+    fn located(&self, cx: &Context, name: &str) -> Result<std::sync::Arc<Bucket>> {
+        let bucket = self.bucket(name)?;
+        check_region(cx, &bucket)?;
+        Ok(bucket)
+    }
+
+    fn one(
+        &self,
+        cx: &Context,
+        bucket: &str,
+        key: Option<&str>,
+        version: Option<&str>,
+        action: &str,
+    ) -> Result<Vec<Access>> {
+        let bucket = self.located(cx, bucket)?;
+        let asked = Asked { bucket: &bucket, key, version };
+        Ok(vec![self.access_to(cx, &asked, action, Vec::new())?])
+    }
+
+    /// What writing an object needs beyond `s3:PutObject`.
+    fn also(&self, cx: &Context, bucket: &str, key: &str, also: &Also, all: &mut Vec<Access>) -> Result<()> {
+        for (needed, action) in [
+            (also.tags, "s3:PutObjectTagging"),
+            (also.acl, "s3:PutObjectAcl"),
+            (also.retention, "s3:PutObjectRetention"),
+            (also.hold, "s3:PutObjectLegalHold"),
+        ] {
+            if needed {
+                all.extend(self.one(cx, bucket, Some(key), None, action)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(
+        &self,
+        op: &'static Operation,
+        cx: &Context,
+        input: &dyn Structure,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Vec<Access>> {
+        let source = CopySource::parse(&text_member(input, "CopySource").unwrap_or_default())?;
+        let mut all = self.one(cx, bucket, Some(key), None, "s3:PutObject")?;
+        if op.name == "CopyObject" {
+            self.also(cx, bucket, key, &Also::from_members(&|name| text_member(input, name)), &mut all)?;
+        }
+        let from = self.bucket(&source.bucket)?;
+        let asked = Asked { bucket: &from, key: Some(&source.key), version: source.version.as_deref() };
+        all.push(self.access_to(cx, &asked, "s3:GetObject", Vec::new())?);
+        Ok(all)
+    }
+
+    /// One access, with everything that decides it.
+    fn access_to(
+        &self,
+        cx: &Context,
+        asked: &Asked<'_>,
+        action: &str,
+        mut keys: Vec<(String, Vec<String>)>,
+    ) -> Result<Access> {
+        let bucket = asked.bucket;
+        let resource = match asked.key {
+            Some(key) => format!("{}/{key}", bucket.arn()),
+            None => bucket.arn(),
+        };
+        let mut access = Access::new(versioned(action, asked.version).to_owned(), resource);
+        if self.trusted(cx, bucket) {
+            return Ok(access);
+        }
+        let existing = match asked.key {
+            Some(key) if looks_at_object(action) => {
+                let which = Which::parse(asked.version).unwrap_or(Which::Current);
+                find(&self.store, bucket.id, key, which)?.map(|found| found.version)
+            }
+            _ => None,
+        };
+        let owner = existing.as_ref().and_then(|v| v.owner.clone()).filter(|_| is_object_owners(action));
+        let owner = owner.unwrap_or_else(|| bucket.owner.clone());
+        // A bucket's policy has no say over objects that are another account's.
+        let policy = if owner == bucket.owner { self.policies.of(bucket)? } else { None };
+        let foreign = caller(cx) != owner || matches!(cx.principal, Principal::Anonymous);
+        access.resource_policy = policy;
+        if foreign && !matches!(cx.principal, Principal::Service { .. }) {
+            if bucket.block.is_some_and(|b| b.restrict) && bucket.policy.as_deref().is_some_and(is_public) {
+                access.resource_policy = None;
+            }
+            if self.acl_allows(cx, bucket, existing.as_ref(), action) {
+                access.resource_policy = Some(with_statement(access.resource_policy.as_ref(), &access)?);
+            }
+        }
+        self.condition_keys(cx, asked, existing.as_ref(), &mut keys);
+        keys.push(("s3:ResourceAccount".to_owned(), vec![bucket.owner.clone()]));
+        access.resource_account = Some(owner);
+        access.keys = keys;
+        Ok(access)
+    }
+
+    /// Whether the caller, who is of another account or of none, has the grant.
+    fn acl_allows(&self, cx: &Context, bucket: &Bucket, object: Option<&Version>, action: &str) -> bool {
+        let Some((on_object, permission)) = acl_permission(action) else { return false };
+        if bucket.acls_disabled() {
+            return false;
+        }
+        let public = !bucket.block.is_some_and(|b| b.ignore_acls);
+        let account = Some(caller(cx)).filter(|a| !a.is_empty());
+        let acl = if on_object { object.and_then(|v| v.acl.as_ref()) } else { bucket.acl.as_ref() };
+        let writes_acl = action == "s3:PutObject" || action == "s3:DeleteObject";
+        acl.is_some_and(|acl| acl.grants(account, permission, public))
+            || (on_object
+                && object.is_none()
+                && !writes_acl
+                && bucket.acl.as_ref().is_some_and(|acl| acl.grants(account, "READ", public)))
+    }
+
+    fn condition_keys(
+        &self,
+        cx: &Context,
+        asked: &Asked<'_>,
+        existing: Option<&Version>,
+        keys: &mut Vec<(String, Vec<String>)>,
+    ) {
+        if let Some(version) = asked.version {
+            keys.push(("s3:VersionId".to_owned(), vec![version.to_owned()]));
+        }
+        for (key, value) in existing.iter().flat_map(|v| v.tags.iter()) {
+            keys.push((format!("s3:ExistingObjectTag/{key}"), vec![value.clone()]));
+        }
+        if !matches!(cx.principal, Principal::Anonymous) {
+            let kind = if cx.origin.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" };
+            keys.push(("s3:authType".to_owned(), vec![kind.to_owned()]));
+            keys.push(("s3:signatureversion".to_owned(), vec!["AWS4-HMAC-SHA256".to_owned()]));
+        }
+        let Some(headers) = &cx.origin.headers else { return };
+        for (name, value) in headers.iter() {
+            let name = name.as_str();
+            let Ok(value) = value.to_str() else { continue };
+            if CONDITION_HEADERS.contains(&name) {
+                keys.push((format!("s3:{name}"), vec![value.to_owned()]));
+            } else if let Some(lock) = name.strip_prefix("x-amz-object-lock-") {
+                keys.push((format!("s3:object-lock-{lock}"), vec![value.to_owned()]));
+            } else if name == "x-amz-tagging"
+                && let Ok(tags) = crate::tags::from_header(Some(value))
+            {
+                keys.push((
+                    "s3:RequestObjectTagKeys".to_owned(),
+                    tags.iter().map(|(k, _)| k.clone()).collect(),
+                ));
+                keys.extend(tags.into_iter().map(|(k, v)| (format!("s3:RequestObjectTag/{k}"), vec![v])));
+            }
+        }
+    }
+
+    /// Whether the caller is the root of the bucket's account, and nothing there could deny it anything.
+    pub(crate) fn trusted(&self, cx: &Context, bucket: &Bucket) -> bool {
+        let root = matches!(&cx.principal, Principal::Root { account } if **account == *bucket.owner);
+        root && bucket.policy.is_none() && bucket.acls_disabled()
+    }
+
+    /// Whether the caller may do that, beside what the operation was allowed for.
+    pub(crate) fn allowed(
+        &self,
+        cx: &Context,
+        bucket: &Bucket,
+        key: Option<&str>,
+        version: Option<&str>,
+        action: &str,
+    ) -> Result<(), Error> {
+        let asked = Asked { bucket, key, version };
+        let access = self.access_to(cx, &asked, action, Vec::new())?;
+        let index = <api::operations::ListObjectsV2 as cloudlet_service::TypedOperation>::INDEX;
+        let request =
+            AccessRequest { access: &access, operation: &api::API.operations[index], service: &api::API };
+        cx.cloud.identity()?.authorize(cx, &request).map_err(|e| e.with_code("AccessDenied").with_status(403))
+    }
+
+    /// The error over a key that is not there: who may not list the bucket is not told.
+    pub(crate) fn missing(&self, cx: &Context, bucket: &Bucket, error: Error) -> Error {
+        if self.trusted(cx, bucket) {
+            return error;
+        }
+        match self.allowed(cx, bucket, None, None, "s3:ListBucket") {
+            Ok(()) => error,
+            Err(_) => access_denied(),
+        }
+    }
+}
+
+/// What an object is written with that needs permissions of its own.
+struct Also {
+    tags: bool,
+    acl: bool,
+    retention: bool,
+    hold: bool,
+}
+
+impl Also {
+    fn from_members(member: &dyn Fn(&str) -> Option<String>) -> Self {
+        let has = |name: &str| member(name).is_some_and(|v| !v.is_empty());
+        Self {
+            tags: has("Tagging"),
+            acl: ["ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"]
+                .into_iter()
+                .any(has),
+            retention: has("ObjectLockMode"),
+            hold: has("ObjectLockLegalHoldStatus"),
+        }
+    }
+}
+
+/// The headers that are condition keys by their own names.
+const CONDITION_HEADERS: [&str; 14] = [
+    "x-amz-acl",
+    "x-amz-copy-source",
+    "x-amz-content-sha256",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+    "x-amz-metadata-directive",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-storage-class",
+    "x-amz-website-redirect-location",
+    "if-none-match",
+];
+
+fn header<'a>(cx: &'a Context, name: &str) -> Option<&'a str> {
+    cx.origin.headers.as_ref()?.get(name)?.to_str().ok()
+}
+
+/// `max-keys` of a listing.
+fn max_keys(input: &dyn Structure) -> Option<i32> {
+    let input = input.as_any();
+    if let Some(list) = input.downcast_ref::<api::ListObjectsV2Input>() {
+        return list.max_keys;
+    }
+    if let Some(list) = input.downcast_ref::<api::ListObjectsInput>() {
+        return list.max_keys;
+    }
+    input.downcast_ref::<api::ListObjectVersionsInput>().and_then(|list| list.max_keys)
+}
+
+/// The action on a named version.
+fn versioned<'a>(action: &'a str, version: Option<&str>) -> &'a str {
+    if version.is_none() {
+        return action;
+    }
+    match action {
+        "s3:GetObject" => "s3:GetObjectVersion",
+        "s3:GetObjectAttributes" => "s3:GetObjectVersionAttributes",
+        "s3:GetObjectAcl" => "s3:GetObjectVersionAcl",
+        "s3:PutObjectAcl" => "s3:PutObjectVersionAcl",
+        "s3:GetObjectTagging" => "s3:GetObjectVersionTagging",
+        "s3:PutObjectTagging" => "s3:PutObjectVersionTagging",
+        "s3:DeleteObjectTagging" => "s3:DeleteObjectVersionTagging",
+        "s3:DeleteObject" => "s3:DeleteObjectVersion",
+        other => other,
+    }
+}
+
+/// Whether the decision can depend on the object that is there: its owner, its ACL, its tags.
+fn looks_at_object(action: &str) -> bool {
+    is_object_owners(action)
+        || matches!(
+            action,
+            "s3:PutObjectTagging" | "s3:DeleteObjectTagging" | "s3:DeleteObject" | "s3:PutObject"
+        )
+}
+
+/// CreateBucket and what its parameters need.
+fn create_bucket(cx: &Context, input: &dyn Structure) -> Vec<Access> {
+    let name = text_member(input, "Bucket").unwrap_or_default();
+    let resource = crate::events::bucket_arn(&cx.region, &name);
+    let has = |member: &str| text_member(input, member).is_some();
+    let mut all = vec![Access::new("s3:CreateBucket", resource.clone())];
+    if let Some(create) = input.as_any().downcast_ref::<api::CreateBucketInput>() {
+        let constraint =
+            create.create_bucket_configuration.as_ref().and_then(|c| c.location_constraint.clone());
+        all[0].keys.extend(constraint.map(|c| ("s3:LocationConstraint".to_owned(), vec![c])));
+        if create.object_lock_enabled_for_bucket == Some(true) {
+            all.push(Access::new("s3:PutBucketObjectLockConfiguration", resource.clone()));
+            all.push(Access::new("s3:PutBucketVersioning", resource.clone()));
+        }
+    }
+    if ["ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"]
+        .into_iter()
+        .any(has)
+    {
+        all.push(Access::new("s3:PutBucketAcl", resource.clone()));
+    }
+    if has("ObjectOwnership") {
+        all.push(Access::new("s3:PutBucketOwnershipControls", resource));
+    }
+    all
+}
+
+/// The policy, or none, and a statement that allows this one access: what an ACL's grant is worth.
+fn with_statement(policy: Option<&Policy>, access: &Access) -> Result<Policy> {
+    let mut document: Value = match policy {
+        Some(policy) => serde_json::from_str(policy.text()).map_err(crate::errors::internal)?,
+        None => json!({ "Version": "2012-10-17", "Statement": [] }),
+    };
+    let statement = json!({
+        "Effect": "Allow", "Principal": "*", "Action": access.action, "Resource": escape(&access.resource)
+    });
+    match document.get_mut("Statement") {
+        Some(Value::Array(statements)) => statements.push(statement),
+        Some(single) => *single = json!([single.take(), statement]),
+        None => {}
+    }
+    compile(&document.to_string())
+}
+
+/// A resource as a policy must write it to mean nothing but itself.
+fn escape(resource: &str) -> String {
+    resource.replace('$', "${$}").replace('*', "${*}").replace('?', "${?}")
+}

@@ -1,0 +1,260 @@
+//! Browser form uploads: `POST /bucket` with `multipart/form-data` and a signed policy.
+//! Source: S3 API Reference, "POST Object" and "Browser-Based Uploads Using POST (AWS Signature Version 4)".
+
+mod multipart;
+mod policy;
+
+use crate::S3;
+use crate::cors::{element, refuse};
+use crate::errors::{Result, invalid_argument};
+use crate::names::url_encode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cloudlet_api_s3::{PutObjectInput, PutObjectOutput};
+use cloudlet_service::{ByteStream, Cloud, Context, Error, Form, Principal};
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::{ETAG, LOCATION};
+use http::{HeaderValue, Response, StatusCode};
+use multipart::Fields;
+use policy::Policy;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+impl S3 {
+    /// Stores the file of a form. Always answers: 204, 200, 201 or 303 as the form asks for, or S3's error.
+    pub(crate) async fn post_form(&self, request: Form<'_>, body: ByteStream) -> Response<Bytes> {
+        match self.store_form(request, body).await {
+            Ok(response) => response,
+            Err(error) => refuse(&error),
+        }
+    }
+
+    async fn store_form(&self, request: Form<'_>, body: ByteStream) -> Result<Response<Bytes>, Error> {
+        let cloud = request.cloud;
+        let bucket = self.bucket(request.bucket)?;
+        let (fields, file) = multipart::read(request.content_type, body).await?;
+        let key = match fields.get("key") {
+            None => {
+                return Err(invalid_argument(
+                    "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.",
+                    "key",
+                    "",
+                ));
+            }
+            Some("") => {
+                return Err(invalid_argument("User key must have a length greater than 0.", "key", ""));
+            }
+            Some(key) => key.replace("${filename}", &file.name),
+        };
+        let (principal, session, policy) = authenticate(cloud, &fields)?;
+        let account = match principal.account() {
+            "" => bucket.owner.clone(),
+            account => account.to_owned(),
+        };
+        let mut cx = cloud.context(principal, &account, &bucket.region);
+        cx.session = session;
+        cx.origin = Arc::new(request.origin);
+        let limits = match &policy {
+            Some(policy) => policy.check(&fields, &bucket.name, &key, cx.millis())?,
+            None => 0..=u64::MAX,
+        };
+        self.allowed(&cx, &bucket, Some(&key), None, "s3:PutObject")?;
+        if fields.get("acl").is_some() {
+            self.allowed(&cx, &bucket, Some(&key), None, "s3:PutObjectAcl")?;
+        }
+        let input = input(&bucket.name, &key, &fields, file.body(*limits.start(), *limits.end()))?;
+        let output = self.put_as(&cx, input, "ObjectCreated:Post").await?;
+        answer(&cx, &bucket.name, &key, &fields, &output)
+    }
+}
+
+type Signed = (Principal, Option<Arc<dyn std::any::Any + Send + Sync>>, Option<Policy>);
+
+/// Who signed the form's policy; nobody where there is none. Errors: `AccessDenied`, `SignatureDoesNotMatch`, …
+fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
+    let v2 = fields.get("awsaccesskeyid");
+    let Some(encoded) = fields.get("policy") else {
+        if v2.is_some() || fields.get("x-amz-credential").is_some() || fields.get("signature").is_some() {
+            return Err(invalid_argument(
+                "Bucket POST must contain a field named 'policy'.  If it is specified, please check the order of the fields.",
+                "policy",
+                "",
+            ));
+        }
+        return Ok((Principal::Anonymous, None, None));
+    };
+    let missing = |name: &str| {
+        let message = format!(
+            "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+        );
+        invalid_argument(message, name, "")
+    };
+    let token = fields.get("x-amz-security-token");
+    let identity = cloud.identity()?;
+    let resolved = if let Some(id) = v2 {
+        let signature = fields.get("signature").ok_or_else(|| missing("Signature"))?;
+        let resolved = identity.resolve(id, token)?;
+        let mut mac = Hmac::<sha1::Sha1>::new_from_slice(resolved.secret.reveal().as_bytes())
+            .map_err(crate::errors::internal)?;
+        mac.update(encoded.as_bytes());
+        check_signature(&STANDARD.encode(mac.finalize().into_bytes()), signature)?;
+        resolved
+    } else {
+        let credential = fields.get("x-amz-credential").ok_or_else(|| missing("X-Amz-Credential"))?;
+        let signature = fields.get("x-amz-signature").ok_or_else(|| missing("X-Amz-Signature"))?;
+        if fields.get("x-amz-algorithm") != Some("AWS4-HMAC-SHA256") {
+            return Err(missing("X-Amz-Algorithm"));
+        }
+        let parts: Vec<&str> = credential.split('/').collect();
+        let [id, day, region, "s3", "aws4_request"] = parts[..] else {
+            return Err(invalid_argument(
+                "Error parsing the X-Amz-Credential parameter",
+                "X-Amz-Credential",
+                credential,
+            ));
+        };
+        let resolved = identity.resolve(id, token)?;
+        let mut key = hmac(format!("AWS4{}", resolved.secret.reveal()).as_bytes(), day)?;
+        for part in [region, "s3", "aws4_request", encoded] {
+            key = hmac(&key, part)?;
+        }
+        check_signature(&hex::encode(key), signature)?;
+        resolved
+    };
+    let policy = Policy::parse(encoded)?;
+    Ok((resolved.principal, resolved.session, Some(policy)))
+}
+
+fn hmac(key: &[u8], text: &str) -> Result<Vec<u8>, Error> {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).map_err(crate::errors::internal)?;
+    mac.update(text.as_bytes());
+    Ok(mac.finalize().into_bytes().to_vec())
+}
+
+fn check_signature(computed: &str, given: &str) -> Result<(), Error> {
+    if bool::from(computed.as_bytes().ct_eq(given.as_bytes())) {
+        return Ok(());
+    }
+    let message = "The request signature we calculated does not match the signature you provided. Check your key and \
+                   signing method.";
+    Err(Error::new("SignatureDoesNotMatch", 403, message))
+}
+
+/// The fields as PutObject knows them. Errors: `InvalidArgument`.
+fn input(bucket: &str, key: &str, fields: &Fields, body: ByteStream) -> Result<PutObjectInput, Error> {
+    let text = |name: &str| fields.get(name).map(str::to_owned);
+    let metadata: std::collections::BTreeMap<String, String> = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.to_owned())))
+        .collect();
+    Ok(PutObjectInput {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        body,
+        acl: text("acl").or(text("x-amz-acl")),
+        cache_control: text("cache-control"),
+        content_disposition: text("content-disposition"),
+        content_encoding: text("content-encoding"),
+        content_type: text("content-type"),
+        expires: text("expires"),
+        storage_class: text("x-amz-storage-class"),
+        website_redirect_location: text("x-amz-website-redirect-location"),
+        server_side_encryption: text("x-amz-server-side-encryption"),
+        sse_customer_algorithm: text("x-amz-server-side-encryption-customer-algorithm"),
+        sse_customer_key: text("x-amz-server-side-encryption-customer-key"),
+        sse_customer_key_md5: text("x-amz-server-side-encryption-customer-key-md5"),
+        content_md5: text("content-md5"),
+        checksum_crc32: text("x-amz-checksum-crc32"),
+        checksum_crc32_c: text("x-amz-checksum-crc32c"),
+        checksum_crc64_nvme: text("x-amz-checksum-crc64nvme"),
+        checksum_sha1: text("x-amz-checksum-sha1"),
+        checksum_sha256: text("x-amz-checksum-sha256"),
+        tagging: fields.get("tagging").map(tagging).transpose()?,
+        metadata: (!metadata.is_empty()).then_some(metadata),
+        ..Default::default()
+    })
+}
+
+/// The `tagging` field is a document; PutObject takes a query string. Errors: `MalformedXML`.
+fn tagging(document: &str) -> Result<String, Error> {
+    let mut out = Vec::new();
+    let mut rest = document;
+    let between = |text: &str, open: &str, close: &str| -> Option<(String, usize)> {
+        let start = text.find(open)? + open.len();
+        let end = start + text[start..].find(close)?;
+        let plain = text[start..end].replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+        Some((plain.replace("&apos;", "'").replace("&amp;", "&"), end + close.len()))
+    };
+    if !document.contains("<TagSet") {
+        return Err(crate::errors::malformed_xml());
+    }
+    while let Some(start) = rest.find("<Tag>") {
+        let (tag, after) =
+            between(&rest[start..], "<Tag>", "</Tag>").ok_or_else(crate::errors::malformed_xml)?;
+        let (key, _) = between(&tag, "<Key>", "</Key>").ok_or_else(crate::errors::malformed_xml)?;
+        let (value, _) = between(&tag, "<Value>", "</Value>").unwrap_or_default();
+        let encode = |text: &str| url_encode(text).replace('/', "%2F");
+        out.push(format!("{}={}", encode(&key), encode(&value)));
+        rest = &rest[start + after..];
+    }
+    Ok(out.join("&"))
+}
+
+/// What the form asks for: a redirect, or a status.
+fn answer(
+    cx: &Context,
+    bucket: &str,
+    key: &str,
+    fields: &Fields,
+    output: &PutObjectOutput,
+) -> Result<Response<Bytes>, Error> {
+    let etag = output.e_tag.clone().unwrap_or_default();
+    let location = format!("{}/{bucket}/{}", cx.endpoint(), url_encode(key));
+    let header = |text: &str| HeaderValue::from_str(text).map_err(crate::errors::internal);
+    let mut response = Response::new(Bytes::new());
+    response.headers_mut().insert(ETAG, header(&etag)?);
+    response.headers_mut().insert(LOCATION, header(&location)?);
+    if let Some(version) = &output.version_id {
+        response.headers_mut().insert("x-amz-version-id", header(version)?);
+    }
+    let redirect = fields.get("success_action_redirect").or(fields.get("redirect"));
+    if let Some(to) = redirect.filter(|to| to.starts_with("http://") || to.starts_with("https://")) {
+        let join = if to.contains('?') { '&' } else { '?' };
+        let etag = format!("%22{}%22", etag.trim_matches('"'));
+        let key = url_encode(key).replace('/', "%2F");
+        if let Ok(to) = HeaderValue::from_str(&format!("{to}{join}bucket={bucket}&key={key}&etag={etag}")) {
+            response.headers_mut().insert(LOCATION, to);
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            return Ok(response);
+        }
+    }
+    *response.status_mut() = match fields.get("success_action_status") {
+        Some("200") => StatusCode::OK,
+        Some("201") => {
+            let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse>");
+            element(&mut body, "Location", &location);
+            element(&mut body, "Bucket", bucket);
+            element(&mut body, "Key", key);
+            element(&mut body, "ETag", &etag);
+            body.push_str("</PostResponse>");
+            *response.body_mut() = Bytes::from(body);
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+            StatusCode::CREATED
+        }
+        _ => StatusCode::NO_CONTENT,
+    };
+    Ok(response)
+}
+
+/// A form whose policy does not allow it. Source: S3 API Reference, "POST Policy".
+pub(crate) fn refused(why: impl std::fmt::Display) -> Error {
+    Error::new("AccessDenied", 403, format!("Invalid according to Policy: {why}"))
+}
+
+/// A policy that is none.
+pub(crate) fn invalid_policy(why: impl std::fmt::Display) -> Error {
+    Error::sender("InvalidPolicyDocument", format!("Invalid Policy: {why}"))
+}

@@ -1,0 +1,142 @@
+//! Amazon S3.
+//!
+//! Entry points: [`S3::new`], and [`cloudlet_service::Service`] for the front door. An operation of the API is the method of its name
+//! in `operations/`. What lies below them: `versions` (which version of a key is current), `content` (bytes in and
+//! out), `listing`, `access` (what IAM is asked, with bucket policies and ACLs), `events`.
+//!
+//! Invariants:
+//! - A mutating operation is one store transaction; the events it causes commit with it.
+//! - An object's record is written after its bytes are complete, and no byte of it is ever rewritten.
+//! - A key never becomes part of a path on disk.
+
+mod access;
+mod acl;
+mod checksums;
+mod conditions;
+mod configurations;
+mod content;
+mod cors;
+mod draft;
+mod encryption;
+mod errors;
+mod events;
+mod form;
+mod integrity;
+mod lifecycle;
+mod listing;
+mod names;
+mod operations;
+mod public;
+mod state;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod versions;
+mod words;
+
+use crate::errors::{Result, access_denied, no_such_bucket};
+use crate::state::Bucket;
+use bytes::Bytes;
+use cloudlet_api_s3 as api;
+use cloudlet_bus::Bus;
+use cloudlet_service::{
+    Access, BoxFuture, ByteStream, Cloud, Context, Error, Form, Operation, Service, Structure, Web,
+};
+use cloudlet_store::Store;
+use http::{HeaderMap, Response};
+use std::sync::Arc;
+
+/// The service.
+pub struct S3 {
+    store: Store,
+    policies: access::Policies,
+}
+
+impl S3 {
+    /// Starts the service on its store; `bus` delivers its events from now on. Must be called within a tokio runtime.
+    pub fn new(store: Store, cloud: Arc<Cloud>, bus: &Bus) -> Arc<Self> {
+        bus.subscribe(
+            events::QUEUE,
+            events::delivery(),
+            Arc::new(events::Deliverer { cloud: cloud.clone() }),
+        );
+        let s3 = Arc::new(Self { store, policies: access::Policies::default() });
+        lifecycle::start(Arc::downgrade(&s3), Arc::downgrade(&cloud));
+        s3
+    }
+
+    /// The bucket of this name. Errors: `NoSuchBucket`.
+    fn bucket(&self, name: &str) -> Result<Arc<Bucket>> {
+        if let Some(bucket) = self.store.table::<Bucket>().get_arc(&Bucket::key(name))? {
+            return Ok(bucket);
+        }
+        names::check_bucket(name)?;
+        Err(no_such_bucket(name).into())
+    }
+
+    /// The bucket, as the request expects it. Errors: `NoSuchBucket`, `AccessDenied`.
+    fn expected(&self, name: &str, owner: Option<&str>) -> Result<Arc<Bucket>> {
+        let bucket = self.bucket(name)?;
+        self.check_owner(&bucket, owner)?;
+        Ok(bucket)
+    }
+
+    /// `x-amz-expected-bucket-owner`. Errors: `AccessDenied`, `InvalidArgument`.
+    fn check_owner(&self, bucket: &Bucket, owner: Option<&str>) -> Result<()> {
+        match owner {
+            Some(owner) if owner.len() != 12 || !owner.bytes().all(|b| b.is_ascii_digit()) => {
+                let message = "The value of the expected bucket owner parameter must be an AWS Account ID... [12 digits]";
+                Err(errors::invalid_argument(message, "x-amz-expected-bucket-owner", owner).into())
+            }
+            Some(owner) if owner != bucket.owner => Err(access_denied().into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Service for S3 {
+    api::operations!();
+
+    fn access<'a>(
+        &'a self,
+        op: &'static Operation,
+        cx: &'a Context,
+        input: &'a dyn Structure,
+    ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
+        Box::pin(async move { Ok(self.accesses(op, cx, input)?) })
+    }
+
+    fn invalid_input(
+        &self,
+        op: &'static Operation,
+        violations: cloudlet_service::rules::Violations,
+    ) -> Error {
+        words::invalid_input(op, &violations)
+    }
+
+    fn web(&self) -> Option<&dyn Web> {
+        Some(self)
+    }
+
+    fn access_denied(&self, _: &'static Operation, denied: Error) -> Error {
+        denied.with_code("AccessDenied").with_status(403)
+    }
+}
+
+impl Web for S3 {
+    fn preflight(&self, bucket: &str, asked: &HeaderMap) -> Option<Response<Bytes>> {
+        self.answer_preflight(bucket, asked)
+    }
+
+    fn for_page(&self, bucket: &str, method: &str, asked: &HeaderMap) -> HeaderMap {
+        self.cors_headers(bucket, method, asked)
+    }
+
+    fn check_body(&self, operation: &Operation, head: &HeaderMap, body: &[u8]) -> Result<(), Error> {
+        integrity::check_document(operation, head, body)
+    }
+
+    fn form<'a>(&'a self, form: Form<'a>, body: ByteStream) -> BoxFuture<'a, Response<Bytes>> {
+        Box::pin(self.post_form(form, body))
+    }
+}

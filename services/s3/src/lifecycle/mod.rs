@@ -1,0 +1,191 @@
+//! Lifecycle rules: which of them mean an object, when they act, and the sweep that acts.
+//! Source: S3 User Guide, "Managing the lifecycle of objects", "Lifecycle configuration elements".
+
+mod check;
+mod sweep;
+
+pub(crate) use check::check;
+pub(crate) use sweep::start;
+
+use crate::S3;
+use crate::conditions::http_date;
+use crate::configurations::Kind;
+use crate::errors::Result;
+use crate::state::{Bucket, Upload, Version};
+use cloudlet_api_s3 as api;
+
+pub(crate) const LIFECYCLE: Kind = Kind {
+    name: "lifecycle",
+    missing: ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+};
+
+const DAY: i64 = 86_400_000;
+
+/// When something that began at `from` is `days` old: at the midnight (UTC) after.
+fn due(from: i64, days: i32) -> i64 {
+    let at = from + i64::from(days) * DAY;
+    (at + DAY - 1).div_euclid(DAY) * DAY
+}
+
+/// What a rule's filter asks of an object.
+struct Filter<'a> {
+    prefix: &'a str,
+    tags: Vec<(&'a str, &'a str)>,
+    larger: Option<i64>,
+    smaller: Option<i64>,
+}
+
+impl<'a> Filter<'a> {
+    fn of(rule: &'a api::LifecycleRule) -> Self {
+        let mut out = Filter {
+            prefix: rule.prefix.as_deref().unwrap_or_default(),
+            tags: Vec::new(),
+            larger: None,
+            smaller: None,
+        };
+        let Some(filter) = &rule.filter else { return out };
+        if let Some(prefix) = &filter.prefix {
+            out.prefix = prefix;
+        }
+        out.tags.extend(filter.tag.iter().map(|t| (t.key.as_str(), t.value.as_str())));
+        out.larger = filter.object_size_greater_than;
+        out.smaller = filter.object_size_less_than;
+        if let Some(and) = &filter.and {
+            if let Some(prefix) = &and.prefix {
+                out.prefix = prefix;
+            }
+            out.tags.extend(and.tags.iter().flatten().map(|t| (t.key.as_str(), t.value.as_str())));
+            out.larger = out.larger.or(and.object_size_greater_than);
+            out.smaller = out.smaller.or(and.object_size_less_than);
+        }
+        out
+    }
+
+    fn meets(&self, key: &str, version: &Version) -> bool {
+        key.starts_with(self.prefix)
+            && self.tags.iter().all(|(k, v)| version.tags.iter().any(|(key, value)| key == k && value == v))
+            && self.larger.is_none_or(|n| version.size as i64 > n)
+            && self.smaller.is_none_or(|n| (version.size as i64) < n)
+    }
+}
+
+/// The rules of a bucket that are in force.
+pub(crate) struct Rules(Vec<api::LifecycleRule>);
+
+impl Rules {
+    fn new(configuration: api::BucketLifecycleConfiguration) -> Self {
+        Self(configuration.rules.into_iter().filter(|rule| rule.status == "Enabled").collect())
+    }
+
+    fn for_object<'a>(
+        &'a self,
+        key: &'a str,
+        version: &'a Version,
+    ) -> impl Iterator<Item = &'a api::LifecycleRule> {
+        self.0.iter().filter(move |rule| Filter::of(rule).meets(key, version))
+    }
+
+    /// When the current version expires, and by which rule: the earliest.
+    fn expiration(&self, key: &str, version: &Version) -> Option<(i64, &str)> {
+        let meant = self.0.iter().filter(|rule| Filter::of(rule).meets(key, version));
+        meant
+            .filter_map(|rule| {
+                let expiration = rule.expiration.as_ref()?;
+                let at = match (expiration.days, &expiration.date) {
+                    (Some(days), _) => due(version.modified, days),
+                    (None, Some(date)) => crate::draft::millis(date),
+                    (None, None) => return None,
+                };
+                Some((at, rule.id.as_deref().unwrap_or_default()))
+            })
+            .min()
+    }
+
+    /// The storage class that the current version should be in by now: that of the transition that came last.
+    fn transition(&self, key: &str, version: &Version, now: i64) -> Option<String> {
+        let transitions = self.for_object(key, version).flat_map(|rule| rule.transitions.iter().flatten());
+        transitions
+            .filter_map(|transition| {
+                let at = match (transition.days, &transition.date) {
+                    (Some(days), _) => due(version.modified, days),
+                    (None, Some(date)) => crate::draft::millis(date),
+                    (None, None) => return None,
+                };
+                Some((at, transition.storage_class.clone()?)).filter(|(at, _)| *at <= now)
+            })
+            .max_by_key(|(at, _)| *at)
+            .map(|(_, class)| class)
+    }
+
+    /// Whether a delete marker that hides nothing any more is to go.
+    fn drops_marker(&self, key: &str, marker: &Version, now: i64) -> bool {
+        self.for_object(key, marker).any(|rule| {
+            rule.expiration.as_ref().is_some_and(|expiration| {
+                expiration.expired_object_delete_marker == Some(true)
+                    || expiration.days.is_some_and(|days| due(marker.modified, days) <= now)
+            })
+        })
+    }
+
+    /// Whether an older version is to go. `since` is when it was replaced, `newer` how many older versions are newer.
+    fn drops_older(&self, key: &str, version: &Version, since: i64, newer: i32, now: i64) -> bool {
+        self.for_object(key, version).any(|rule| {
+            rule.noncurrent_version_expiration.as_ref().is_some_and(|expiration| {
+                expiration.noncurrent_days.is_none_or(|days| due(since, days) <= now)
+                    && newer >= expiration.newer_noncurrent_versions.unwrap_or(0)
+            })
+        })
+    }
+
+    /// The storage class that an older version should be in by now.
+    fn older_transition(
+        &self,
+        key: &str,
+        version: &Version,
+        since: i64,
+        newer: i32,
+        now: i64,
+    ) -> Option<String> {
+        let transitions =
+            self.for_object(key, version).flat_map(|r| r.noncurrent_version_transitions.iter().flatten());
+        transitions
+            .filter(|t| newer >= t.newer_noncurrent_versions.unwrap_or(0))
+            .filter_map(|t| Some((due(since, t.noncurrent_days.unwrap_or(0)), t.storage_class.clone()?)))
+            .filter(|(at, _)| *at <= now)
+            .max_by_key(|(at, _)| *at)
+            .map(|(_, class)| class)
+    }
+
+    /// When an upload that nobody completes is aborted, and by which rule.
+    pub(crate) fn abort(&self, key: &str, upload: &Upload) -> Option<(i64, &str)> {
+        self.0
+            .iter()
+            .filter(|rule| key.starts_with(Filter::of(rule).prefix))
+            .filter_map(|rule| {
+                let days = rule.abort_incomplete_multipart_upload.as_ref()?.days_after_initiation?;
+                Some((due(upload.initiated, days), rule.id.as_deref().unwrap_or_default()))
+            })
+            .min()
+    }
+}
+
+impl S3 {
+    /// The rules of a bucket, where it has any.
+    pub(crate) fn rules(&self, bucket: &Bucket) -> Result<Option<Rules>> {
+        Ok(self.config::<api::BucketLifecycleConfiguration>(bucket, &LIFECYCLE, "")?.map(Rules::new))
+    }
+
+    /// `x-amz-expiration` of a version: when a rule will expire it, and which.
+    pub(crate) fn expiration_header(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        version: &Version,
+    ) -> Result<Option<String>> {
+        let Some(rules) = self.rules(bucket)? else { return Ok(None) };
+        let expiration = rules.expiration(key, version);
+        Ok(expiration.map(|(at, id)| {
+            format!("expiry-date=\"{}\", rule-id=\"{}\"", http_date(at), crate::names::url_encode(id))
+        }))
+    }
+}

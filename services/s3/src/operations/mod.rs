@@ -1,0 +1,25 @@
+//! The operations of the API, one file per family.
+
+mod acls;
+mod buckets;
+mod copy;
+mod delete;
+mod get;
+mod lifecycle;
+mod list;
+mod lock;
+mod multipart;
+mod multipart_complete;
+mod multipart_list;
+mod notification;
+mod permissions;
+mod put;
+mod restore;
+mod settings;
+mod stored;
+mod tagging;
+mod web;
+
+pub(crate) use delete::check_lock;
+pub(crate) use multipart::drop_parts;
+pub(crate) use web::CORS;

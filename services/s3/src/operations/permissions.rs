@@ -1,0 +1,234 @@
+//! Who may: bucket policies, public access block, ownership of objects.
+
+use crate::S3;
+use crate::errors::{Result, access_denied, malformed_xml, no_such_configuration};
+use crate::public::is_public;
+use crate::state::{Acl, Bucket, Grantee, Ownership, PublicAccessBlock};
+use cloudlet_access::{Policy, PolicyKind};
+use cloudlet_api_s3::{self as api, NoMembers};
+use cloudlet_service::{Context, Error};
+
+/// The longest bucket policy in bytes. Source: S3 User Guide, "Bucket policies".
+const MAX_POLICY: usize = 20 * 1024;
+
+impl S3 {
+    /// The bucket's policy. Errors: `NoSuchBucketPolicy`.
+    pub async fn get_bucket_policy(
+        &self,
+        _: &Context,
+        input: api::GetBucketPolicyInput,
+    ) -> Result<api::GetBucketPolicyOutput, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        match &bucket.policy {
+            Some(policy) => Ok(api::GetBucketPolicyOutput { policy: Some(policy.clone()) }),
+            None => Err(no_policy(&bucket)),
+        }
+    }
+
+    /// Replaces it. Errors: `MalformedPolicy`, `AccessDenied` for a public policy where those are blocked.
+    pub async fn put_bucket_policy(
+        &self,
+        _: &Context,
+        input: api::PutBucketPolicyInput,
+    ) -> Result<NoMembers, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        let text = input.policy;
+        if text.len() > MAX_POLICY {
+            let message = format!("Policy exceeds the maximum allowed document size of {MAX_POLICY} bytes.");
+            return Err(Error::sender("PolicyTooLarge", message));
+        }
+        check_policy(&bucket, &text)?;
+        if bucket.block.is_some_and(|b| b.block_policy) && is_public(&text) {
+            return Err(access_denied());
+        }
+        self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            bucket.policy = Some(text.clone());
+            Ok(())
+        })
+        .await?;
+        Ok(NoMembers)
+    }
+
+    /// Removes it. Errors: `NoSuchBucket`.
+    pub async fn delete_bucket_policy(
+        &self,
+        _: &Context,
+        input: api::DeleteBucketPolicyInput,
+    ) -> Result<NoMembers, Error> {
+        self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            bucket.policy = None;
+            Ok(())
+        })
+        .await?;
+        Ok(NoMembers)
+    }
+
+    /// Whether the policy is public. Errors: `NoSuchBucketPolicy`.
+    pub async fn get_bucket_policy_status(
+        &self,
+        _: &Context,
+        input: api::GetBucketPolicyStatusInput,
+    ) -> Result<api::GetBucketPolicyStatusOutput, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        let acl = bucket.acl.as_ref().filter(|_| !bucket.acls_disabled()).is_some_and(Acl::is_public);
+        let public = match &bucket.policy {
+            Some(policy) => is_public(policy) && !bucket.block.is_some_and(|b| b.restrict),
+            None if acl => !bucket.block.is_some_and(|b| b.ignore_acls),
+            None => return Err(no_policy(&bucket)),
+        };
+        Ok(api::GetBucketPolicyStatusOutput {
+            policy_status: Some(api::PolicyStatus { is_public: Some(public) }),
+        })
+    }
+
+    /// What public access is blocked. Errors: `NoSuchPublicAccessBlockConfiguration`.
+    pub async fn get_public_access_block(
+        &self,
+        _: &Context,
+        input: api::GetPublicAccessBlockInput,
+    ) -> Result<api::GetPublicAccessBlockOutput, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        let Some(block) = bucket.block else {
+            return Err(no_such_configuration(
+                "NoSuchPublicAccessBlockConfiguration",
+                "The public access block configuration was not found",
+                &bucket.name,
+            ));
+        };
+        Ok(api::GetPublicAccessBlockOutput {
+            public_access_block_configuration: Some(api::PublicAccessBlockConfiguration {
+                block_public_acls: Some(block.block_acls),
+                ignore_public_acls: Some(block.ignore_acls),
+                block_public_policy: Some(block.block_policy),
+                restrict_public_buckets: Some(block.restrict),
+            }),
+        })
+    }
+
+    /// Replaces it; what is not said is off. Errors: `NoSuchBucket`.
+    pub async fn put_public_access_block(
+        &self,
+        _: &Context,
+        input: api::PutPublicAccessBlockInput,
+    ) -> Result<NoMembers, Error> {
+        let given = input.public_access_block_configuration;
+        let block = PublicAccessBlock {
+            block_acls: given.block_public_acls == Some(true),
+            ignore_acls: given.ignore_public_acls == Some(true),
+            block_policy: given.block_public_policy == Some(true),
+            restrict: given.restrict_public_buckets == Some(true),
+        };
+        self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            bucket.block = Some(block);
+            Ok(())
+        })
+        .await?;
+        Ok(NoMembers)
+    }
+
+    /// Blocks nothing any more. Errors: `NoSuchBucket`.
+    pub async fn delete_public_access_block(
+        &self,
+        _: &Context,
+        input: api::DeletePublicAccessBlockInput,
+    ) -> Result<NoMembers, Error> {
+        self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            bucket.block = None;
+            Ok(())
+        })
+        .await?;
+        Ok(NoMembers)
+    }
+
+    /// Who owns new objects. Errors: `OwnershipControlsNotFoundError`.
+    pub async fn get_bucket_ownership_controls(
+        &self,
+        _: &Context,
+        input: api::GetBucketOwnershipControlsInput,
+    ) -> Result<api::GetBucketOwnershipControlsOutput, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        let ownership = match bucket.ownership {
+            None => {
+                return Err(no_such_configuration(
+                    "OwnershipControlsNotFoundError",
+                    "The bucket ownership controls were not found",
+                    &bucket.name,
+                ));
+            }
+            Some(Ownership::BucketOwnerEnforced) => "BucketOwnerEnforced",
+            Some(Ownership::BucketOwnerPreferred) => "BucketOwnerPreferred",
+            Some(Ownership::ObjectWriter) => "ObjectWriter",
+        };
+        let rule =
+            api::OwnershipControlsRule { object_ownership: ownership.to_owned(), ..Default::default() };
+        Ok(api::GetBucketOwnershipControlsOutput {
+            ownership_controls: Some(api::OwnershipControls { rules: vec![rule], ..Default::default() }),
+        })
+    }
+
+    /// Replaces it. Errors: `MalformedXML`, `InvalidBucketAclWithObjectOwnership` while an ACL lets others in.
+    pub async fn put_bucket_ownership_controls(
+        &self,
+        _: &Context,
+        input: api::PutBucketOwnershipControlsInput,
+    ) -> Result<NoMembers, Error> {
+        let [rule] = &input.ownership_controls.rules[..] else { return Err(malformed_xml()) };
+        let ownership =
+            super::buckets::ownership(Some(&rule.object_ownership)).map_err(|_| malformed_xml())?;
+        self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            let others = bucket.acl.as_ref().is_some_and(|acl| {
+                acl.grants.iter().any(|g| !matches!(&g.to, Grantee::Account(a) if *a == bucket.owner))
+            });
+            if ownership == Ownership::BucketOwnerEnforced && others {
+                let message =
+                    "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+                return Err(Error::sender("InvalidBucketAclWithObjectOwnership", message).into());
+            }
+            bucket.ownership = Some(ownership);
+            Ok(())
+        })
+        .await?;
+        Ok(NoMembers)
+    }
+
+    /// Removes it: objects are their writers' again. Errors: `NoSuchBucket`.
+    pub async fn delete_bucket_ownership_controls(
+        &self,
+        _: &Context,
+        input: api::DeleteBucketOwnershipControlsInput,
+    ) -> Result<NoMembers, Error> {
+        self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            bucket.ownership = None;
+            Ok(())
+        })
+        .await?;
+        Ok(NoMembers)
+    }
+}
+
+fn no_policy(bucket: &Bucket) -> Error {
+    no_such_configuration("NoSuchBucketPolicy", "The bucket policy does not exist", &bucket.name)
+}
+
+/// A bucket's policy is about the bucket and what is in it. Errors: `MalformedPolicy`.
+fn check_policy(bucket: &Bucket, text: &str) -> Result<(), Error> {
+    let policy = Policy::parse(text, PolicyKind::Resource)
+        .map_err(|why| Error::sender("MalformedPolicy", why.to_string()))?;
+    let arn = bucket.arn();
+    for statement in policy.statements() {
+        let ours = |action: &str| action == "*" || action.to_ascii_lowercase().starts_with("s3:");
+        if !statement.actions().all(ours) {
+            return Err(Error::sender("MalformedPolicy", "Policy has invalid action"));
+        }
+        let inside = |resource: &str| {
+            resource == arn
+                || resource.strip_prefix(arn.as_str()).is_some_and(|rest| rest.starts_with(['/', '*', '?']))
+                || cloudlet_access::wildcard_match(resource, &arn)
+                || cloudlet_access::wildcard_match(resource, &format!("{arn}/"))
+        };
+        if statement.resources().any(|r| !inside(r)) {
+            return Err(Error::sender("MalformedPolicy", "Policy has invalid resource").with("Detail", arn));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! PutObject.
+
+use crate::S3;
+use crate::acl::{self, object_acl};
+use crate::checksums::{Algorithm, given_checksums, show_checksum};
+use crate::conditions::WriteConditions;
+use crate::content;
+use crate::draft::{self, headers, lock_request};
+use crate::encryption::{check_server_side, customer_key};
+use crate::errors::{Result, invalid_request};
+use crate::events::{self, Event};
+use crate::integrity::{Claim, computed};
+use crate::names::{caller, check_key};
+use crate::operations::get::shown_version;
+use crate::state::{Bucket, Draft, Live, Object, Version};
+use crate::tags;
+use crate::versions;
+use cloudlet_api_s3::{PutObjectInput, PutObjectOutput};
+use cloudlet_service::{Context, Error};
+use cloudlet_store::Tx;
+
+/// The most bytes of one upload. Source: S3 User Guide, "Uploading objects".
+pub(crate) const MOST_AT_ONCE: u64 = 5 << 30;
+
+impl S3 {
+    /// Stores an object. Durable before it is acknowledged; nothing of it is visible before that.
+    ///
+    /// Errors: `NoSuchBucket`, `KeyTooLongError`, `EntityTooLarge`, `MissingContentLength`, `InvalidDigest`,
+    /// `BadDigest`, `PreconditionFailed`, `InvalidStorageClass`, `InvalidTag`, `MetadataTooLarge` and more.
+    pub async fn put_object(&self, cx: &Context, input: PutObjectInput) -> Result<PutObjectOutput, Error> {
+        if input.body.len().is_none() {
+            return Err(Error::new(
+                "MissingContentLength",
+                411,
+                "You must provide the Content-Length HTTP header.",
+            ));
+        }
+        self.put_as(cx, input, "ObjectCreated:Put").await
+    }
+
+    /// The same, telling another event: how browser forms store.
+    pub(crate) async fn put_as(
+        &self,
+        cx: &Context,
+        mut input: PutObjectInput,
+        event: &'static str,
+    ) -> Result<PutObjectOutput, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        check_key(&input.key)?;
+        if input.write_offset_bytes.is_some() {
+            return Err(invalid_request(
+                "The write offset value that you specified is not supported by this bucket type.",
+            ));
+        }
+        let conditions = WriteConditions {
+            if_match: input.if_match.as_deref(),
+            if_none_match: input.if_none_match.as_deref(),
+        };
+        conditions.supported()?;
+        let md5 = input.content_md5.as_deref();
+        let claim = Claim::read(cx, md5, given_checksums!(input), input.checksum_algorithm.as_deref())?;
+        let given = customer_key!(input).read()?;
+        check_server_side(
+            input.server_side_encryption.as_deref(),
+            input.ssekms_key_id.as_deref(),
+            given.is_some(),
+        )?;
+        let headers = headers!(input);
+        draft::redirect(&headers)?;
+        let (acl, owner) = acl::for_object(&object_acl!(input), &bucket, caller(cx))?;
+        let (retention, hold) = lock_request!(input).resolve(cx, &bucket)?;
+        let draft = Draft {
+            headers,
+            metadata: draft::metadata(input.metadata.take())?,
+            tags: tags::from_header(input.tagging.as_deref())?,
+            class: draft::class(input.storage_class.take())?,
+            owner,
+            acl,
+            retention,
+            hold,
+            customer_key: given.as_ref().map(|g| g.remember(cx)),
+        };
+        // Where the client chose none, S3 keeps CRC64NVME.
+        let algorithm = claim.algorithm().unwrap_or(Algorithm::Crc64Nvme);
+        let cipher = given.as_ref().map(|g| g.cipher(cx));
+        let mut received =
+            content::receive(&self.store, &mut input.body, &[algorithm], cipher, MOST_AT_ONCE).await?;
+        claim.check(&input.body, &received)?;
+        let mut version = draft.version(cx.millis());
+        version.size = received.size;
+        version.etag = match given {
+            None => hex::encode(received.md5),
+            Some(_) => random_etag(cx),
+        };
+        version.checksum = computed(&received, algorithm);
+        let stored = self
+            .store
+            .transact(|tx| -> Result<Version> {
+                let version = Version { body: received.place(tx)?, ..version.clone() };
+                insert(tx, cx, &bucket, &input.key, version, &conditions, event)
+            })
+            .await?;
+        received.keep();
+        let mut output = PutObjectOutput {
+            e_tag: Some(stored.quoted_etag()),
+            version_id: shown_version(&bucket, &stored),
+            checksum_type: stored.checksum.as_ref().map(|c| c.kind.name().to_owned()),
+            ..Default::default()
+        };
+        match &stored.customer_key {
+            None => output.server_side_encryption = Some("AES256".to_owned()),
+            Some(key) => {
+                output.sse_customer_algorithm = Some("AES256".to_owned());
+                output.sse_customer_key_md5 = Some(key.md5.clone());
+            }
+        }
+        if let Some(checksum) = &stored.checksum {
+            show_checksum!(output, checksum.algorithm, checksum.value);
+        }
+        output.expiration = self.expiration_header(&bucket, &input.key, &stored)?;
+        Ok(output)
+    }
+}
+
+/// An entity tag that says nothing of the bytes, as encrypted objects have.
+pub(crate) fn random_etag(cx: &Context) -> String {
+    let mut bytes = [0u8; 16];
+    cx.random().fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// Makes a version current and emits its event: the end of every operation that creates an object.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    cx: &Context,
+    bucket: &Bucket,
+    key: &str,
+    version: Version,
+    conditions: &WriteConditions<'_>,
+    event: &'static str,
+) -> Result<Version> {
+    if !tx.exists::<Live>(&Live::key(bucket.id))? {
+        return Err(crate::errors::no_such_bucket(&bucket.name).into());
+    }
+    let current = tx.get::<Object>(&Object::key(bucket.id, key))?;
+    conditions.check(key, current.as_ref().map(|o| &o.version))?;
+    let version = versions::add(tx, cx, bucket, key, current, version)?;
+    events::emit(tx, cx, bucket, &Event { name: event, key, version: &version })?;
+    Ok(version)
+}

@@ -1,0 +1,55 @@
+//! RestoreObject, and what S3 has given up.
+
+use crate::S3;
+use crate::errors::{Result, invalid_argument, malformed_xml, method_not_allowed};
+use cloudlet_api_s3 as api;
+use cloudlet_service::{Context, Error};
+
+const DAY: i64 = 86_400_000;
+
+impl S3 {
+    /// Makes an archived object readable for some days. Bytes here are never away, so that it is done at once.
+    /// Errors: `InvalidObjectState` for an object that is not archived, `MalformedXML`, `InvalidArgument`.
+    pub async fn restore_object(
+        &self,
+        cx: &Context,
+        input: api::RestoreObjectInput,
+    ) -> Result<api::RestoreObjectOutput, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        let request = input.restore_request.ok_or_else(malformed_xml)?;
+        if request.r#type.is_some()
+            || request.select_parameters.is_some()
+            || request.output_location.is_some()
+        {
+            return Err(Error::not_implemented_part("s3:RestoreObject of type SELECT; leave out Type"));
+        }
+        let days = request.days.ok_or_else(malformed_xml)?;
+        if days < 1 {
+            return Err(invalid_argument("restoration days should be at least 1", "Days", days.to_string()));
+        }
+        // Days end at midnight UTC, as with lifecycle rules.
+        let until = (cx.millis() / DAY + i64::from(days) + 1) * DAY;
+        let version = input.version_id.as_deref();
+        self.alter(cx, &bucket, &input.key, version, "POST", Some("ObjectRestore:Completed"), |version| {
+            if !matches!(version.class(), "GLACIER" | "DEEP_ARCHIVE") {
+                let message = "Restore is not allowed for the object's current storage class";
+                return Err(Error::new("InvalidObjectState", 403, message)
+                    .with("StorageClass", version.class())
+                    .into());
+            }
+            version.restored = Some(until);
+            Ok(())
+        })
+        .await?;
+        Ok(api::RestoreObjectOutput::default())
+    }
+
+    /// Refused: S3 has ended BitTorrent. Errors: always.
+    pub async fn get_object_torrent(
+        &self,
+        _: &Context,
+        _: api::GetObjectTorrentInput,
+    ) -> Result<api::GetObjectTorrentOutput, Error> {
+        Err(method_not_allowed("GET", "TORRENT"))
+    }
+}

@@ -1,0 +1,63 @@
+//! What "public" means of a bucket policy.
+
+use serde_json::Value;
+
+/// Whether a policy is public by AWS's definition: it allows everybody something, under no condition that names
+/// fixed callers. Source: S3 User Guide, "The meaning of public".
+pub(crate) fn is_public(text: &str) -> bool {
+    const FIXED: [&str; 14] = [
+        "aws:sourceip",
+        "aws:sourcearn",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:sourceowner",
+        "aws:sourceaccount",
+        "aws:userid",
+        "aws:principalorgid",
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalorgpaths",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "s3:dataaccesspointaccount",
+        "s3:dataaccesspointarn",
+    ];
+    let Ok(document) = serde_json::from_str::<Value>(text) else { return false };
+    let statements = match document.get("Statement") {
+        Some(Value::Array(list)) => list.clone(),
+        Some(one) => vec![one.clone()],
+        None => Vec::new(),
+    };
+    let everybody = |principal: &Value| match principal {
+        Value::String(text) => text == "*",
+        Value::Object(map) => map.get("AWS").is_some_and(|aws| match aws {
+            Value::String(text) => text == "*",
+            Value::Array(list) => list.iter().any(|p| p == "*"),
+            _ => false,
+        }),
+        _ => false,
+    };
+    statements.iter().any(|statement| {
+        let allows = statement.get("Effect").and_then(Value::as_str) == Some("Allow");
+        let all =
+            statement.get("Principal").is_some_and(everybody) || statement.get("NotPrincipal").is_some();
+        let operators = statement.get("Condition").and_then(Value::as_object);
+        let fixed = operators.into_iter().flatten().any(|(operator, keys)| {
+            let positive =
+                !operator.contains("Not") && !operator.contains("Null") && !operator.contains("IfExists");
+            positive
+                && keys.as_object().into_iter().flatten().any(|(key, values)| {
+                    let wild = |v: &Value| {
+                        v.as_str().is_some_and(|s| {
+                            s.contains('*') || s.contains("${") || s == "0.0.0.0/0" || s == "::/0"
+                        })
+                    };
+                    let values = match values {
+                        Value::Array(list) => list.iter().any(wild),
+                        one => wild(one),
+                    };
+                    FIXED.contains(&key.to_ascii_lowercase().as_str()) && !values
+                })
+        });
+        allows && all && !fixed
+    })
+}
