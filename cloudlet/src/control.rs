@@ -1,0 +1,101 @@
+//! The owner's commands to a running cloud: a line of JSON on a Unix socket that only the owner can open.
+
+use crate::instance::{Instance, Target, alive, socket};
+use crate::{Failure, style};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// What an owner may ask of a running cloud.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub(crate) enum Ask {
+    /// What it holds and does.
+    Status,
+    /// Delete everything.
+    Reset,
+    /// Copy the state into this directory.
+    Save { dir: String },
+    /// Replace the state by the copy in this directory.
+    Load { dir: String },
+    /// The events of a log group, oldest first.
+    Logs { account: String, region: String, group: String, since: i64, token: Option<String> },
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// It is done.
+    Done,
+    /// It could not be done.
+    Failed { why: String },
+    /// Name and value, to be shown.
+    Status { rows: Vec<(String, String)> },
+    /// Log events as (milliseconds since the epoch, message) and where to go on.
+    Logs { events: Vec<(i64, String)>, next: Option<String> },
+}
+
+/// Asks a running cloud.
+pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Answer, Failure> {
+    let mut stream = UnixStream::connect(socket(instance.port))
+        .map_err(|e| format!("the cloud on port {} does not listen to commands ({e})", instance.port))?;
+    writeln!(stream, "{}", serde_json::to_string(ask)?)?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    match serde_json::from_str(&line)? {
+        Answer::Failed { why } => Err(why.into()),
+        answer => Ok(answer),
+    }
+}
+
+/// `cloudlet stop`: asks it to end and waits until it has.
+pub(crate) fn stop(target: &Target) -> Result<ExitCode, Failure> {
+    let instance = target.running()?;
+    let pid = nix::unistd::Pid::from_raw(instance.pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+    let begun = Instant::now();
+    while alive(instance.pid) {
+        if begun.elapsed() > Duration::from_secs(60) {
+            return Err(format!(
+                "the cloud (process {}) has not ended after a minute; if it must, kill -9 {} loses nothing that was acknowledged",
+                instance.pid, instance.pid
+            )
+            .into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `cloudlet status`: exit code 1 where no cloud runs.
+pub(crate) fn status(target: &Target) -> Result<ExitCode, Failure> {
+    let instance = match target.running() {
+        Ok(instance) => instance,
+        Err(why) => {
+            println!("{}", style::warning(&why.to_string()));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    println!("{}", style::good(&format!("running on {}", instance.endpoint)));
+    println!("{:<22}{}", "process", instance.pid);
+    println!("{:<22}{}", "version", instance.version);
+    println!("{:<22}{}", "state", instance.data);
+    println!("{:<22}{}", "region", instance.region);
+    if let Answer::Status { rows } = ask(&instance, &Ask::Status)? {
+        for (name, value) in rows {
+            println!("{name:<22}{value}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `cloudlet reset`.
+pub(crate) fn reset(target: &Target) -> Result<ExitCode, Failure> {
+    ask(&target.running()?, &Ask::Reset)?;
+    println!("everything is deleted");
+    Ok(ExitCode::SUCCESS)
+}
