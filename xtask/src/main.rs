@@ -1,6 +1,10 @@
 //! Chores: `cargo xtask <chore>`.
 
+mod bench;
+mod deny;
+mod fuzz;
 mod models;
+mod test;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -10,12 +14,22 @@ Chores of this repository.
 Usage: cargo xtask <CHORE>
 
 Chores:
+  test [PART...]       Everything that must hold; the parts: lint unit build acceptance fuzz
+  fuzz [--seconds N] [--seed N] [TARGET...], fuzz --input FILE TARGET
+                       Throw broken input at the parsers, 60 s a target unless told, or one saved input again
+  bench [--seconds N] [--large GIB] [--count N] [--binary FILE] [PART...]
+                       Measure the promised figures; the parts: identity get put get-1m list start large functions burst
+  deny                 Check the licences of all dependencies
   models [SERVICE...]  Renew models/*.json from the botocore package (all that are there, or those named)
 ";
 
 fn main() -> std::process::ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let outcome: Outcome = match args.first().map(String::as_str) {
+        Some("test") => test::run(&args[1..]),
+        Some("fuzz") => fuzz::run(&args[1..]),
+        Some("bench") => bench::run(&args[1..]),
+        Some("deny") => deny::run(),
         Some("models") => models::renew(&args[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

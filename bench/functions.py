@@ -1,0 +1,265 @@
+"""The functions' part of the benchmarks, with unmodified boto3: `functions.py PART ENDPOINT SERVER-PID COUNT` prints JSON.
+
+latency  cold start (a function that has never run), warm invoke through boto3 and through raw HTTP
+burst    COUNT uploads as fast as they go, each of which a function turns into a thumbnail
+"""
+import concurrent.futures
+import io
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.auth
+import botocore.awsrequest
+from botocore.config import Config
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+class Cloud:
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        self.session = boto3.Session("test", "test", region_name="us-east-1")
+
+    def client(self, service):
+        config = Config(max_pool_connections=64, retries={"max_attempts": 0}, read_timeout=900)
+        return self.session.client(service, endpoint_url=self.endpoint, config=config)
+
+    def role(self, name, *statements):
+        iam = self.client("iam")
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+        iam.attach_role_policy(
+            RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+        )
+        if statements:
+            document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            iam.put_role_policy(RoleName=name, PolicyName="rights", PolicyDocument=document)
+        return arn
+
+    def function(self, name, role, files, **more):
+        functions = self.client("lambda")
+        made = functions.create_function(
+            FunctionName=name, Runtime=f"python{VERSION}", Role=role, Code={"ZipFile": zipped(files)}, **more
+        )
+        functions.get_waiter("function_active_v2").wait(FunctionName=name)
+        return made["FunctionArn"]
+
+
+def zipped(files):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, content in files.items():
+            out.writestr(name, content)
+    return data.getvalue()
+
+
+class Raw:
+    """One kept connection and requests signed once: what an invocation costs without an SDK."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+        where = urlsplit(cloud.endpoint)
+        self.socket = socket.create_connection((where.hostname, where.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.held = b""
+
+    def request(self, function):
+        url = f"{self.cloud.endpoint}/2015-03-31/functions/{function}/invocations"
+        asked = botocore.awsrequest.AWSRequest("POST", url, data=b"{}", headers={"content-type": "application/json"})
+        botocore.auth.SigV4Auth(self.cloud.session.get_credentials(), "lambda", "us-east-1").add_auth(asked)
+        sent = asked.prepare()
+        lines = [f"POST {urlsplit(url).path} HTTP/1.1", f"host: {urlsplit(url).netloc}", "content-length: 2"]
+        plain = lambda value: value.decode() if isinstance(value, bytes) else value
+        lines += [f"{n}: {plain(v)}" for n, v in sent.headers.items() if n.lower() not in ("host", "content-length")]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n{}"
+
+    def ask(self, request):
+        """Milliseconds from the first byte out to the last byte in."""
+        begun = time.perf_counter()
+        self.socket.sendall(request)
+        while b"\r\n\r\n" not in self.held:
+            self.more()
+        head, self.held = self.held.split(b"\r\n\r\n", 1)
+        lower = head.lower()
+        length = int(lower.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+        while len(self.held) < length:
+            self.more()
+        took = (time.perf_counter() - begun) * 1000
+        body, self.held = self.held[:length], self.held[length:]
+        if not head.startswith(b"HTTP/1.1 200") or b"x-amz-function-error" in lower:
+            raise SystemExit(f"the invocation failed: {head.decode()}\n{body.decode()}")
+        return took
+
+    def more(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise SystemExit("the server closed the connection")
+        self.held += data
+
+
+def summary(times):
+    times = sorted(times)
+    return {"p50_ms": statistics.median(times), "p99_ms": times[min(len(times) - 1, len(times) * 99 // 100)], "n": len(times)}
+
+
+def latency(cloud, pid, count):
+    role = cloud.role("latency")
+    code = {"index.py": "def handler(event, context):\n    return event\n"}
+    raw, functions = Raw(cloud), cloud.client("lambda")
+    # The first function of all also waits for the SDK and the first interpreter; users do that once.
+    cloud.function("first", role, code, Handler="index.handler")
+    first = raw.ask(raw.request("first"))
+    cold, with_boto3 = [], []
+    for n in range(max(10, count // 25)):
+        name = f"cold{n}"
+        cloud.function(name, role, code, Handler="index.handler")
+        cold.append(raw.ask(raw.request(name)))
+    imports = {"index.py": "import boto3\ns3 = boto3.client('s3')\ndef handler(event, context):\n    return event\n"}
+    for n in range(max(10, count // 50)):
+        name = f"sdk{n}"
+        cloud.function(name, role, imports, Handler="index.handler")
+        with_boto3.append(raw.ask(raw.request(name)))
+    request = raw.request("first")
+    for _ in range(20):
+        raw.ask(request)
+    warm_raw = [raw.ask(request) for _ in range(count)]
+    warm_boto3 = []
+    for n in range(count + 20):
+        begun = time.perf_counter()
+        functions.invoke(FunctionName="first", Payload=b"{}")["Payload"].read()
+        if n >= 20:
+            warm_boto3.append((time.perf_counter() - begun) * 1000)
+    return {
+        "first_of_all_ms": first,
+        "cold": summary(cold),
+        "cold_with_boto3": summary(with_boto3),
+        "warm_raw": summary(warm_raw),
+        "warm_boto3": summary(warm_boto3),
+    }
+
+
+THUMBNAIL = '''
+import io, urllib.parse
+import boto3
+from PIL import Image
+
+s3 = boto3.client("s3")
+
+
+def handler(event, context):
+    for record in event["Records"]:
+        bucket, key = record["s3"]["bucket"]["name"], urllib.parse.unquote_plus(record["s3"]["object"]["key"])
+        photo = Image.open(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+        photo.thumbnail((100, 100))
+        out = io.BytesIO()
+        photo.save(out, "JPEG")
+        s3.put_object(Bucket="burst-out", Key=key, Body=out.getvalue())
+'''
+
+
+class Memory(threading.Thread):
+    """The most resident memory that the server had, and with its sandboxes, in MiB."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.server, self.all, self.processes, self.running = pid, 0.0, 0.0, 0, True
+
+    def run(self):
+        while self.running:
+            parents, sizes = {}, {}
+            for entry in os.scandir("/proc"):
+                if entry.name.isdigit():
+                    try:
+                        text = pathlib.Path(entry.path, "stat").read_text()
+                        # Proportional, because sandboxes share what they forked from.
+                        rollup = pathlib.Path(entry.path, "smaps_rollup").read_text()
+                    except OSError:
+                        continue
+                    parents[int(entry.name)] = int(text.rsplit(")", 1)[1].split()[1])
+                    found = [line for line in rollup.splitlines() if line.startswith("Pss:")]
+                    sizes[int(entry.name)] = int(found[0].split()[1]) / 1024 if found else 0.0
+            family = {self.pid}
+            while True:
+                more = {child for child, parent in parents.items() if parent in family} - family
+                if not more:
+                    break
+                family |= more
+            self.server = max(self.server, sizes.get(self.pid, 0.0))
+            self.all = max(self.all, sum(sizes.get(member, 0.0) for member in family))
+            self.processes = max(self.processes, len(family))
+            time.sleep(0.5)
+
+
+def burst(cloud, pid, count):
+    from PIL import Image
+
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="burst-in")
+    s3.create_bucket(Bucket="burst-out")
+    role = cloud.role(
+        "burst",
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::burst-in/*"},
+        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::burst-out/*"},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--target", folder, "pillow"]
+        subprocess.run(pip, check=True)
+        root = pathlib.Path(folder)
+        files = {str(f.relative_to(root)): f.read_bytes() for f in root.rglob("*") if f.is_file() and "__pycache__" not in f.parts}
+    files["index.py"] = THUMBNAIL
+    arn = cloud.function("burst", role, files, Handler="index.handler", Timeout=60, MemorySize=512)
+    functions = cloud.client("lambda")
+    functions.put_function_concurrency(FunctionName="burst", ReservedConcurrentExecutions=8)
+    functions.add_permission(
+        FunctionName="burst", StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com",
+        SourceArn="arn:aws:s3:::burst-in",
+    )
+    s3.put_bucket_notification_configuration(
+        Bucket="burst-in",
+        NotificationConfiguration={
+            "LambdaFunctionConfigurations": [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]
+        },
+    )
+    photo = io.BytesIO()
+    Image.effect_noise((640, 480), 60).convert("RGB").save(photo, "JPEG")
+    memory = Memory(pid)
+    memory.start()
+    begun = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        put = lambda n: s3.put_object(Bucket="burst-in", Key=f"{n:05}.jpg", Body=photo.getvalue())
+        list(pool.map(put, range(count)))
+    uploaded = time.perf_counter() - begun
+    deadline = time.monotonic() + 600
+    while (made := sum(p["KeyCount"] for p in s3.get_paginator("list_objects_v2").paginate(Bucket="burst-out"))) < count:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.25)
+    took = time.perf_counter() - begun
+    memory.running = False
+    memory.join()
+    return {
+        "uploads": count, "thumbnails": made, "upload_seconds": uploaded, "seconds": took, "per_second": made / took,
+        "server_mib": memory.server, "with_sandboxes_mib": memory.all, "most_processes": memory.processes,
+    }
+
+
+if __name__ == "__main__":
+    part, endpoint, pid, count = sys.argv[1:]
+    work = {"latency": latency, "burst": burst}[part]
+    print(json.dumps(work(Cloud(endpoint), int(pid), int(count))))

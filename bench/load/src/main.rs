@@ -1,0 +1,135 @@
+//! The load of every throughput figure: requests signed once and sent again and again over connections that are kept, each as
+//! soon as the answer to the one before has come. One thread, so that it leaves the other core to the server.
+//!
+//! `load --address IP:PORT [--method M] [--target /PATH] [--service s3|sts|lambda|…] [--size BYTES | --body TEXT]
+//! [--type MEDIA-TYPE] [--connections N] [--seconds N | --count N]` prints one line of JSON. `{n}` in the target becomes the
+//! number of the connection. Without `--service` nothing is signed. A body beyond 16 MiB is sent in pieces and not signed.
+
+mod request;
+mod wire;
+
+use request::Asked;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use wire::{Connection, Request};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+struct Options {
+    address: SocketAddr,
+    asked: Asked,
+    connections: usize,
+    seconds: f64,
+    /// Requests in all; without it time decides.
+    count: Option<u64>,
+}
+
+fn options() -> Outcome<Options> {
+    let mut address = None;
+    let mut asked = Asked::default();
+    let (mut connections, mut seconds, mut count) = (32, 5.0, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--address" => address = Some(value.parse()?),
+            "--method" => asked.method = value,
+            "--target" => asked.target = value,
+            "--service" => asked.service = Some(value),
+            "--size" => asked.size = value.parse()?,
+            "--body" => asked.body = Some(value.into_bytes()),
+            "--type" => asked.media_type = value,
+            "--connections" => connections = value.parse()?,
+            "--seconds" => seconds = value.parse()?,
+            "--count" => count = Some(value.parse()?),
+            _ => return Err(format!("unknown option {name}").into()),
+        }
+    }
+    Ok(Options { address: address.ok_or("--address is missing")?, asked, connections, seconds, count })
+}
+
+fn main() -> ExitCode {
+    let run = || -> Outcome<()> {
+        let options = options()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        println!("{}", runtime.block_on(load(&options))?);
+        Ok(())
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("load: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What one connection saw.
+#[derive(Default)]
+struct Seen {
+    /// Microseconds of each answered request.
+    times: Vec<u32>,
+    bytes: u64,
+    /// The first answer that was no success.
+    refused: Option<String>,
+}
+
+async fn load(options: &Options) -> Outcome<serde_json::Value> {
+    let begun = Instant::now();
+    let mut tasks = Vec::new();
+    for n in 0..options.connections {
+        let request = options.asked.sign(options.address, n)?;
+        // The count is dealt out evenly; the first connections take what is left over.
+        let share = options.count.map(|count| {
+            let (all, n) = (options.connections as u64, n as u64);
+            count / all + u64::from(n < count % all)
+        });
+        let end = begun + Duration::from_secs_f64(options.seconds);
+        tasks.push(tokio::spawn(connection(options.address, request, share, end)));
+    }
+    let mut all = Seen::default();
+    for task in tasks {
+        let seen = task.await??;
+        all.times.extend(seen.times);
+        all.bytes += seen.bytes;
+        all.refused = all.refused.or(seen.refused);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    if let Some(why) = all.refused {
+        return Err(format!("the server refused: {why}").into());
+    }
+    all.times.sort_unstable();
+    let at = |share: f64| all.times.get((all.times.len() as f64 * share) as usize).copied().unwrap_or(0);
+    Ok(json!({
+        "requests": all.times.len(),
+        "seconds": seconds,
+        "per_second": all.times.len() as f64 / seconds,
+        "bytes": all.bytes,
+        "p50_us": at(0.5),
+        "p99_us": at(0.99),
+    }))
+}
+
+/// Sends the request again and again: `share` times, or until `end`.
+async fn connection(
+    address: SocketAddr,
+    request: Request,
+    share: Option<u64>,
+    end: Instant,
+) -> std::io::Result<Seen> {
+    let mut connection = Connection::open(address).await?;
+    let mut seen = Seen::default();
+    while share.map_or_else(|| Instant::now() < end, |share| (seen.times.len() as u64) < share) {
+        let begun = Instant::now();
+        let answer = connection.ask(&request).await?;
+        seen.times.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
+        seen.bytes += answer.bytes;
+        if let Some(why) = answer.refused {
+            seen.refused = Some(why);
+            break;
+        }
+    }
+    Ok(seen)
+}

@@ -1,0 +1,95 @@
+//! What is asked, and its signature.
+
+use crate::Outcome;
+use crate::wire::Request;
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+/// Bodies up to here are made whole and signed, larger ones are sent in pieces.
+const WHOLE: u64 = 16 << 20;
+
+/// The request before it is signed.
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// The signing name; `None` signs nothing.
+    pub(crate) service: Option<String>,
+    pub(crate) body: Option<Vec<u8>>,
+    /// Bytes of a body that is made up.
+    pub(crate) size: u64,
+    pub(crate) media_type: String,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            method: "GET".to_owned(),
+            target: "/".to_owned(),
+            service: None,
+            body: None,
+            size: 0,
+            media_type: "application/octet-stream".to_owned(),
+        }
+    }
+}
+
+impl Asked {
+    /// The request of connection number `n`, signed by the root user of the well-known key.
+    pub(crate) fn sign(&self, address: SocketAddr, n: usize) -> Outcome<Request> {
+        let target = self.target.replace("{n}", &n.to_string());
+        let (body, rest) = match &self.body {
+            Some(body) => (body.clone(), 0),
+            None if self.size <= WHOLE => (vec![b'x'; usize::try_from(self.size)?], 0),
+            None => (Vec::new(), self.size),
+        };
+        let length = body.len() as u64 + rest;
+        let host = address.to_string();
+        let mut head = format!("{} {target} HTTP/1.1\r\nhost: {host}\r\n", self.method);
+        if length > 0 || matches!(self.method.as_str(), "PUT" | "POST") {
+            let _ = write!(head, "content-length: {length}\r\ncontent-type: {}\r\n", self.media_type);
+        }
+        if let Some(service) = &self.service {
+            for (name, value) in self.signature(service, &host, &target, &body, rest > 0)? {
+                let _ = write!(head, "{name}: {value}\r\n");
+            }
+        }
+        head.push_str("\r\n");
+        Ok(Request { whole: [head.as_bytes(), &body].concat(), rest, head_only: self.method == "HEAD" })
+    }
+
+    fn signature(
+        &self,
+        service: &str,
+        host: &str,
+        target: &str,
+        body: &[u8],
+        in_pieces: bool,
+    ) -> Outcome<Vec<(String, String)>> {
+        let identity = Credentials::new("test", "test", None, None, "load").into();
+        let mut settings = SigningSettings::default();
+        if service == "s3" {
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        }
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name(service)
+            .time(SystemTime::now())
+            .settings(settings)
+            .build()?;
+        let uri = format!("http://{host}{target}");
+        let payload = if in_pieces { SignableBody::UnsignedPayload } else { SignableBody::Bytes(body) };
+        let request = SignableRequest::new(&self.method, &uri, [("host", host)].into_iter(), payload)?;
+        let (made, _) = sign(request, &params.into())?.into_parts();
+        Ok(made.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}

@@ -1,0 +1,97 @@
+//! `cargo xtask test`: everything that must hold, in the order in which failures are cheapest to find.
+
+use crate::{Outcome, root};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Runs all tests; `only` names parts to run instead.
+pub(crate) fn run(only: &[String]) -> Outcome {
+    let parts: &[(&str, fn() -> Outcome)] = &[
+        ("lint", lint),
+        ("unit", unit),
+        ("build", build),
+        ("acceptance", acceptance),
+        ("fuzz", || crate::fuzz::run(&["--seconds".to_owned(), "2".to_owned()])),
+    ];
+    if let Some(unknown) = only.iter().find(|o| parts.iter().all(|(name, _)| name != o)) {
+        let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no part named {unknown}; the parts are {}", names.join(", ")).into());
+    }
+    for (name, part) in parts.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|o| o == name)) {
+        println!("\n== {name}");
+        let begun = Instant::now();
+        part()?;
+        println!("== {name}: {:.0} s", begun.elapsed().as_secs_f32());
+    }
+    Ok(())
+}
+
+fn lint() -> Outcome {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    crate::deny::run()
+}
+
+fn unit() -> Outcome {
+    cargo(&["test", "--quiet", "--workspace"])
+}
+
+fn build() -> Outcome {
+    cargo(&["build", "--quiet", "--release", "--workspace", "--bins"])
+}
+
+/// The real clients against the release binary.
+fn acceptance() -> Outcome {
+    let python = environment()?;
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).to_string();
+    run_in(&root().join("tests"), Command::new(python).args(["-m", "pytest", "-q", "-n", &workers]))
+}
+
+/// A Python environment of the tests' own, renewed when their needs change.
+pub(crate) fn environment() -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let needs = root().join("tests/requirements.txt");
+    let venv = target().join("test-venv");
+    let (python, marker) = (venv.join("bin/python"), venv.join("requirements.txt"));
+    let wanted = std::fs::read(&needs)?;
+    if std::fs::read(&marker).is_ok_and(|have| have == wanted) {
+        return Ok(python);
+    }
+    println!("making a Python environment in {} …", venv.display());
+    let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv).status();
+    if !made.is_ok_and(|s| s.success()) {
+        println!("python3 lacks its venv module: installing Debian's python3-venv …");
+        debian(&["python3", "python3-venv", "python3-pip"])?;
+        run_in(&root(), Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    }
+    println!("installing what tests/requirements.txt names with pip …");
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&needs);
+    run_in(&root(), &mut pip)?;
+    std::fs::write(marker, wanted)?;
+    Ok(python)
+}
+
+/// Installs Debian packages; needs root.
+fn debian(packages: &[&str]) -> Outcome {
+    run_in(&root(), Command::new("apt-get").args(["update", "-qq"]))?;
+    run_in(
+        &root(),
+        Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages),
+    )
+    .map_err(|e| format!("{e}; as root, or by hand: apt-get install {}", packages.join(" ")).into())
+}
+
+/// Cargo's output directory.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+pub(crate) fn cargo(args: &[&str]) -> Outcome {
+    run_in(&root(), Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).args(args))
+}
+
+pub(crate) fn run_in(dir: &Path, command: &mut Command) -> Outcome {
+    let status = command.current_dir(dir).status().map_err(|e| format!("cannot run {command:?}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed ({status})").into()) }
+}
