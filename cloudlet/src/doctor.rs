@@ -88,6 +88,10 @@ pub(crate) fn holder(port: u16) -> String {
             .find(|c| c.len() > 9 && c[1].ends_with(&wanted) && c[3] == "0A")
             .map(|c| format!("socket:[{}]", c[9]))?;
         for process in std::fs::read_dir("/proc").ok()?.flatten() {
+            // Beside numbers, /proc has `self` and others.
+            if !process.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()) {
+                continue;
+            }
             let Ok(fds) = std::fs::read_dir(process.path().join("fd")) else { continue };
             let holds = |fd: std::fs::DirEntry| {
                 std::fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == inode.as_str())

@@ -58,8 +58,9 @@ def body_of(key):
     return seed * random.Random(key).choice([1, 32, 4096])
 
 
-def write(cloud, writer, round_, acked, stop):
+def write(cloud, writer, round_, acked, stop, begin):
     s3 = cloud.client("s3", read_timeout=5, connect_timeout=5)
+    begin.wait(60)  # making a client takes longer than some clouds live here
     n = 0
     while not stop.is_set():
         # Few events: each costs a run of the function at the end.
@@ -82,10 +83,11 @@ def test_fifty_kills(new_cloud, tmp_path, durability):
     cloud = new_cloud("--data", data, "--durability", durability)
     deploy(cloud)
     for round_ in range(KILLS):
-        stop = threading.Event()
+        stop, begin = threading.Event(), threading.Barrier(WRITERS + 1)
         with concurrent.futures.ThreadPoolExecutor(WRITERS) as writers:
             for writer in range(WRITERS):
-                writers.submit(write, cloud, writer, round_, acked, stop)
+                writers.submit(write, cloud, writer, round_, acked, stop, begin)
+            begin.wait(60)
             time.sleep(dice.uniform(0.02, 0.25))  # the moment of death, not a wait for anything
             cloud.kill()
             stop.set()

@@ -1,4 +1,5 @@
 //! Packages that somebody made on purpose.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Cursor, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
 //! What a hostile function tries, and what it gets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Runtimes that bring their own program and speak the public Runtime API.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What an honest Python function sees and gets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 

@@ -1,5 +1,7 @@
 //! Whose key it is, and what it may do: over real records, with a clock that the test owns.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
 use cloudlet_access::{Policy, PolicyKind};
 use cloudlet_identity::records::{
     AccessKey, Group, ManagedPolicy, Permissions, PolicyVersion, Role, Tag, User, named,

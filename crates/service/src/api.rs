@@ -68,6 +68,9 @@ pub struct Api {
     pub unserved: &'static [Unserved],
 }
 
+/// Reads a structure of one type and forgets the type.
+pub type ReadStructure = fn(&mut dyn ShapeDeserializer) -> Result<Box<dyn Structure>, SerdeError>;
+
 /// One served operation.
 pub struct Operation {
     /// AWS's name: `PutObject`.
@@ -87,9 +90,9 @@ pub struct Operation {
     /// The schema of the output.
     pub output: &'static Schema<'static>,
     /// Reads an input of this operation from a codec.
-    pub read_input: fn(&mut dyn ShapeDeserializer) -> Result<Box<dyn Structure>, SerdeError>,
+    pub read_input: ReadStructure,
     /// Reads an output of this operation from a codec: how tests and tools make one out of text.
-    pub read_output: fn(&mut dyn ShapeDeserializer) -> Result<Box<dyn Structure>, SerdeError>,
+    pub read_output: ReadStructure,
     /// Whether the input's payload is a stream.
     pub input_payload: Payload,
     /// Whether the output's payload is a stream.

@@ -143,9 +143,11 @@ pub struct Event {
 /// An event stream whose union type has been erased, ready for a codec.
 pub type ErasedEventStream = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
 
+type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
+
 /// An output member that is a stream of the events of union `T`.
 pub struct EventStream<T> {
-    events: Mutex<Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>>,
+    events: Mutex<Events<T>>,
 }
 
 impl<T: Into<Event> + Send + 'static> EventStream<T> {
@@ -160,6 +162,7 @@ impl<T: Into<Event> + Send + 'static> EventStream<T> {
     }
 
     /// The next event: how an in-process caller reads it.
+    #[allow(clippy::should_implement_trait)] // It is a stream's next, not an iterator's.
     pub fn next(&mut self) -> BoxFuture<'_, Option<Result<T, Error>>> {
         Box::pin(self.events.get_mut().unwrap_or_else(PoisonError::into_inner).next())
     }

@@ -282,7 +282,64 @@ impl Checker {
 /// Compiles one of the model's patterns, which are Java's; `None` where it uses what this engine lacks
 /// (look-ahead, back references), and the service itself must check.
 fn compile(pattern: &str) -> Option<Regex> {
-    regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build().ok()
+    regex::RegexBuilder::new(&format!("^(?:{})$", ascii_classes(pattern))).size_limit(1 << 20).build().ok()
+}
+
+/// Writes out the classes that mean ASCII in Java's patterns, where this engine takes them for Unicode's.
+/// Source: java.util.regex.Pattern, "Predefined character classes".
+fn ascii_classes(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let (mut chars, mut in_class) = (pattern.chars(), false);
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            in_class = match c {
+                '[' => true,
+                ']' => false,
+                _ => in_class,
+            };
+            out.push(c);
+            continue;
+        }
+        let Some(escaped) = chars.next() else { break };
+        let set = match escaped {
+            'w' => "0-9A-Za-z_",
+            'd' => "0-9",
+            's' => "\\t\\n\\x0B\\f\\r ",
+            'W' if !in_class => "^0-9A-Za-z_",
+            'D' if !in_class => "^0-9",
+            'S' if !in_class => "^\\t\\n\\x0B\\f\\r ",
+            other => {
+                out.push('\\');
+                out.push(other);
+                continue;
+            }
+        };
+        if in_class {
+            out.push_str(set);
+        } else {
+            out.push('[');
+            out.push_str(set);
+            out.push(']');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_classes_mean_ascii() {
+        let matches = |pattern: &str, text: &str| compile(pattern).unwrap().is_match(text);
+        assert!(matches(r"[\w+=,.@-]+", "a_b+c@d-e"));
+        assert!(!matches(r"[\w+=,.@-]+", "a/b"));
+        assert!(!matches(r"[\w+=,.@-]+", "ä"));
+        assert!(matches(r"arn:aws:iam::\d{12}:role/?[a-z]+", "arn:aws:iam::123456789012:role/x"));
+        assert!(!matches(r"\d{12}", "12345678901x"));
+        assert!(matches(r"[\u0009\u000A\u000D\u0020-\u00FF]+", "hello"));
+        assert!(matches(r"\S+", "abc") && !matches(r"\S+", "a c"));
+    }
 }
 
 /// Counts entries by running the callback on nothing but a counter would need a second pass; generated code

@@ -28,10 +28,13 @@ const WORDS: &[&str] = &[
     "C:",
 ];
 
+/// Writes the entries of an archive.
+type Fill<'a> = &'a dyn Fn(&mut ZipWriter<Cursor<Vec<u8>>>) -> zip::result::ZipResult<()>;
+
 fn seeds() -> Vec<Vec<u8>> {
     let plain = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let small = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-    let make = |fill: &dyn Fn(&mut ZipWriter<Cursor<Vec<u8>>>) -> zip::result::ZipResult<()>| {
+    let make = |fill: Fill<'_>| {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         let filled = fill(&mut zip);
         zip.finish().ok().filter(|_| filled.is_ok()).map(Cursor::into_inner)

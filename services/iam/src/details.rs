@@ -69,7 +69,6 @@ pub(crate) fn role(
         permissions_boundary: full.permissions_boundary,
         tags: Some(shown::tags(&role.tags)),
         role_last_used: full.role_last_used,
-        ..Default::default()
     }
 }
 

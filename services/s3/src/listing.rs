@@ -49,6 +49,9 @@ impl Query<'_> {
     }
 }
 
+/// Rows as key, name and value; a row without a value stands for what is not shown.
+type Walked<'a, V> = Box<dyn Iterator<Item = Result<(Key, String, Option<V>), Fail>> + Send + 'a>;
+
 /// Where rows come from. `key` makes the stored key that begins with a piece of a name, `rows` gives the rows of a
 /// range: the name and, where it is to be shown, the value.
 pub(crate) trait Rows {
@@ -56,10 +59,7 @@ pub(crate) trait Rows {
     fn start(&self, name: &str) -> Key;
     /// Narrows a range to what follows `name`.
     fn beyond(&self, range: KeyRange, name: &str) -> KeyRange;
-    fn rows<'a>(
-        &'a self,
-        range: KeyRange,
-    ) -> Box<dyn Iterator<Item = Result<(Key, String, Option<Self::Value>), Fail>> + Send + 'a>;
+    fn rows<'a>(&'a self, range: KeyRange) -> Walked<'a, Self::Value>;
 }
 
 /// Fills one page.

@@ -1,5 +1,7 @@
 //! STS over an ephemeral store: what it grants, what it refuses, and in which words.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
 use cloudlet_api_sts::*;
 use cloudlet_identity::records::{Permissions, Role, Tag as Own, User, named};
 use cloudlet_identity::{Identities, Settings};

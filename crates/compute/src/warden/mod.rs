@@ -6,6 +6,7 @@
 
 pub(crate) mod client;
 pub(crate) mod protocol;
+mod record;
 pub(crate) mod server;
 pub(crate) mod setup;
 pub(crate) mod socket;

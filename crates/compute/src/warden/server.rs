@@ -17,6 +17,7 @@ use super::protocol::{
     Assign, Exit, ForkInto, FromInit, FromWarden, FromZygote, Program, SandboxId, Spawn, Status, ToInit,
     ToWarden,
 };
+use super::record::{Pending, Sandbox, has_more};
 use super::setup::{can_attach, choose_level, make_scratch};
 use super::socket;
 use super::zygote::Zygote;
@@ -66,34 +67,6 @@ struct Warden {
     /// Groups whose processes were still dying.
     leftovers: Vec<Group>,
     last_watch: Instant,
-}
-
-struct Sandbox {
-    pid: i32,
-    control: OwnedFd,
-    group: Group,
-    memory_mb: u32,
-    watched: bool,
-    status: Option<Status>,
-    /// What a zygote needs to fork into it, until it is asked to.
-    pending: Option<Pending>,
-    /// Its main process, if a zygote forked it.
-    main: Option<i32>,
-    failed: Option<String>,
-    oom: bool,
-    peak: u64,
-    ending: Option<Instant>,
-    /// Removed at the end.
-    scratch: PathBuf,
-}
-
-struct Pending {
-    zygote: String,
-    order: ForkInto,
-    output: OwnedFd,
-    channel: OwnedFd,
-    /// Listeners of the sandbox, to go to the cloud when all is done.
-    listeners: Vec<OwnedFd>,
 }
 
 enum Ready {
@@ -615,9 +588,4 @@ impl Warden {
         self.leftovers.retain(|group| !group.remove());
         self.cgroups.remove();
     }
-}
-
-fn has_more(sandbox: &Sandbox) -> bool {
-    let mut fds = [PollFd::new(sandbox.control.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
 }

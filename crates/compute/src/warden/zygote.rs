@@ -51,7 +51,7 @@ impl Zygote {
             eprintln!("cloudlet: cannot run {}: {failed:?}", program.argv.join(" "));
             sys::exit(127);
         }
-        let setup = ZygoteSetup { filters: filters.iter().map(|filter| in_hex(filter)).collect() };
+        let setup = ZygoteSetup { filters: filters.iter().map(in_hex).collect() };
         socket::send(line.as_fd(), &setup, &[])?;
         Ok(Self { line, ready: false, waiting: Vec::new(), last_use: Instant::now() })
     }

@@ -76,7 +76,7 @@ impl Lambda {
 
     /// The same by ARN. Errors: `ResourceNotFoundException`, `ValidationException`.
     pub async fn get_layer_version_by_arn(&self, cx: &Context, input: GetLayerVersionByArnInput) -> Result<GetLayerVersionByArnOutput, Error> {
-        let (there, name, number) = layer_arn(cx, &input.arn).ok_or_else(|| no_layer())?;
+        let (there, name, number) = layer_arn(cx, &input.arn).ok_or_else(no_layer)?;
         let version = self.layer(&there, &name, i64::try_from(number).unwrap_or(i64::MAX))?;
         Ok(self.shown(cx, &there, &version))
     }

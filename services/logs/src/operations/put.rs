@@ -67,7 +67,7 @@ impl Logs {
         self.live.publish(group, &input.log_stream_name, now, &events[taken]);
         Ok(PutLogEventsOutput {
             next_sequence_token: Some(upload_token(number.max(stream))),
-            rejected_log_events_info: rejected.map(Into::into),
+            rejected_log_events_info: rejected,
             ..Default::default()
         })
     }

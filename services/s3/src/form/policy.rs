@@ -143,7 +143,9 @@ fn read(one: &Value, out: &mut Vec<Condition>) -> Result<(), Error> {
                 "eq" => out.push(Condition::Equals(name, value)),
                 "starts-with" => out.push(Condition::StartsWith(name, value)),
                 _ => {
-                    return Err(invalid_policy(format!("Invalid Condition: unknown operation '{operator}'.")));
+                    return Err(invalid_policy(format!(
+                        "Invalid Condition: unknown operation '{operator}'."
+                    )));
                 }
             }
             Ok(())
