@@ -182,28 +182,32 @@ class Memory(threading.Thread):
 
     def run(self):
         while self.running:
-            parents, sizes = {}, {}
+            parents = {}
             for entry in os.scandir("/proc"):
                 if entry.name.isdigit():
                     try:
                         text = pathlib.Path(entry.path, "stat").read_text()
-                        # Proportional, because sandboxes share what they forked from.
-                        rollup = pathlib.Path(entry.path, "smaps_rollup").read_text()
                     except OSError:
                         continue
                     parents[int(entry.name)] = int(text.rsplit(")", 1)[1].split()[1])
-                    found = [line for line in rollup.splitlines() if line.startswith("Pss:")]
-                    sizes[int(entry.name)] = int(found[0].split()[1]) / 1024 if found else 0.0
             family = {self.pid}
-            while True:
-                more = {child for child, parent in parents.items() if parent in family} - family
-                if not more:
-                    break
+            while more := {child for child, parent in parents.items() if parent in family} - family:
                 family |= more
+            sizes = {member: self.proportional(member) for member in family}
             self.server = max(self.server, sizes.get(self.pid, 0.0))
-            self.all = max(self.all, sum(sizes.get(member, 0.0) for member in family))
+            self.all = max(self.all, sum(sizes.values()))
             self.processes = max(self.processes, len(family))
-            time.sleep(0.5)
+            time.sleep(1)
+
+    @staticmethod
+    def proportional(pid):
+        """Sandboxes share what they forked from, so each counts its share of it. In MiB."""
+        try:
+            rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            return 0.0
+        found = [line for line in rollup.splitlines() if line.startswith("Pss:")]
+        return int(found[0].split()[1]) / 1024 if found else 0.0
 
 
 def burst(cloud, pid, count):
@@ -249,7 +253,7 @@ def burst(cloud, pid, count):
     while (made := sum(p["KeyCount"] for p in s3.get_paginator("list_objects_v2").paginate(Bucket="burst-out"))) < count:
         if time.monotonic() > deadline:
             break
-        time.sleep(0.25)
+        time.sleep(1)
     took = time.perf_counter() - begun
     memory.running = False
     memory.join()

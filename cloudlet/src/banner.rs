@@ -24,7 +24,10 @@ pub(crate) fn print(ready: &Ready<'_>) {
     match ready.root {
         None => println!("  {:<10}access key test, secret test: root of account 000000000000", "keys"),
         Some((id, secret, true)) => {
-            println!("  {:<10}this address is beyond loopback: test/test is off. Root key, shown once:", "keys");
+            println!(
+                "  {:<10}this address is beyond loopback: test/test is off. Root key, shown once:",
+                "keys"
+            );
             println!("  {:<10}AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={secret}", "");
         }
         Some((id, _, false)) => println!("  {:<10}root key {id}, as printed at the first start", "keys"),
@@ -32,7 +35,11 @@ pub(crate) fn print(ready: &Ready<'_>) {
     for (name, why) in &config.ignored {
         println!("  {:<10}{} means nothing here: {why}", "", style::warning(name));
     }
-    let port = if ready.port == crate::config::DEFAULT_PORT { String::new() } else { format!(" --port {}", ready.port) };
+    let port = if ready.port == crate::config::DEFAULT_PORT {
+        String::new()
+    } else {
+        format!(" --port {}", ready.port)
+    };
     println!("  {:<10}eval \"$(cloudlet env{port})\"", "try");
     println!("{}", style::good(&format!("Ready in {} ms.", ready.millis)));
 }

@@ -189,7 +189,9 @@ fn compute_config(config: &Config, data: &Path, address: SocketAddr) -> cloudlet
     // Functions reach the cloud through loopback wherever else it listens.
     let inside = match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port()))
+        }
         other => other,
     };
     let mut compute = cloudlet_compute::Config::new(compute_dir(data), EdgeRoute::Address(inside));
@@ -216,8 +218,12 @@ async fn command(stream: UnixStream, store: &Store, cloud: &Arc<Cloud>) -> Resul
     let mut line = String::new();
     BufReader::new(tokio::io::AsyncReadExt::take(read, LONGEST_COMMAND)).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line) {
-        Ok(ask) => obey(ask, store, cloud).await.unwrap_or_else(|why| Answer::Failed { why: why.to_string() }),
-        Err(why) => Answer::Failed { why: format!("not understood: {why}; are the command and the cloud of one version?") },
+        Ok(ask) => {
+            obey(ask, store, cloud).await.unwrap_or_else(|why| Answer::Failed { why: why.to_string() })
+        }
+        Err(why) => Answer::Failed {
+            why: format!("not understood: {why}; are the command and the cloud of one version?"),
+        },
     };
     write.write_all(format!("{}\n", serde_json::to_string(&answer)?).as_bytes()).await?;
     Ok(())
@@ -250,7 +256,8 @@ async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>) -> Result<Answer, Fai
             };
             let output = cloud.call::<logs_api::operations::FilterLogEvents>(&cx, input).await?;
             let events = output.events.unwrap_or_default();
-            let event = |e: logs_api::FilteredLogEvent| (e.timestamp.unwrap_or(0), e.message.unwrap_or_default());
+            let event =
+                |e: logs_api::FilteredLogEvent| (e.timestamp.unwrap_or(0), e.message.unwrap_or_default());
             Answer::Logs { events: events.into_iter().map(event).collect(), next: output.next_token }
         }
     })

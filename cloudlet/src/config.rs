@@ -84,7 +84,8 @@ impl Config {
     }
 
     fn layered(options: StartOptions, file: &File, wishes: Wishes) -> Result<Self, Failure> {
-        let first = |lists: [&[String]; 3]| lists.into_iter().find(|l| !l.is_empty()).unwrap_or_default().to_vec();
+        let first =
+            |lists: [&[String]; 3]| lists.into_iter().find(|l| !l.is_empty()).unwrap_or_default().to_vec();
         let place = if let Some(data) = options.data {
             Place::Data(data)
         } else if options.ephemeral.or(file.ephemeral) == Some(true) {
@@ -130,11 +131,19 @@ mod tests {
 
     #[test]
     fn the_command_line_wins_then_the_file_then_localstack() {
-        let wishes = || Wishes { port: Some(3), persistence: Some(false), region: Some("eu-west-1".into()), ..Wishes::default() };
+        let wishes = || Wishes {
+            port: Some(3),
+            persistence: Some(false),
+            region: Some("eu-west-1".into()),
+            ..Wishes::default()
+        };
         let f = file("port = 2\nregion = \"eu-central-1\"");
         let options = StartOptions { port: Some(1), ..StartOptions::default() };
         let config = Config::layered(options, &f, wishes()).unwrap();
-        assert_eq!((config.port, config.region.as_str(), config.place), (1, "eu-central-1", Place::Ephemeral));
+        assert_eq!(
+            (config.port, config.region.as_str(), config.place),
+            (1, "eu-central-1", Place::Ephemeral)
+        );
         let config = Config::layered(StartOptions::default(), &f, wishes()).unwrap();
         assert_eq!(config.port, 2);
         let config = Config::layered(StartOptions::default(), &File::default(), wishes()).unwrap();

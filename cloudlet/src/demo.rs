@@ -122,7 +122,10 @@ fn environment() -> Result<PathBuf, Failure> {
     println!("making a Python environment in {} (once) …", venv.display());
     let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv).status();
     if !made.is_ok_and(|s| s.success()) {
-        return Err("the demo needs python3 with its venv module; on Debian: apt-get install python3 python3-venv".into());
+        return Err(
+            "the demo needs python3 with its venv module; on Debian: apt-get install python3 python3-venv"
+                .into(),
+        );
     }
     println!("installing {} with pip …", PACKAGES.join(" and "));
     let status = Command::new(&python)
@@ -130,7 +133,9 @@ fn environment() -> Result<PathBuf, Failure> {
         .args(PACKAGES)
         .status()?;
     if !status.success() {
-        return Err("pip could not install what the demo needs; is the Python package index reachable?".into());
+        return Err(
+            "pip could not install what the demo needs; is the Python package index reachable?".into()
+        );
     }
     std::fs::write(marker, b"")?;
     Ok(python)

@@ -13,7 +13,11 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode, Failure> {
     }
     let target = Target::at(config.port)?;
     if let Ok(instance) = target.running() {
-        return Err(format!("a cloud of yours (process {}) runs on port {}; stop it with: cloudlet stop", instance.pid, config.port).into());
+        return Err(format!(
+            "a cloud of yours (process {}) runs on port {}; stop it with: cloudlet stop",
+            instance.pid, config.port
+        )
+        .into());
     }
     std::fs::create_dir_all(paths::cache())?;
     let log = paths::cache().join(format!("cloudlet-{}.log", config.port));
@@ -25,11 +29,15 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode, Failure> {
         command.env("CLOUDLET_EPHEMERAL", "true");
     }
     // A group of its own: the terminal's Ctrl-C is not meant for it.
-    let mut child = command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0).spawn()?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0).spawn()?;
     let begun = Instant::now();
     loop {
         if let Ok(instance) = target.running() {
-            println!("running on {} (process {}); stop it with: cloudlet stop", instance.endpoint, instance.pid);
+            println!(
+                "running on {} (process {}); stop it with: cloudlet stop",
+                instance.endpoint, instance.pid
+            );
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(status) = child.try_wait()? {
@@ -37,7 +45,11 @@ pub(crate) fn run(config: &Config) -> Result<ExitCode, Failure> {
             return Err(format!("the cloud ended at once ({status}): {}", text.trim()).into());
         }
         if begun.elapsed() > Duration::from_secs(30) {
-            return Err(format!("the cloud has not answered within 30 seconds; its log is {}", log.display()).into());
+            return Err(format!(
+                "the cloud has not answered within 30 seconds; its log is {}",
+                log.display()
+            )
+            .into());
         }
         std::thread::sleep(Duration::from_millis(10));
     }

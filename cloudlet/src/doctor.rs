@@ -18,7 +18,10 @@ pub(crate) fn run(config: Config) -> Result<ExitCode, Failure> {
                 good(&format!("port {}", config.port), "is a running cloud of yours");
             } else {
                 fatal = true;
-                bad(&format!("port {}", config.port), &format!("is taken{holder}; choose another with --port"));
+                bad(
+                    &format!("port {}", config.port),
+                    &format!("is taken{holder}; choose another with --port"),
+                );
             }
         }
     }
@@ -28,7 +31,10 @@ pub(crate) fn run(config: Config) -> Result<ExitCode, Failure> {
             Ok(()) => good("state", &format!("{} can be written", dir.display())),
             Err(why) => {
                 fatal = true;
-                bad("state", &format!("{} cannot be written ({why}); choose another with --data", dir.display()));
+                bad(
+                    "state",
+                    &format!("{} cannot be written ({why}); choose another with --data", dir.display()),
+                );
             }
         },
     }
@@ -80,7 +86,8 @@ fn writable(dir: &std::path::Path) -> std::io::Result<()> {
 pub(crate) fn holder(port: u16) -> String {
     fn find(port: u16) -> Option<String> {
         let wanted = format!(":{port:04X}");
-        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|t| std::fs::read_to_string(t).unwrap_or_default());
+        let tables =
+            ["/proc/net/tcp", "/proc/net/tcp6"].map(|t| std::fs::read_to_string(t).unwrap_or_default());
         let rows = tables.iter().flat_map(|t| t.lines()).map(|l| l.split_whitespace().collect::<Vec<_>>());
         // Columns: number, local address, remote address, state (0A listens), …, inode tenth.
         let inode = rows
@@ -98,7 +105,11 @@ pub(crate) fn holder(port: u16) -> String {
             };
             if fds.flatten().any(holds) {
                 let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-                return Some(format!(" by {} (process {})", name.trim(), process.file_name().to_string_lossy()));
+                return Some(format!(
+                    " by {} (process {})",
+                    name.trim(),
+                    process.file_name().to_string_lossy()
+                ));
             }
         }
         None

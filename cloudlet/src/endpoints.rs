@@ -29,7 +29,8 @@ impl OwnEndpoints for Endpoints {
             let (status, kind, body) = match lambda.package(&request.query).await {
                 Ok(package) => (StatusCode::OK, "application/zip", package),
                 Err(error) => {
-                    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                    let status =
+                        StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                     (status, "text/plain", Bytes::from(format!("{error}\n")))
                 }
             };

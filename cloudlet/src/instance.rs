@@ -75,13 +75,12 @@ pub(crate) fn all() -> Vec<Instance> {
 /// Makes the folder of running clouds, for this user alone.
 pub(crate) fn prepare() -> Result<(), Failure> {
     let dir = paths::runtime();
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&dir)
-        .map_err(|e| format!("cannot make {}: {e}; set XDG_RUNTIME_DIR to a folder of yours", dir.display()))?;
-    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
-        .map_err(|e| format!("{} is not yours ({e}); set XDG_RUNTIME_DIR to a folder of yours", dir.display()).into())
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|e| {
+        format!("cannot make {}: {e}; set XDG_RUNTIME_DIR to a folder of yours", dir.display())
+    })?;
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).map_err(|e| {
+        format!("{} is not yours ({e}); set XDG_RUNTIME_DIR to a folder of yours", dir.display()).into()
+    })
 }
 
 /// Says that a cloud runs; the file goes with the returned guard.
@@ -107,8 +106,12 @@ impl Drop for Announced {
 pub(crate) fn print_env(target: &Target) {
     let running = target.running().ok();
     let (endpoint, region, key, secret) = match &running {
-        Some(i) => (i.endpoint.clone(), i.region.clone(), i.access_key_id.clone(), i.secret_access_key.clone()),
-        None => (format!("http://localhost:{}", target.port), "us-east-1".into(), "test".into(), "test".into()),
+        Some(i) => {
+            (i.endpoint.clone(), i.region.clone(), i.access_key_id.clone(), i.secret_access_key.clone())
+        }
+        None => {
+            (format!("http://localhost:{}", target.port), "us-east-1".into(), "test".into(), "test".into())
+        }
     };
     for (name, value) in [
         ("AWS_ENDPOINT_URL", endpoint),

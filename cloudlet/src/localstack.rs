@@ -56,7 +56,8 @@ impl Wishes {
     /// Reads the variables through `get`.
     pub(crate) fn read(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        let flag = |name: &str| get(name).map(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
+        let flag =
+            |name: &str| get(name).map(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
         let mut wishes = Self::default();
         if let Some(listen) = get("GATEWAY_LISTEN") {
             // Several may be named; they differ only in the port, of which one is enough here.
@@ -78,7 +79,9 @@ impl Wishes {
             _ => (flag("DEBUG") == Some(true)).then(|| "debug".to_owned()),
         };
         wishes.persistence = flag("PERSISTENCE");
-        let host = get("LOCALSTACK_HOST").or_else(|| get("LOCALSTACK_HOSTNAME")).or_else(|| get("HOSTNAME_EXTERNAL"));
+        let host = get("LOCALSTACK_HOST")
+            .or_else(|| get("LOCALSTACK_HOSTNAME"))
+            .or_else(|| get("HOSTNAME_EXTERNAL"));
         wishes.domain = host.map(|h| h.split(':').next().unwrap_or(&h).to_owned());
         wishes.region = get("DEFAULT_REGION");
         wishes.ignored = MEANINGLESS.iter().filter(|(name, _)| get(name).is_some()).copied().collect();
@@ -96,7 +99,11 @@ mod tests {
 
     #[test]
     fn compose_files_mean_what_they_meant() {
-        let w = read(&[("GATEWAY_LISTEN", "0.0.0.0:4566,0.0.0.0:443"), ("SERVICES", "s3, lambda:4574"), ("DEBUG", "1")]);
+        let w = read(&[
+            ("GATEWAY_LISTEN", "0.0.0.0:4566,0.0.0.0:443"),
+            ("SERVICES", "s3, lambda:4574"),
+            ("DEBUG", "1"),
+        ]);
         assert_eq!(w.listen, Some([0, 0, 0, 0].into()));
         assert_eq!(w.port, Some(4566));
         assert_eq!(w.services, ["s3", "lambda"]);

@@ -12,7 +12,11 @@ pub(crate) fn run(command: SnapshotCommand, file: &File) -> Result<ExitCode, Fai
         SnapshotCommand::Save { name, target } => {
             let dir = dir(&name)?;
             if dir.exists() {
-                return Err(format!("a snapshot named {name} exists; choose another name or remove {}", dir.display()).into());
+                return Err(format!(
+                    "a snapshot named {name} exists; choose another name or remove {}",
+                    dir.display()
+                )
+                .into());
             }
             let instance = target.resolve(file)?.running()?;
             std::fs::create_dir_all(paths::snapshots())?;
@@ -49,7 +53,9 @@ fn list() -> Result<(), Failure> {
 fn dir(name: &str) -> Result<PathBuf, Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || name.len() > 100 {
-        return Err("a snapshot's name has letters, digits, '-', '_' and '.', and does not begin with '.'".into());
+        return Err(
+            "a snapshot's name has letters, digits, '-', '_' and '.', and does not begin with '.'".into()
+        );
     }
     Ok(paths::snapshots().join(name))
 }

@@ -74,15 +74,17 @@ fn explain(why: Failure) -> Failure {
         Some(cloudlet_edge::EdgeError::PortTaken(address)) => {
             let port = address.port();
             let holder = doctor::holder(port);
-            format!("port {port} is taken{holder}; stop that program or choose another port with --port").into()
+            format!("port {port} is taken{holder}; stop that program or choose another port with --port")
+                .into()
         }
         _ => why,
     }
 }
 
 fn log(filter: &str) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|e| format!("--log {filter} is not understood: {e}; write for example info or warn,cloudlet_s3=debug"))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|e| {
+        format!("--log {filter} is not understood: {e}; write for example info or warn,cloudlet_s3=debug")
+    })?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let ansi = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();

@@ -62,7 +62,10 @@ fn on_worker<T: Send + 'static>(
         }
     }));
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work)?;
-    let done = thread.join().map_err(|_| std::io::Error::other("the driver itself panicked"))?;
+    let done = thread.join().map_err(|_| {
+        let why = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+        std::io::Error::other(format!("the driver itself panicked: {}", why.unwrap_or_default()))
+    })?;
     let _ = std::panic::take_hook();
     done
 }

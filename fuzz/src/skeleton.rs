@@ -157,7 +157,7 @@ fn json(schema: &Schema<'_>, depth: usize) -> String {
     match schema.shape_type() {
         _ if depth > DEPTH => "null".to_owned(),
         ShapeType::Structure => json_members(schema.members(), depth),
-        ShapeType::Union => json_members(&schema.members()[..1], depth),
+        ShapeType::Union => json_members(schema.members().get(..1).unwrap_or_default(), depth),
         ShapeType::List => format!("[{}]", schema.member().map(|m| json(m, depth + 1)).unwrap_or_default()),
         ShapeType::Map => {
             format!("{{\"key\":{}}}", schema.member().map_or("null".to_owned(), |m| json(m, depth + 1)))
@@ -207,7 +207,7 @@ fn xml_inner(schema: &Schema<'_>, depth: usize) -> String {
     match schema.shape_type() {
         _ if depth > DEPTH => String::new(),
         ShapeType::Structure => schema.members().iter().map(|m| xml(m, depth + 1)).collect(),
-        ShapeType::Union => xml(schema.members()[0], depth + 1),
+        ShapeType::Union => schema.members().first().map(|m| xml(m, depth + 1)).unwrap_or_default(),
         ShapeType::List => schema.member().map_or(String::new(), |m| {
             let name = m.xml_name().map_or("member", |n| n.value());
             format!("<{name}>{}</{name}>", xml_inner(m, depth + 1))
@@ -227,7 +227,9 @@ fn form(schema: &Schema<'_>, prefix: &str, ec2: bool, depth: usize, out: &mut St
             for member in schema.members() {
                 let mut name = xml_name(member, "x").to_owned();
                 if ec2 {
-                    name[..1].make_ascii_uppercase();
+                    if let Some(first) = name.get_mut(..1) {
+                        first.make_ascii_uppercase();
+                    }
                 }
                 let path = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
                 form(member, &path, ec2, depth + 1, out);

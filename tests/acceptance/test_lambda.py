@@ -152,7 +152,9 @@ def test_what_create_refuses(lam, create, role, account, client):
     refused("InvalidParameterValueException", make, FunctionName="g", Code={"ZipFile": ECHO}, Environment={"Variables": {"AWS_REGION": "x"}}, **base)
     refused("InvalidParameterValueException", make, FunctionName="g", Code={"ZipFile": ECHO}, **{**base, "Runtime": "python2.7"})
     refused("InvalidParameterValueException", make, FunctionName="g", Code={"S3Bucket": "none-at-all-here", "S3Key": "k"}, **base)
-    refused("ValidationException", make, FunctionName="g", Code={"ZipFile": ECHO}, Timeout=0, **base)
+    unchecked = client("lambda", parameter_validation=False)
+    message = refused("ValidationException", unchecked.create_function, FunctionName="g", Code={"ZipFile": ECHO}, Timeout=0, **base)
+    assert message.startswith("1 validation error detected: Value '0' at 'timeout' failed to satisfy constraint"), message
 
 
 def test_code_from_s3(lam, role, client, unique):
@@ -419,7 +421,8 @@ def test_response_stream(lam, create):
 
 def test_the_command_line(aws, create, tmp_path):
     create()
-    out = tmp_path / "out.json"
-    done = aws("lambda", "invoke", "--function-name", "f", "--cli-binary-format", "raw-in-base64-out", "--payload", '{"k": 1}', str(out))
+    out, payload = tmp_path / "out.json", tmp_path / "in.json"
+    payload.write_text('{"k": 1}')
+    done = aws("lambda", "invoke", "--function-name", "f", "--payload", f"fileb://{payload}", str(out))
     assert json.loads(done.stdout)["StatusCode"] == 200 and json.loads(out.read_text()) == {"k": 1}
     assert "FunctionName" in aws("lambda", "list-functions").stdout.decode()

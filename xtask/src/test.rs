@@ -11,7 +11,8 @@ pub(crate) fn run(only: &[String]) -> Outcome {
         ("lint", lint),
         ("unit", unit),
         ("build", build),
-        ("acceptance", acceptance),
+        ("acceptance", || pytest("acceptance")),
+        ("roundtrip", || pytest("roundtrip")),
         ("fuzz", || crate::fuzz::run(&["--seconds".to_owned(), "2".to_owned()])),
     ];
     if let Some(unknown) = only.iter().find(|o| parts.iter().all(|(name, _)| name != o)) {
@@ -41,11 +42,12 @@ fn build() -> Outcome {
     cargo(&["build", "--quiet", "--release", "--workspace", "--bins"])
 }
 
-/// The real clients against the release binary.
-fn acceptance() -> Outcome {
+/// Tests in Python: the real clients against the release binary, or botocore's own serializers against ours. One folder
+/// at a time, because each has fixtures of its own.
+fn pytest(folder: &str) -> Outcome {
     let python = environment()?;
     let workers = std::thread::available_parallelism().map_or(2, usize::from).to_string();
-    run_in(&root().join("tests"), Command::new(python).args(["-m", "pytest", "-q", "-n", &workers]))
+    run_in(&root().join("tests"), Command::new(python).args(["-m", "pytest", "-q", "-n", &workers, folder]))
 }
 
 /// A Python environment of the tests' own, renewed when their needs change.

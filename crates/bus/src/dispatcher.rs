@@ -207,7 +207,10 @@ impl Dispatcher {
     async fn attempt(self: &Arc<Self>, id: &MessageId, message: &Message) -> Outcome {
         let (this, id, message) = (self.clone(), id.clone(), message.clone());
         let task = tokio::spawn(async move { this.handler.deliver(&id, &message).await });
-        task.await.unwrap_or_else(|_| Outcome::Retry { after: None, why: "the handler failed unexpectedly".to_owned() })
+        task.await.unwrap_or_else(|_| Outcome::Retry {
+            after: None,
+            why: "the handler failed unexpectedly".to_owned(),
+        })
     }
 
     async fn give_up(&self, id: &MessageId, message: &Message, why: &str) -> Result<(), StoreError> {

@@ -32,7 +32,8 @@ impl Default for Delivery {
 impl Delivery {
     /// The delay after `attempts` failed ones.
     pub(crate) fn delay(&self, attempts: u32) -> Duration {
-        let doubled = self.first_delay.saturating_mul(1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX));
+        let doubled =
+            self.first_delay.saturating_mul(1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX));
         doubled.min(self.max_delay)
     }
 }
@@ -69,7 +70,11 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_limit() {
-        let delivery = Delivery { first_delay: Duration::from_secs(1), max_delay: Duration::from_secs(5), ..Delivery::default() };
+        let delivery = Delivery {
+            first_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(5),
+            ..Delivery::default()
+        };
         let delays: Vec<u64> = (1..6).map(|n| delivery.delay(n).as_secs()).collect();
         assert_eq!(delays, [1, 2, 4, 5, 5]);
         assert_eq!(delivery.delay(u32::MAX), Duration::from_secs(5));

@@ -62,7 +62,14 @@ async fn emit(store: &Store, clock: &ManualClock, group: &str, payloads: std::op
             for i in payloads.clone() {
                 let payload = format!("{group}-{i}").into_bytes();
                 let (queue, group) = ("q".to_owned(), group.to_owned());
-                tx.emit(Message { queue, group, payload, not_before: now, expires: Some(now + 60_000), attempts: 0 })?;
+                tx.emit(Message {
+                    queue,
+                    group,
+                    payload,
+                    not_before: now,
+                    expires: Some(now + 60_000),
+                    attempts: 0,
+                })?;
             }
             Ok(())
         })

@@ -4,11 +4,11 @@
 pub(crate) fn field(name: &str) -> String {
     let snake = snake(name);
     match snake.as_str() {
-        "type" | "match" | "ref" | "use" | "where" | "in" | "if" | "else" | "for" | "loop" | "move" | "static"
-        | "const" | "enum" | "fn" | "impl" | "mod" | "mut" | "pub" | "return" | "struct" | "trait" | "true"
-        | "false" | "while" | "as" | "break" | "continue" | "async" | "await" | "dyn" | "abstract" | "become"
-        | "box" | "do" | "final" | "macro" | "override" | "priv" | "typeof" | "unsized" | "virtual" | "yield"
-        | "try" | "let" | "gen" => format!("r#{snake}"),
+        "type" | "match" | "ref" | "use" | "where" | "in" | "if" | "else" | "for" | "loop" | "move"
+        | "static" | "const" | "enum" | "fn" | "impl" | "mod" | "mut" | "pub" | "return" | "struct"
+        | "trait" | "true" | "false" | "while" | "as" | "break" | "continue" | "async" | "await" | "dyn"
+        | "abstract" | "become" | "box" | "do" | "final" | "macro" | "override" | "priv" | "typeof"
+        | "unsized" | "virtual" | "yield" | "try" | "let" | "gen" => format!("r#{snake}"),
         "self" | "super" | "crate" | "absent" => format!("{snake}_"),
         _ => snake,
     }
@@ -22,7 +22,9 @@ pub(crate) fn snake(name: &str) -> String {
         if c.is_ascii_uppercase() && i > 0 {
             let before = chars[i - 1];
             let after_is_lower = chars.get(i + 1).is_some_and(char::is_ascii_lowercase);
-            if before.is_ascii_lowercase() || before.is_ascii_digit() || (before.is_ascii_uppercase() && after_is_lower)
+            if before.is_ascii_lowercase()
+                || before.is_ascii_digit()
+                || (before.is_ascii_uppercase() && after_is_lower)
             {
                 out.push('_');
             }
@@ -40,11 +42,14 @@ pub(crate) fn snake(name: &str) -> String {
 pub(crate) fn ty(name: &str) -> String {
     let mut chars = name.chars();
     let first = chars.next().expect("a shape has a name").to_ascii_uppercase();
-    let name: String = std::iter::once(first).chain(chars).filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let name: String =
+        std::iter::once(first).chain(chars).filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     match name.as_str() {
-        "Error" | "Option" | "Result" | "String" | "Vec" | "Box" | "Some" | "None" | "Ok" | "Err" | "Default"
-        | "Blob" | "Document" | "DateTime" | "Context" | "Service" | "Structure" | "Shape" | "Event" | "Access"
-        | "Self" | "Send" | "Sync" | "Copy" | "Clone" | "Into" | "From" | "Schema" => format!("{name}Shape"),
+        "Error" | "Option" | "Result" | "String" | "Vec" | "Box" | "Some" | "None" | "Ok" | "Err"
+        | "Default" | "Blob" | "Document" | "DateTime" | "Context" | "Service" | "Structure" | "Shape"
+        | "Event" | "Access" | "Self" | "Send" | "Sync" | "Copy" | "Clone" | "Into" | "From" | "Schema" => {
+            format!("{name}Shape")
+        }
         _ => name,
     }
 }

@@ -65,7 +65,10 @@ fn table(out: &mut String, api: &str, model: &Model, served: &[Served]) {
         let required = |location: &str| -> Vec<&str> {
             let Some(shape) = input else { return Vec::new() };
             let names = shape.list("required");
-            let bound = shape.members().into_iter().filter(|(n, m)| names.contains(n) && m.text("location") == Some(location));
+            let bound = shape
+                .members()
+                .into_iter()
+                .filter(|(n, m)| names.contains(n) && m.text("location") == Some(location));
             bound.map(|(n, m)| m.text("locationName").unwrap_or(n)).collect()
         };
         let _ = writeln!(
@@ -123,21 +126,22 @@ fn entry(out: &mut String, model: &Model, served: &Served) {
     let access: Vec<String> = served
         .access
         .iter()
-        .map(|(action, resource)| format!("AccessRule {{ action: {}, resource: {} }}", lit(action), lit(resource)))
-        .collect();
-    let errors: Vec<String> = op
-        .0
-        .get("errors")
-        .and_then(|e| e.as_array())
-        .into_iter()
-        .flatten()
-        .map(|e| {
-            let name = Node(e).target();
-            let shape = model.shape(name);
-            let status = shape.get("error").and_then(|e| e.number("httpStatusCode"));
-            format!("({}, {})", lit(name), status.unwrap_or(if shape.flag("fault") { 500 } else { 400 }))
+        .map(|(action, resource)| {
+            format!("AccessRule {{ action: {}, resource: {} }}", lit(action), lit(resource))
         })
         .collect();
+    let errors: Vec<String> =
+        op.0.get("errors")
+            .and_then(|e| e.as_array())
+            .into_iter()
+            .flatten()
+            .map(|e| {
+                let name = Node(e).target();
+                let shape = model.shape(name);
+                let status = shape.get("error").and_then(|e| e.number("httpStatusCode"));
+                format!("({}, {})", lit(name), status.unwrap_or(if shape.flag("fault") { 500 } else { 400 }))
+            })
+            .collect();
     let checksum = op.flag("httpChecksumRequired")
         || op.get("httpChecksum").is_some_and(|c| c.flag("requestChecksumRequired"));
     let no_auth = op.text("authtype") == Some("none") || op.list("auth").contains(&"smithy.api#noAuth");

@@ -150,7 +150,8 @@ impl Writer<'_> {
             None => {
                 // A flattened list's elements are named by the list's own member, where that has a name.
                 let flattened = target.flag("flattened") || reference.flag("flattened");
-                let inner = flattened.then(|| target.get("member").and_then(|m| m.text("locationName"))).flatten();
+                let inner =
+                    flattened.then(|| target.get("member").and_then(|m| m.text("locationName"))).flatten();
                 out.push_str(&self.names_of(reference, inner.or(location_name)));
             }
             Some("header") => {
@@ -345,12 +346,16 @@ impl Writer<'_> {
             let all = if required == 64 { u64::MAX } else { (1u64 << required) - 1 };
             let _ = writeln!(out, "        out.absent = {all};");
         }
-        let _ = writeln!(out, "        de.read_struct(&S_{id}, &mut |member, de| {{\n            match member.member_index() {{");
+        let _ = writeln!(
+            out,
+            "        de.read_struct(&S_{id}, &mut |member, de| {{\n            match member.member_index() {{"
+        );
         for member in readable {
             let schema = format!("&S_{id}__{}", ident(member.name));
             let mut value = self.read_value(member.target, &schema, 0);
             let shape = self.model.shape(member.target);
-            if shape.kind() == "structure" && !is_document(shape) && self.reached.boxed(owner, member.target) {
+            if shape.kind() == "structure" && !is_document(shape) && self.reached.boxed(owner, member.target)
+            {
                 value = format!("Box::new({value})");
             }
             let field = &member.field;
@@ -359,7 +364,8 @@ impl Writer<'_> {
                 Some(n) if tracks => format!(" out.absent &= !(1 << {n});"),
                 _ => String::new(),
             };
-            let _ = writeln!(out, "                Some({}) => {{ out.{field} = {value};{seen} }}", member.index);
+            let _ =
+                writeln!(out, "                Some({}) => {{ out.{field} = {value};{seen} }}", member.index);
         }
         let _ = writeln!(
             out,
@@ -390,11 +396,13 @@ impl Writer<'_> {
         for member in members {
             let mut value = self.read_value(member.target, &format!("&S_{id}__{}", ident(member.name)), 0);
             let shape = self.model.shape(member.target);
-            if shape.kind() == "structure" && !is_document(shape) && self.reached.boxed(owner, member.target) {
+            if shape.kind() == "structure" && !is_document(shape) && self.reached.boxed(owner, member.target)
+            {
                 value = format!("Box::new({value})");
             }
             let variant = names::ty(member.name);
-            let _ = writeln!(out, "                Some({}) => out = {ty}::{variant}({value}),", member.index);
+            let _ =
+                writeln!(out, "                Some({}) => out = {ty}::{variant}({value}),", member.index);
         }
         let _ = writeln!(
             out,

@@ -32,7 +32,10 @@ pub(crate) fn parse(text: &str, model: &Model) -> Vec<Served> {
         let mut words = content.split_whitespace();
         if !continues {
             let name = words.next().expect("the line is not blank").to_owned();
-            assert!(model.operations().contains_key(&name), "operations.txt names {name}, which AWS's model lacks");
+            assert!(
+                model.operations().contains_key(&name),
+                "operations.txt names {name}, which AWS's model lacks"
+            );
             assert!(served.iter().all(|s| s.name != name), "operations.txt names {name} twice");
             served.push(Served { name, access: Vec::new(), public: false });
         }

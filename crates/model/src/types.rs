@@ -45,7 +45,16 @@ pub(crate) fn members<'a>(model: &'a Model, shape: Node<'a>) -> Vec<Member<'a>> 
             count += 1;
             count - 1
         });
-        Member { name, field: names::field(name), reference, target: reference.target(), index, must, required, kind }
+        Member {
+            name,
+            field: names::field(name),
+            reference,
+            target: reference.target(),
+            index,
+            must,
+            required,
+            kind,
+        }
     };
     shape.members().into_iter().enumerate().map(member).collect()
 }
@@ -62,9 +71,14 @@ pub(crate) fn value_type(model: &Model, name: &str) -> String {
         "double" => "f64".to_owned(),
         "timestamp" => "DateTime".to_owned(),
         "blob" => "Blob".to_owned(),
-        "list" => format!("Vec<{}>", value_type(model, shape.get("member").expect("a list has a member").target())),
+        "list" => {
+            format!("Vec<{}>", value_type(model, shape.get("member").expect("a list has a member").target()))
+        }
         "map" => {
-            format!("BTreeMap<String, {}>", value_type(model, shape.get("value").expect("a map has a value").target()))
+            format!(
+                "BTreeMap<String, {}>",
+                value_type(model, shape.get("value").expect("a map has a value").target())
+            )
         }
         "structure" if shape.flag("document") => "Document".to_owned(),
         "structure" => names::ty(name),
@@ -95,7 +109,9 @@ pub(crate) fn write(out: &mut String, model: &Model, reached: &Reached) {
         let shape = model.shape(name);
         match shape.kind() {
             "structure" if is_document(shape) => {}
-            "structure" if shape.flag("union") || shape.flag("eventstream") => union(out, model, reached, name, shape),
+            "structure" if shape.flag("union") || shape.flag("eventstream") => {
+                union(out, model, reached, name, shape)
+            }
             "structure" => structure(out, model, reached, name, shape),
             "string" if shape.get("enum").is_some() => enumeration(out, name, shape),
             _ => {}
@@ -135,13 +151,17 @@ fn union(out: &mut String, model: &Model, reached: &Reached, name: &str, shape: 
     for member in members(model, shape) {
         let inner = value_type(model, member.target);
         let target = model.shape(member.target);
-        let boxed = target.kind() == "structure" && !is_document(target) && reached.boxed(name, member.target);
+        let boxed =
+            target.kind() == "structure" && !is_document(target) && reached.boxed(name, member.target);
         let inner = if boxed { format!("Box<{inner}>") } else { inner };
         let _ = writeln!(out, "    {}({inner}),", names::ty(member.name));
     }
     let _ = writeln!(out, "}}\n");
     if shape.flag("eventstream") {
-        let _ = writeln!(out, "impl From<{ty}> for Event {{\n    fn from(event: {ty}) -> Self {{\n        match event {{");
+        let _ = writeln!(
+            out,
+            "impl From<{ty}> for Event {{\n    fn from(event: {ty}) -> Self {{\n        match event {{"
+        );
         let members = members(model, shape);
         for member in &members {
             let variant = names::ty(member.name);
@@ -185,7 +205,8 @@ fn exception(out: &mut String, model: &Model, ty: &str, name: &str, shape: Node<
     if let Some(message) = message {
         let value = if message.required.is_some() { "message.into()" } else { "Some(message.into())" };
         // With the message alone the rest is `None`, which `..Default` would also cover where members exist.
-        let rest = if members.len() > 1 || message.required.is_some() { ", ..Default::default()" } else { "" };
+        let rest =
+            if members.len() > 1 || message.required.is_some() { ", ..Default::default()" } else { "" };
         let _ = writeln!(
             out,
             "impl {ty} {{\n    /// The error with this message; see [`Error`] for what can be added.\n    \

@@ -73,7 +73,10 @@ impl std::fmt::Debug for ByteStream {
 
 impl ByteStream {
     /// Wraps chunks; `len` is their exact total in bytes where it is known.
-    pub fn new(chunks: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static, len: Option<u64>) -> Self {
+    pub fn new(
+        chunks: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
+        len: Option<u64>,
+    ) -> Self {
         Self { chunks: Mutex::new(Box::pin(chunks)), len, trailers: None }
     }
 
@@ -116,7 +119,10 @@ impl ByteStream {
         while let Some(chunk) = self.next().await {
             let chunk = chunk?;
             if rest.len() + first.as_ref().map_or(0, Bytes::len) + chunk.len() > limit {
-                return Err(Error::sender("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"));
+                return Err(Error::sender(
+                    "EntityTooLarge",
+                    "Your proposed upload exceeds the maximum allowed size",
+                ));
             }
             match (&first, rest.is_empty()) {
                 (None, true) => first = Some(chunk),
@@ -158,7 +164,12 @@ impl<T: Into<Event> + Send + 'static> EventStream<T> {
 
     /// Forgets the union's type.
     pub fn erase(self) -> ErasedEventStream {
-        Box::pin(self.events.into_inner().unwrap_or_else(PoisonError::into_inner).map(|event| event.map(Into::into)))
+        Box::pin(
+            self.events
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+                .map(|event| event.map(Into::into)),
+        )
     }
 
     /// The next event: how an in-process caller reads it.

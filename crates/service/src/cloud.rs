@@ -71,7 +71,9 @@ impl Cloud {
 
     /// The identity service. Errors: 503 while the cloud is still starting.
     pub fn identity(&self) -> Result<&Arc<dyn Identity>, Error> {
-        self.identity.get().ok_or_else(|| Error::new("ServiceUnavailable", 503, "The cloud is starting; try again."))
+        self.identity
+            .get()
+            .ok_or_else(|| Error::new("ServiceUnavailable", 503, "The cloud is starting; try again."))
     }
 
     /// A context for a call that begins inside, such as a delivery from the bus.
@@ -106,11 +108,10 @@ impl Cloud {
         cx: &Context,
         input: Box<dyn Structure>,
     ) -> Result<Box<dyn Structure>, Error> {
-        let op = service
-            .api()
-            .operations
-            .get(operation)
-            .ok_or_else(|| Error::internal(format!("{} has no operation {operation}", service.api().name)))?;
+        let op =
+            service.api().operations.get(operation).ok_or_else(|| {
+                Error::internal(format!("{} has no operation {operation}", service.api().name))
+            })?;
         if let Err(violations) = rules::check(&*input) {
             return Err(service.invalid_input(op, violations));
         }

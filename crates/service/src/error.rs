@@ -56,7 +56,11 @@ impl Error {
     /// Something of ours failed. What it was goes to the log, not to the caller.
     pub fn internal(why: impl fmt::Display) -> Self {
         tracing::error!(%why, "internal error");
-        Self::new("InternalFailure", 500, "The request processing has failed because of an unknown error, exception or failure.")
+        Self::new(
+            "InternalFailure",
+            500,
+            "The request processing has failed because of an unknown error, exception or failure.",
+        )
     }
 
     /// The operation is in AWS's model but not served here: said so, never faked.

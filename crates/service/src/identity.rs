@@ -75,7 +75,9 @@ impl Principal {
     /// The ARN of the role behind a session.
     pub fn role_arn(&self) -> Option<String> {
         match self {
-            Self::AssumedRole { account, path, role, .. } => Some(format!("arn:aws:iam::{account}:role{path}{role}")),
+            Self::AssumedRole { account, path, role, .. } => {
+                Some(format!("arn:aws:iam::{account}:role{path}{role}"))
+            }
             _ => None,
         }
     }

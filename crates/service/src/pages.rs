@@ -63,7 +63,8 @@ mod tests {
         let (mut seen, mut next) = (Vec::new(), None);
         loop {
             let key = |s: &String| s.clone().into_bytes();
-            let page = page(all.iter().cloned(), 10, next.as_deref(), key, || Error::validation("bad")).unwrap();
+            let page =
+                page(all.iter().cloned(), 10, next.as_deref(), key, || Error::validation("bad")).unwrap();
             seen.extend(page.items);
             next = page.next;
             if next.is_none() {

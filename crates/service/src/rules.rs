@@ -104,7 +104,11 @@ impl Violations {
             }
             let _ = match &v.value {
                 Some(value) => {
-                    write!(out, "Value '{value}' at '{}' failed to satisfy constraint: {}", v.path, v.constraint)
+                    write!(
+                        out,
+                        "Value '{value}' at '{}' failed to satisfy constraint: {}",
+                        v.path, v.constraint
+                    )
                 }
                 None if v.absent => {
                     write!(out, "Value null at '{}' failed to satisfy constraint: {}", v.path, v.constraint)
@@ -218,7 +222,8 @@ impl Checker {
                 Place::Key => format!("Map keys must satisfy constraint: [{constraint}]"),
                 _ => constraint,
             };
-            let violation = Violation { path: self.path.clone(), member: member.to_owned(), value, constraint, absent };
+            let violation =
+                Violation { path: self.path.clone(), member: member.to_owned(), value, constraint, absent };
             self.violations.push(violation);
         }
     }
@@ -243,13 +248,20 @@ impl Checker {
             self.report(name, shown(), false, format!("Member must satisfy enum value set: [{set}]"));
         }
         if rules.min.is_some() || rules.max.is_some() {
-            self.bounds(schema, value.chars().count() as i64, "length", || value.chars().take(1024).collect());
+            self.bounds(schema, value.chars().count() as i64, "length", || {
+                value.chars().take(1024).collect()
+            });
         }
         if let Some(pattern) = rules.pattern
             && let Some(regex) = rules.compiled.get_or_init(|| compile(pattern))
             && !regex.is_match(value)
         {
-            self.report(name, shown(), false, format!("Member must satisfy regular expression pattern: {pattern}"));
+            self.report(
+                name,
+                shown(),
+                false,
+                format!("Member must satisfy regular expression pattern: {pattern}"),
+            );
         }
     }
 
@@ -345,7 +357,11 @@ mod tests {
 /// Counts entries by running the callback on nothing but a counter would need a second pass; generated code
 /// always gives the length, so the plain forms are only met by hand-written structures.
 impl ShapeSerializer for Checker {
-    fn write_struct(&mut self, schema: &Schema<'_>, value: &dyn SerializableStruct) -> Result<(), SerdeError> {
+    fn write_struct(
+        &mut self,
+        schema: &Schema<'_>,
+        value: &dyn SerializableStruct,
+    ) -> Result<(), SerdeError> {
         if self.pick.is_some() {
             return Ok(());
         }

@@ -2,8 +2,8 @@
 
 use crate::body::ByteStream;
 use crate::error::Error;
-use aws_smithy_schema::{Schema, ShapeType, shape_id};
 use aws_smithy_schema::serde::{SerdeError, SerializableStruct, ShapeDeserializer, ShapeSerializer};
+use aws_smithy_schema::{Schema, ShapeType, shape_id};
 use std::any::Any;
 
 /// A structure generated from an AWS model: it knows its schema and reads itself from any codec.

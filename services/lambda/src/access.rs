@@ -37,7 +37,12 @@ impl Policies {
 }
 
 impl Lambda {
-    pub(crate) fn accesses(&self, op: &'static Operation, cx: &Context, input: &dyn Structure) -> Result<Vec<Access>, Error> {
+    pub(crate) fn accesses(
+        &self,
+        op: &'static Operation,
+        cx: &Context,
+        input: &dyn Structure,
+    ) -> Result<Vec<Access>, Error> {
         let mut accesses = default_access(op, cx, input);
         if let Some(function) = text_member(input, "FunctionName") {
             let qualifier = text_member(input, "Qualifier");
@@ -52,7 +57,9 @@ impl Lambda {
         }
         // Whoever gives a function a role must be allowed to pass it.
         let role = match input.as_any() {
-            any if any.is::<api::CreateFunctionInput>() => any.downcast_ref().map(|i: &api::CreateFunctionInput| i.role.clone()),
+            any if any.is::<api::CreateFunctionInput>() => {
+                any.downcast_ref().map(|i: &api::CreateFunctionInput| i.role.clone())
+            }
             any => any.downcast_ref().and_then(|i: &api::UpdateFunctionConfigurationInput| i.role.clone()),
         };
         if let Some(role) = role {
@@ -82,7 +89,8 @@ impl Lambda {
             None => layer.to_owned(),
         };
         let Some((there, name, number)) = crate::settings::layer_arn(cx, &text) else { return };
-        let found = self.store.table::<LayerVersion>().get_arc(&version_key(&there, &name, number)).ok().flatten();
+        let found =
+            self.store.table::<LayerVersion>().get_arc(&version_key(&there, &name, number)).ok().flatten();
         for access in accesses {
             access.resource = text.clone();
             access.resource_account = Some(there.account.to_string());

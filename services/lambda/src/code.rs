@@ -86,11 +86,17 @@ pub(crate) fn discard(store: &Store, code: &Code) {
 async fn fetch(cx: &Context, bucket: String, key: String, version: Option<String>) -> Result<Bytes, Error> {
     let input = GetObjectInput { bucket, key, version_id: version, ..Default::default() };
     let output = cx.cloud.call::<GetObject>(cx, input).await.map_err(|error| {
-        invalid(format!("Error occurred while GetObject. S3 Error Code: {}. S3 Error Message: {}", error.code(), error.message()))
+        invalid(format!(
+            "Error occurred while GetObject. S3 Error Code: {}. S3 Error Message: {}",
+            error.code(),
+            error.message()
+        ))
     })?;
-    output.body.collect(MAX_UNZIPPED as usize).await.map_err(|error| {
-        if error.is("EntityTooLarge") { unzipped_too_large() } else { error }
-    })
+    output
+        .body
+        .collect(MAX_UNZIPPED as usize)
+        .await
+        .map_err(|error| if error.is("EntityTooLarge") { unzipped_too_large() } else { error })
 }
 
 fn unzipped_too_large() -> Error {
@@ -99,13 +105,16 @@ fn unzipped_too_large() -> Error {
 
 /// Reads the directory of the zip; what its entries hold is unpacked, with limits of its own, by compute.
 fn check(bytes: &[u8]) -> Result<(), Error> {
-    let broken = || invalid("Could not unzip uploaded file. Please check your file, then try to upload again.");
+    let broken =
+        || invalid("Could not unzip uploaded file. Please check your file, then try to upload again.");
     let archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|_| broken())?;
     if archive.is_empty() {
         return Err(invalid("Uploaded file must be a non-empty zip"));
     }
     if archive.len() > MAX_ENTRIES {
-        return Err(invalid(format!("The package has more than {MAX_ENTRIES} entries; leave out what the function does not need.")));
+        return Err(invalid(format!(
+            "The package has more than {MAX_ENTRIES} entries; leave out what the function does not need."
+        )));
     }
     match archive.decompressed_size() {
         Some(size) if size > u128::from(MAX_UNZIPPED) => Err(unzipped_too_large()),
@@ -127,7 +136,10 @@ impl Lambda {
     }
 
     fn sign_location(&self, blob: &str, expires: i64) -> String {
-        let digest = Sha256::new().chain_update(self.location_key).chain_update(format!("{blob}\n{expires}")).finalize();
+        let digest = Sha256::new()
+            .chain_update(self.location_key)
+            .chain_update(format!("{blob}\n{expires}"))
+            .finalize();
         // Hashed twice, so that nothing can be appended to what was signed.
         hex::encode(Sha256::new().chain_update(self.location_key).chain_update(digest).finalize())
     }
@@ -137,8 +149,11 @@ impl Lambda {
     /// Errors: `AccessDenied` for a query that is not one of ours or too old, `NoSuchKey` for a package that is gone.
     pub async fn package(&self, query: &str) -> Result<Bytes, Error> {
         let denied = || Error::new("AccessDenied", 403, "Access Denied; call GetFunction for a new location");
-        let part = |name: &str| query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name)).map(|(_, v)| v);
-        let (Some(blob), Some(expires), Some(signature)) = (part("blob"), part("expires"), part("signature")) else {
+        let part = |name: &str| {
+            query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name)).map(|(_, v)| v)
+        };
+        let (Some(blob), Some(expires), Some(signature)) = (part("blob"), part("expires"), part("signature"))
+        else {
             return Err(denied());
         };
         let expires: i64 = expires.parse().map_err(|_| denied())?;
@@ -148,7 +163,8 @@ impl Lambda {
         if !same || self.cloud.clock().millis() > expires {
             return Err(denied());
         }
-        let gone = || Error::new("NoSuchKey", 404, "The package is gone; call GetFunction for a new location");
+        let gone =
+            || Error::new("NoSuchKey", 404, "The package is gone; call GetFunction for a new location");
         let reader = self.store.blobs().open(blob.parse().map_err(|_| denied())?).map_err(|_| gone())?;
         reader.read(0..reader.len()).await.map_err(Error::internal)
     }

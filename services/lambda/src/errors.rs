@@ -1,8 +1,8 @@
 //! Lambda's refusals, in its own words.
 
 use cloudlet_api_lambda::{
-    InvalidParameterValueException, PreconditionFailedException, ResourceConflictException, ResourceNotFoundException,
-    ServiceException, TooManyRequestsException,
+    InvalidParameterValueException, PreconditionFailedException, ResourceConflictException,
+    ResourceNotFoundException, ServiceException, TooManyRequestsException,
 };
 use cloudlet_service::Error;
 use cloudlet_store::StoreError;
@@ -32,7 +32,9 @@ impl From<Failure> for Error {
 pub(crate) fn stored(error: StoreError) -> Error {
     match error {
         StoreError::NoSpace { .. } => of_service(error.to_string()),
-        StoreError::Conflict { .. } => conflict("The resource is being changed by another request. Try the request again."),
+        StoreError::Conflict { .. } => {
+            conflict("The resource is being changed by another request. Try the request again.")
+        }
         other => Error::internal(other),
     }
 }

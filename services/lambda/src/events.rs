@@ -115,7 +115,8 @@ impl Lambda {
             Ok(result) => result,
             Err(error) if error.is("RecursiveInvocationException") => {
                 let destination = target.event_config().on_failure;
-                let record = self.record(&target, &event, payload, "RecursiveInvocation", message.attempts + 1, None);
+                let record =
+                    self.record(&target, &event, payload, "RecursiveInvocation", message.attempts + 1, None);
                 self.tell(&target, destination.as_deref(), record).await;
                 self.dead_letter(&target);
                 return Outcome::Done;
@@ -130,13 +131,21 @@ impl Lambda {
                 let after = DELAYS[usize::try_from(attempt).unwrap_or(1).min(1)];
                 return Outcome::Retry { after: Some(after), why: "the function failed".to_owned() };
             }
-            let record = self.record(&target, &event, payload, "RetriesExhausted", message.attempts + 1, Some(&result));
+            let record = self.record(
+                &target,
+                &event,
+                payload,
+                "RetriesExhausted",
+                message.attempts + 1,
+                Some(&result),
+            );
             self.tell(&target, config.on_failure.as_deref(), record).await;
             self.dead_letter(&target);
             return Outcome::Done;
         }
         if let Some(destination) = &config.on_success {
-            let record = self.record(&target, &event, payload, "Success", message.attempts + 1, Some(&result));
+            let record =
+                self.record(&target, &event, payload, "Success", message.attempts + 1, Some(&result));
             self.tell(&target, Some(destination), record).await;
         }
         Outcome::Done
@@ -144,13 +153,18 @@ impl Lambda {
 
     /// Lambda's own errors and throttles are tried until the event is too old, less and less often.
     fn pause(&self, event: &Event, error: &Error) -> Outcome {
-        let age = Duration::from_millis(u64::try_from(self.cloud.clock().millis() - event.accepted).unwrap_or(0));
+        let age =
+            Duration::from_millis(u64::try_from(self.cloud.clock().millis() - event.accepted).unwrap_or(0));
         let after = (age / 2).clamp(Duration::from_secs(1), LONGEST_PAUSE);
         Outcome::Postpone { after, why: error.to_string() }
     }
 
     fn named(&self, event: &Event) -> Named {
-        let principal = Principal::Service { name: "lambda.amazonaws.com".into(), source_arn: None, source_account: None };
+        let principal = Principal::Service {
+            name: "lambda.amazonaws.com".into(),
+            source_arn: None,
+            source_account: None,
+        };
         let mut cx = self.cloud.context(principal, &event.account, &event.region);
         cx.request_id = event.request_id.as_str().into();
         Named { cx, name: event.name.clone(), qualifier: event.qualifier.clone() }
@@ -190,7 +204,8 @@ impl Lambda {
             "requestPayload": json(payload),
         });
         if let Some(result) = result {
-            let mut context = serde_json::json!({ "statusCode": 200, "executedVersion": target.version.name() });
+            let mut context =
+                serde_json::json!({ "statusCode": 200, "executedVersion": target.version.name() });
             if let Some(error) = result.function_error {
                 context["functionError"] = error.as_str().into();
             }
@@ -208,11 +223,21 @@ impl Lambda {
         }
     }
 
-    async fn send(&self, target: &Target, destination: &str, record: &serde_json::Value) -> Result<(), Error> {
+    async fn send(
+        &self,
+        target: &Target,
+        destination: &str,
+        record: &serde_json::Value,
+    ) -> Result<(), Error> {
         let cx = &target.named.cx;
-        let session = self.sink.roles().session(&cx.account, &cx.region, &target.version.settings.role, &target.named.name).await?;
+        let session = self
+            .sink
+            .roles()
+            .session(&cx.account, &cx.region, &target.version.settings.role, &target.named.name)
+            .await?;
         let body = record.to_string().into_bytes();
-        let arn = Arn::parse(destination).ok_or_else(|| Error::internal(format!("{destination} is not an ARN")))?;
+        let arn =
+            Arn::parse(destination).ok_or_else(|| Error::internal(format!("{destination} is not an ARN")))?;
         match arn.service {
             "lambda" => {
                 let input = InvocationRequest {
@@ -234,7 +259,12 @@ impl Lambda {
                     cx.random().uuid()
                 );
                 let bytes = bytes::Bytes::from(body);
-                let input = PutObjectInput { bucket: arn.resource.to_owned(), key, body: bytes.into(), ..Default::default() };
+                let input = PutObjectInput {
+                    bucket: arn.resource.to_owned(),
+                    key,
+                    body: bytes.into(),
+                    ..Default::default()
+                };
                 self.cloud.call::<PutObject>(&session.cx, input).await.map(|_| ())
             }
             service => Err(Error::not_implemented(service, "destinations of Lambda")),
@@ -243,7 +273,11 @@ impl Lambda {
 
     fn dead_letter(&self, target: &Target) {
         if let Some(queue) = &target.version.settings.dead_letter {
-            tracing::warn!(function = target.named.name, queue, "the dead-letter target's service is not served; the event is dropped");
+            tracing::warn!(
+                function = target.named.name,
+                queue,
+                "the dead-letter target's service is not served; the event is dropped"
+            );
         }
     }
 }

@@ -72,7 +72,11 @@ impl Lambda {
         });
         let ready = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };
         bus.subscribe(prepare::QUEUE, ready, Arc::new(prepare::Preparer(Arc::downgrade(&lambda))));
-        bus.subscribe(events::QUEUE, events::delivery(), Arc::new(events::Deliverer(Arc::downgrade(&lambda))));
+        bus.subscribe(
+            events::QUEUE,
+            events::delivery(),
+            Arc::new(events::Deliverer(Arc::downgrade(&lambda))),
+        );
         lambda
     }
 }

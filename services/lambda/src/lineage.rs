@@ -64,7 +64,14 @@ mod tests {
 
     #[test]
     fn headers_from_outside_do_no_harm() {
-        for bad in ["", ";;;", "Lineage=|||", "Lineage=1:ffff:99999999999999999999", "Root=x;Lineage=:::", &"x".repeat(100_000)] {
+        for bad in [
+            "",
+            ";;;",
+            "Lineage=|||",
+            "Lineage=1:ffff:99999999999999999999",
+            "Root=x;Lineage=:::",
+            &"x".repeat(100_000),
+        ] {
             let (header, count) = step(&cx(), Some(bad), "arn:a");
             assert!(header.len() < LONGEST && count == 1, "{header}");
         }

@@ -22,7 +22,11 @@ impl Named {
     ///
     /// Errors: `InvalidParameterValueException`, `ResourceNotFoundException` for another region.
     pub(crate) fn read(cx: &Context, text: &str, qualifier: Option<&str>) -> Result<Self, Error> {
-        let bad = || invalid(format!("Invalid ARN or function name: {text}. Use a name, NAME:QUALIFIER or a function's ARN."));
+        let bad = || {
+            invalid(format!(
+                "Invalid ARN or function name: {text}. Use a name, NAME:QUALIFIER or a function's ARN."
+            ))
+        };
         let rest = text.strip_prefix("arn:").map_or(Ok(text), |arn| {
             let mut parts = arn.splitn(3, ':');
             match (parts.next(), parts.next(), parts.next()) {
@@ -35,7 +39,9 @@ impl Named {
         if let Some(region) = parts.first().copied().filter(|p| is_region(p) && parts.len() > 2) {
             if *region != *cx.region {
                 let here = &cx.region;
-                return Err(not_found(format!("Functions from '{region}' are not reachable in this region ('{here}')")));
+                return Err(not_found(format!(
+                    "Functions from '{region}' are not reachable in this region ('{here}')"
+                )));
             }
             parts.remove(0);
         }
@@ -61,7 +67,9 @@ impl Named {
         }
         let qualifier = match (inside, qualifier) {
             (Some(inside), Some(beside)) if inside != beside => {
-                return Err(invalid("The derived qualifier from the function name does not match the specified qualifier."));
+                return Err(invalid(
+                    "The derived qualifier from the function name does not match the specified qualifier.",
+                ));
             }
             (inside, beside) => inside.or(beside).map(str::to_owned),
         };
@@ -95,7 +103,9 @@ pub(crate) fn function_arn(cx: &Context, name: &str) -> String {
 fn is_region(text: &str) -> bool {
     let mut parts = text.rsplit('-');
     let number = parts.next().is_some_and(|n| n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()));
-    number && parts.clone().count() >= 2 && parts.all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
+    number
+        && parts.clone().count() >= 2
+        && parts.all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
 /// A version's number; `$LATEST` is 0. `None` for the name of an alias.

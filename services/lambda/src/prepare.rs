@@ -63,7 +63,11 @@ impl Handler for Preparer {
 
 impl Lambda {
     async fn make_ready(&self, task: Task) -> Result<(), Error> {
-        let principal = Principal::Service { name: "lambda.amazonaws.com".into(), source_arn: None, source_account: None };
+        let principal = Principal::Service {
+            name: "lambda.amazonaws.com".into(),
+            source_arn: None,
+            source_account: None,
+        };
         let cx = self.cloud.context(principal, &task.account, &task.region);
         let named = Named { cx, name: task.name, qualifier: None };
         let key = version_key(&named.cx, &named.name, task.number);

@@ -45,7 +45,13 @@ impl Roles {
     }
 
     /// A session with at least a third of its time left.
-    pub(crate) async fn session(&self, account: &str, region: &str, role: &str, function: &str) -> Result<Arc<Session>, Error> {
+    pub(crate) async fn session(
+        &self,
+        account: &str,
+        region: &str,
+        role: &str,
+        function: &str,
+    ) -> Result<Arc<Session>, Error> {
         let key = (role.to_owned(), format!("{account}:{region}:{function}"));
         let now = self.cloud.clock().millis();
         if let Some((ends, session)) = self.sessions.lock().get(&key)
@@ -66,7 +72,13 @@ impl Roles {
         Ok(session)
     }
 
-    async fn assume(&self, account: &str, region: &str, role: &str, function: &str) -> Result<(i64, Session), Error> {
+    async fn assume(
+        &self,
+        account: &str,
+        region: &str,
+        role: &str,
+        function: &str,
+    ) -> Result<(i64, Session), Error> {
         let arn = format!("arn:aws:lambda:{region}:{account}:function:{function}");
         let principal = Principal::Service {
             name: LAMBDA.into(),
@@ -83,7 +95,8 @@ impl Roles {
         let output = self.cloud.call::<AssumeRole>(&cx, input).await?;
         let given = output.credentials.ok_or_else(|| Error::internal("AssumeRole gave no credentials"))?;
         let now = self.cloud.clock().millis();
-        let ends = given.expiration.and_then(|at| at.to_millis().ok()).unwrap_or(now + i64::from(SESSION) * 1000);
+        let ends =
+            given.expiration.and_then(|at| at.to_millis().ok()).unwrap_or(now + i64::from(SESSION) * 1000);
         let resolved = self.cloud.identity()?.resolve(&given.access_key_id, Some(&given.session_token))?;
         let mut role_cx = self.cloud.context(resolved.principal, account, region);
         role_cx.session = resolved.session;

@@ -1,12 +1,15 @@
 //! Runs a version: finds it, keeps within the limits on concurrency, gives compute what it needs to know.
 
-use crate::{Lambda, lineage};
 use crate::errors::{conflict, no_function, of_service, stored, throttled};
 use crate::names::{LATEST, Named, version_number};
 use crate::state::{Alias, Code, Function, Version, alias_key, named_key, version_key};
+use crate::{Lambda, lineage};
 use bytes::Bytes;
 use cloudlet_api_lambda::{InvalidRuntimeException, InvalidZipFileException, RecursiveInvocationException};
-use cloudlet_compute::{CodeRef, ComputeError, Credentials, CredentialsProvider, FunctionSpec, Invocation, InvokeResult, LogFormat};
+use cloudlet_compute::{
+    CodeRef, ComputeError, Credentials, CredentialsProvider, FunctionSpec, Invocation, InvokeResult,
+    LogFormat,
+};
 use cloudlet_service::{Context, Error};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -130,12 +133,17 @@ impl Lambda {
         if times > lineage::MOST && target.function.recursive_loop.as_deref() != Some("Allow") {
             return Err(recursive());
         }
-        let reserved = if target.function.reserved_concurrency.is_some() { 0 } else { self.reserved_in_all(&target.named.cx)? };
+        let reserved = if target.function.reserved_concurrency.is_some() {
+            0
+        } else {
+            self.reserved_in_all(&target.named.cx)?
+        };
         let _permit = self.gate.enter(target, reserved)?;
         let spec = self.spec(&target.named, &version);
         // A role that is gone or no longer trusts Lambda is told to the caller.
         let cx = &target.named.cx;
-        let session = self.sink.roles().session(&cx.account, &cx.region, &version.settings.role, &target.named.name);
+        let session =
+            self.sink.roles().session(&cx.account, &cx.region, &version.settings.role, &target.named.name);
         session.await.map_err(|_| cannot_assume().with_code("AccessDeniedException").with_status(403))?;
         let invocation = Invocation {
             client_context: call.client_context,
@@ -243,7 +251,9 @@ impl Lambda {
             let (role, function) = (role.clone(), function.clone());
             Box::pin(async move {
                 let session = sink.roles().session(&account, &region, &role, &function).await;
-                session.map(|session| -> Credentials { session.credentials.clone() }).map_err(|error| error.to_string())
+                session
+                    .map(|session| -> Credentials { session.credentials.clone() })
+                    .map_err(|error| error.to_string())
             })
         })
     }
@@ -264,7 +274,9 @@ pub(crate) fn cannot_assume() -> Error {
 pub(crate) fn failed(error: ComputeError) -> Error {
     match error {
         ComputeError::AtCapacity { .. } => throttled("ConcurrentInvocationLimitExceeded"),
-        ComputeError::Runtime(why) => InvalidRuntimeException { r#type: Some("User".to_owned()), message: Some(why) }.into(),
+        ComputeError::Runtime(why) => {
+            InvalidRuntimeException { r#type: Some("User".to_owned()), message: Some(why) }.into()
+        }
         ComputeError::Archive(why) => {
             InvalidZipFileException { r#type: Some("User".to_owned()), message: Some(why.to_string()) }.into()
         }

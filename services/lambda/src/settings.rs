@@ -36,9 +36,28 @@ const RESERVED: &[&str] = &[
 ];
 /// Source: Developer Guide, "Lambda runtimes", those whose creation and update are blocked.
 const DEPRECATED: &[&str] = &[
-    "nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x",
-    "nodejs16.x", "python2.7", "python3.6", "python3.7", "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1",
-    "dotnetcore3.1", "dotnet5.0", "ruby2.5", "ruby2.7", "java8", "go1.x", "provided",
+    "nodejs",
+    "nodejs4.3",
+    "nodejs4.3-edge",
+    "nodejs6.10",
+    "nodejs8.10",
+    "nodejs10.x",
+    "nodejs12.x",
+    "nodejs14.x",
+    "nodejs16.x",
+    "python2.7",
+    "python3.6",
+    "python3.7",
+    "dotnetcore1.0",
+    "dotnetcore2.0",
+    "dotnetcore2.1",
+    "dotnetcore3.1",
+    "dotnet5.0",
+    "ruby2.5",
+    "ruby2.7",
+    "java8",
+    "go1.x",
+    "provided",
 ];
 
 /// The members that CreateFunction and UpdateFunctionConfiguration have in common; `None` leaves a setting alone.
@@ -132,13 +151,18 @@ impl Lambda {
             set(&mut settings.log_format, logging.log_format);
             if settings.log_format == "Text" {
                 if logging.application_log_level.is_some() || logging.system_log_level.is_some() {
-                    return Err(invalid("LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change the LogFormat to \"JSON\" and try again."));
+                    return Err(invalid(
+                        "LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change the LogFormat to \"JSON\" and try again.",
+                    ));
                 }
                 settings.application_log_level = None;
                 settings.system_log_level = None;
             } else {
-                let level = |new: Option<String>, old: &Option<String>| new.or_else(|| old.clone()).or_else(|| Some("INFO".to_owned()));
-                settings.application_log_level = level(logging.application_log_level, &settings.application_log_level);
+                let level = |new: Option<String>, old: &Option<String>| {
+                    new.or_else(|| old.clone()).or_else(|| Some("INFO".to_owned()))
+                };
+                settings.application_log_level =
+                    level(logging.application_log_level, &settings.application_log_level);
                 settings.system_log_level = level(logging.system_log_level, &settings.system_log_level);
             }
             if logging.log_group.is_some() {
@@ -176,7 +200,11 @@ impl Lambda {
                 ))
             })?;
             let gone = || invalid(format!("Layer version {text} does not exist."));
-            let found = self.store.table::<LayerVersion>().get_arc(&version_key(&there, &name, number)).map_err(stored)?;
+            let found = self
+                .store
+                .table::<LayerVersion>()
+                .get_arc(&version_key(&there, &name, number))
+                .map_err(stored)?;
             let layer = found.ok_or_else(gone)?;
             if there.account != cx.account && layer.policy.statements.is_empty() {
                 return Err(Error::new(
@@ -190,7 +218,8 @@ impl Lambda {
                 ));
             }
             let base = text.rsplit_once(':').map_or(text.as_str(), |(base, _)| base);
-            if let Some(twin) = layers.iter().find(|l| l.arn.rsplit_once(':').is_some_and(|(b, _)| b == base)) {
+            if let Some(twin) = layers.iter().find(|l| l.arn.rsplit_once(':').is_some_and(|(b, _)| b == base))
+            {
                 return Err(invalid(format!(
                     "Two different versions of the same layer are not allowed to be referenced in the same function. {} and \
                      {text} are versions of the same layer.",
@@ -247,7 +276,11 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
     let (state_reason, state_reason_code) = reason(&version.state_reason);
     let (last_update_status_reason, last_update_status_reason_code) = reason(&version.update_reason);
     let environment = s.environment.clone().map(|v| EnvironmentResponse { variables: Some(v), error: None });
-    let layers = s.layers.iter().map(|l| Layer { arn: text(&l.arn), code_size: Some(l.code.size), ..Default::default() });
+    let layers = s.layers.iter().map(|l| Layer {
+        arn: text(&l.arn),
+        code_size: Some(l.code.size),
+        ..Default::default()
+    });
     let vpc_config = s.vpc.clone().map(|(subnets, groups, ipv6)| VpcConfigResponse {
         subnet_ids: Some(subnets),
         security_group_ids: Some(groups),
@@ -282,7 +315,10 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
         package_type: text("Zip"),
         architectures: Some(s.architectures.clone()),
         ephemeral_storage: Some(EphemeralStorage { size: s.ephemeral, ..Default::default() }),
-        snap_start: Some(SnapStartResponse { apply_on: text(&s.snap_start), optimization_status: text("Off") }),
+        snap_start: Some(SnapStartResponse {
+            apply_on: text(&s.snap_start),
+            optimization_status: text("Off"),
+        }),
         runtime_version_config: Some(RuntimeVersionConfig {
             runtime_version_arn: Some(runtime_arn(&named.cx, &s.runtime)),
             error: None,

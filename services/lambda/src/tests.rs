@@ -7,7 +7,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 pub(crate) fn cx() -> Context {
-    let cloud = Cloud::new(Arc::new(ManualClock::at(0)), Arc::new(Seeded::new(1)), "http://localhost:4566".to_owned());
+    let cloud = Cloud::new(
+        Arc::new(ManualClock::at(0)),
+        Arc::new(Seeded::new(1)),
+        "http://localhost:4566".to_owned(),
+    );
     cloud.context(Principal::Root { account: "000000000000".into() }, "000000000000", "us-east-1")
 }
 
@@ -29,13 +33,20 @@ fn functions_have_many_names() {
         let named = Named::read(&cx(), text, qualifier).unwrap_or_else(|e| panic!("{text}: {e}"));
         assert_eq!((&*named.cx.account, &*named.name, named.qualifier.as_deref()), expected, "{text}");
     }
-    let elsewhere = Named::read(&cx(), "arn:aws:lambda:eu-west-1:111111111111:function:f", None).err().unwrap();
-    assert_eq!(elsewhere.message(), "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')");
+    let elsewhere =
+        Named::read(&cx(), "arn:aws:lambda:eu-west-1:111111111111:function:f", None).err().unwrap();
+    assert_eq!(
+        elsewhere.message(),
+        "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')"
+    );
     for bad in ["", ":", "a b", "f:1:2", "arn:aws:s3:::f", "arn:aws:lambda", "../x"] {
         assert!(Named::read(&cx(), bad, None).is_err(), "{bad}");
     }
     let both = Named::read(&cx(), "f:1", Some("2")).err().unwrap();
-    assert_eq!(both.message(), "The derived qualifier from the function name does not match the specified qualifier.");
+    assert_eq!(
+        both.message(),
+        "The derived qualifier from the function name does not match the specified qualifier."
+    );
     assert_eq!(version_number("$LATEST"), Some(0));
     assert_eq!(version_number("12"), Some(12));
     assert_eq!(version_number("live"), None);
@@ -84,8 +95,14 @@ async fn packages_are_checked_and_kept() {
 fn times_and_policies_are_written_as_aws_does() {
     assert_eq!(crate::state::written_time(1_795_460_000_123), "2026-11-23T18:53:20.123+0000");
     let policy = crate::state::PolicyRecord {
-        statements: vec![("a".to_owned(), r#"{"Sid":"a"}"#.to_owned()), ("b".to_owned(), r#"{"Sid":"b"}"#.to_owned())],
+        statements: vec![
+            ("a".to_owned(), r#"{"Sid":"a"}"#.to_owned()),
+            ("b".to_owned(), r#"{"Sid":"b"}"#.to_owned()),
+        ],
         revision: String::new(),
     };
-    assert_eq!(policy.document(), r#"{"Version":"2012-10-17","Id":"default","Statement":[{"Sid":"a"},{"Sid":"b"}]}"#);
+    assert_eq!(
+        policy.document(),
+        r#"{"Version":"2012-10-17","Id":"default","Statement":[{"Sid":"a"},{"Sid":"b"}]}"#
+    );
 }

@@ -1,8 +1,8 @@
 //! CloudWatch Logs' refusals, in its own words.
 
 use cloudlet_api_logs::{
-    InvalidParameterException, OperationAbortedException, ResourceAlreadyExistsException, ResourceNotFoundException,
-    ServiceUnavailableException,
+    InvalidParameterException, OperationAbortedException, ResourceAlreadyExistsException,
+    ResourceNotFoundException, ServiceUnavailableException,
 };
 use cloudlet_service::Error;
 use cloudlet_store::StoreError;
@@ -32,9 +32,9 @@ impl From<Failure> for Error {
 pub(crate) fn stored(error: StoreError) -> Error {
     match error {
         StoreError::NoSpace { .. } => ServiceUnavailableException::error(error.to_string()),
-        StoreError::Conflict { .. } => {
-            OperationAbortedException::error("A conflicting operation is currently in progress against this resource. Please try again.")
-        }
+        StoreError::Conflict { .. } => OperationAbortedException::error(
+            "A conflicting operation is currently in progress against this resource. Please try again.",
+        ),
         other => Error::internal(other),
     }
 }

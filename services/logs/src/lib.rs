@@ -49,10 +49,19 @@ impl Logs {
     }
 
     /// The group that a call names either by `logGroupName` or by `logGroupIdentifier`, exactly one of them.
-    pub(crate) fn named_group(&self, cx: &Context, name: Option<&str>, identifier: Option<&str>) -> Result<Arc<Group>, Error> {
+    pub(crate) fn named_group(
+        &self,
+        cx: &Context,
+        name: Option<&str>,
+        identifier: Option<&str>,
+    ) -> Result<Arc<Group>, Error> {
         match (name, identifier) {
-            (Some(_), Some(_)) => Err(invalid("LogGroup name and LogGroup ARN are mutually exclusive parameters.")),
-            (None, None) => Err(invalid("At least one of logGroupName or logGroupIdentifier must be provided")),
+            (Some(_), Some(_)) => {
+                Err(invalid("LogGroup name and LogGroup ARN are mutually exclusive parameters."))
+            }
+            (None, None) => {
+                Err(invalid("At least one of logGroupName or logGroupIdentifier must be provided"))
+            }
             (Some(name), None) => self.group(cx, name),
             (None, Some(identifier)) => {
                 let (there, name) = locate(cx, identifier)?;
@@ -73,7 +82,10 @@ pub(crate) fn locate(cx: &Context, identifier: &str) -> Result<(Context, String)
         return Err(invalid(format!("Invalid log group ARN: {identifier}")));
     };
     if arn.region != &*cx.region {
-        return Err(invalid(format!("The ARN {identifier} is not of region {}; call the endpoint of its own region.", cx.region)));
+        return Err(invalid(format!(
+            "The ARN {identifier} is not of region {}; call the endpoint of its own region.",
+            cx.region
+        )));
     }
     let name = name.strip_suffix(":*").unwrap_or(name);
     Ok((cx.located(arn.account, arn.region), name.to_owned()))
@@ -93,11 +105,18 @@ impl Service for Logs {
             let identifiers = identifiers(input);
             if !identifiers.is_empty() {
                 accesses.clear();
-                let rule = op.access.first().ok_or_else(|| Error::internal("an operation without an action"))?;
+                let rule =
+                    op.access.first().ok_or_else(|| Error::internal("an operation without an action"))?;
                 for identifier in identifiers {
                     let (there, name) = locate(cx, &identifier)?;
-                    let stream = input.as_any().downcast_ref::<api::GetLogEventsInput>().map(|i| i.log_stream_name.as_str());
-                    let resource = there.arn("logs", format_args!("log-group:{name}:log-stream:{}", stream.unwrap_or_default()));
+                    let stream = input
+                        .as_any()
+                        .downcast_ref::<api::GetLogEventsInput>()
+                        .map(|i| i.log_stream_name.as_str());
+                    let resource = there.arn(
+                        "logs",
+                        format_args!("log-group:{name}:log-stream:{}", stream.unwrap_or_default()),
+                    );
                     let mut access = Access::new(rule.action, resource);
                     access.resource_account = Some(there.account.to_string());
                     accesses.push(access);
@@ -146,7 +165,9 @@ impl Logs {
     /// All resource policies of the account and region as one document, as far as there are any.
     fn resource_policy(&self, cx: &Context) -> Result<Option<Policy>, Error> {
         let mut statements = Vec::new();
-        for row in self.store.table::<state::ResourcePolicyRecord>().scan(state::place(cx).prefix_range(), false) {
+        for row in
+            self.store.table::<state::ResourcePolicyRecord>().scan(state::place(cx).prefix_range(), false)
+        {
             let (_, policy) = row.map_err(stored)?;
             if let Ok(serde_json::Value::Object(mut document)) = serde_json::from_str(&policy.document) {
                 match document.remove("Statement") {

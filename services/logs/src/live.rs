@@ -1,7 +1,7 @@
 //! Who watches: live tail sessions and what they have not been shown yet.
 
-use cloudlet_api_logs::{InputLogEvent, LiveTailSessionLogEvent};
 use crate::pattern::Pattern;
+use cloudlet_api_logs::{InputLogEvent, LiveTailSessionLogEvent};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -27,7 +27,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(groups: HashMap<u64, String>, names: Vec<String>, prefixes: Vec<String>, pattern: Pattern) -> Arc<Self> {
+    pub(crate) fn new(
+        groups: HashMap<u64, String>,
+        names: Vec<String>,
+        prefixes: Vec<String>,
+        pattern: Pattern,
+    ) -> Arc<Self> {
         Arc::new(Self { groups, names, prefixes, pattern, waiting: Mutex::default() })
     }
 
@@ -41,7 +46,8 @@ impl Session {
 
     fn wants(&self, stream: &str) -> bool {
         let any = self.names.is_empty() && self.prefixes.is_empty();
-        any || self.names.iter().any(|n| n == stream) || self.prefixes.iter().any(|p| stream.starts_with(p.as_str()))
+        any || self.names.iter().any(|n| n == stream)
+            || self.prefixes.iter().any(|p| stream.starts_with(p.as_str()))
     }
 }
 

@@ -86,7 +86,9 @@ impl Purge {
 
     async fn expired(&self, key: Key, number: u64, now: i64) -> Result<(), Error> {
         let group = self.store.table::<Group>().get(&key).map_err(stored)?;
-        let Some(group) = group.filter(|g| g.number == number && g.retention_days.is_some()) else { return Ok(()) };
+        let Some(group) = group.filter(|g| g.number == number && g.retention_days.is_some()) else {
+            return Ok(());
+        };
         let horizon = group.horizon(now);
         let range = Key::new().number(number).prefix_range();
         for row in self.store.table::<Stream>().scan(range, false) {
@@ -102,7 +104,8 @@ impl Purge {
                 .transact(|tx| {
                     let key = stream_key(number, &name);
                     if let Some(mut stream) = tx.get::<Stream>(&key)? {
-                        stream.first_event = stream.last_event.filter(|last| *last >= horizon).map(|_| horizon);
+                        stream.first_event =
+                            stream.last_event.filter(|last| *last >= horizon).map(|_| horizon);
                         tx.put(&key, &stream)?;
                     }
                     Ok::<_, Failure>(())
@@ -117,7 +120,8 @@ impl Purge {
     async fn events(&self, range: KeyRange) -> Result<(), Error> {
         loop {
             let rows = self.store.table::<Event>().scan(range.clone(), false).take(BATCH);
-            let keys: Vec<Key> = rows.map(|row| row.map(|(key, _)| key)).collect::<Result<_, _>>().map_err(stored)?;
+            let keys: Vec<Key> =
+                rows.map(|row| row.map(|(key, _)| key)).collect::<Result<_, _>>().map_err(stored)?;
             let all = keys.len() < BATCH;
             self.forget::<Event>(keys).await?;
             if all {

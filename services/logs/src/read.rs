@@ -81,7 +81,14 @@ impl PartialEq for Head {
 impl Eq for Head {}
 
 impl<'a> Merge<'a> {
-    pub(crate) fn new(store: &'a Store, mut streams: Vec<Stream>, from: i64, until: i64, after: Option<Mark>, reverse: bool) -> Self {
+    pub(crate) fn new(
+        store: &'a Store,
+        mut streams: Vec<Stream>,
+        from: i64,
+        until: i64,
+        after: Option<Mark>,
+        reverse: bool,
+    ) -> Self {
         // A page token moves the border, so that streams that ended before it are not opened again.
         let edge = after.map(|mark| mark.at.time);
         let (low, high) = match (edge, reverse) {
@@ -94,7 +101,15 @@ impl<'a> Merge<'a> {
             _ => false,
         });
         streams.sort_by_key(|s| if reverse { s.last_event } else { s.first_event.map(|t| -t) });
-        Self { store, from: low.max(0), until: high, after, reverse, closed: streams, open: BinaryHeap::new() }
+        Self {
+            store,
+            from: low.max(0),
+            until: high,
+            after,
+            reverse,
+            closed: streams,
+            open: BinaryHeap::new(),
+        }
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<(Mark, Found)>, Error> {
@@ -134,7 +149,8 @@ impl<'a> Merge<'a> {
             let (key, event) = row.map_err(stored)?;
             let Some(at) = event_position(&key) else { continue };
             let mark = Mark { at, stream };
-            let passed = self.after.is_some_and(|after| if self.reverse { mark >= after } else { mark <= after });
+            let passed =
+                self.after.is_some_and(|after| if self.reverse { mark >= after } else { mark <= after });
             if !passed {
                 self.open.push(Head { mark, reverse: self.reverse, name, event, rest });
                 return Ok(());

@@ -44,7 +44,12 @@ impl House {
         self.logs.create_log_stream(&self.cx, input).await.unwrap();
     }
 
-    async fn put(&self, group: &str, stream: &str, events: &[(i64, &str)]) -> Result<PutLogEventsOutput, Error> {
+    async fn put(
+        &self,
+        group: &str,
+        stream: &str,
+        events: &[(i64, &str)],
+    ) -> Result<PutLogEventsOutput, Error> {
         let event = |(at, text): &(i64, &str)| InputLogEvent {
             timestamp: NOW + at,
             message: (*text).to_owned(),
@@ -59,7 +64,11 @@ impl House {
         self.logs.put_log_events(&self.cx, input).await
     }
 
-    async fn filter(&self, group: &str, change: impl Fn(&mut FilterLogEventsInput)) -> (Vec<String>, Option<String>) {
+    async fn filter(
+        &self,
+        group: &str,
+        change: impl Fn(&mut FilterLogEventsInput),
+    ) -> (Vec<String>, Option<String>) {
         let mut input = FilterLogEventsInput { log_group_name: Some(group.to_owned()), ..Default::default() };
         change(&mut input);
         let output = self.logs.filter_log_events(&self.cx, input).await.unwrap();
@@ -106,14 +115,17 @@ async fn a_batch_is_taken_rejected_or_refused() {
     h.group("g").await;
     h.stream("g", "s").await;
     assert!(h.put("g", "s", &[(2, "b"), (1, "a")]).await.err().unwrap().is("InvalidParameterException"));
-    assert!(h.put("g", "s", &[(-2 * DAY, "a"), (0, "b")]).await.err().unwrap().is("InvalidParameterException"));
+    assert!(
+        h.put("g", "s", &[(-2 * DAY, "a"), (0, "b")]).await.err().unwrap().is("InvalidParameterException")
+    );
     let large = "x".repeat(1_048_576 - 25);
     let error = h.put("g", "s", &[(0, &large)]).await.err().unwrap();
     assert_eq!(error.message(), "Upload too large: 1048577 bytes exceeds limit of 1048576");
     assert_eq!(h.filter("g", |_| {}).await.0, Vec::<String>::new());
 
     let hour = 60 * 60 * 1000;
-    let output = h.put("g", "s", &[(-15 * DAY, "old"), (0, "now"), (hour, "soon"), (3 * hour, "new")]).await.unwrap();
+    let output =
+        h.put("g", "s", &[(-15 * DAY, "old"), (0, "now"), (hour, "soon"), (3 * hour, "new")]).await.unwrap();
     let rejected = output.rejected_log_events_info.unwrap();
     assert_eq!(rejected.too_old_log_event_end_index, Some(1));
     assert_eq!(rejected.too_new_log_event_start_index, Some(3));
@@ -203,8 +215,14 @@ async fn retention_hides_at_once_and_the_purge_forgets() {
     h.put("g", "s", &[(0, "first")]).await.unwrap();
     h.clock.advance(Duration::from_secs(12 * 3600));
     h.put("g", "s", &[(DAY / 2, "second")]).await.unwrap();
-    let policy = |days| PutRetentionPolicyInput { log_group_name: "g".to_owned(), retention_in_days: days, ..Default::default() };
-    assert!(h.logs.put_retention_policy(&h.cx, policy(2)).await.err().unwrap().is("InvalidParameterException"));
+    let policy = |days| PutRetentionPolicyInput {
+        log_group_name: "g".to_owned(),
+        retention_in_days: days,
+        ..Default::default()
+    };
+    assert!(
+        h.logs.put_retention_policy(&h.cx, policy(2)).await.err().unwrap().is("InvalidParameterException")
+    );
     h.logs.put_retention_policy(&h.cx, policy(1)).await.unwrap();
     assert_eq!(h.filter("g", |_| {}).await.0, ["first", "second"]);
     h.clock.advance(Duration::from_secs(13 * 3600));
@@ -263,9 +281,11 @@ async fn groups_and_streams_are_listed_in_pages() {
         h.stream("other", stream).await;
         h.put("other", stream, &[(-(i as i64), "m")]).await.unwrap();
     }
-    for (order, descending, expected) in
-        [("LastEventTime", true, ["x", "y", "z"]), ("LastEventTime", false, ["z", "y", "x"]), ("LogStreamName", true, ["z", "y", "x"])]
-    {
+    for (order, descending, expected) in [
+        ("LastEventTime", true, ["x", "y", "z"]),
+        ("LastEventTime", false, ["z", "y", "x"]),
+        ("LogStreamName", true, ["z", "y", "x"]),
+    ] {
         let (mut seen, mut token) = (Vec::new(), None);
         loop {
             let input = DescribeLogStreamsInput {
@@ -301,7 +321,9 @@ async fn live_tail_shows_what_arrives() {
     let mut session = h.logs.start_live_tail(&h.cx, input).await.unwrap().response_stream;
     assert!(matches!(session.next().await, Some(Ok(StartLiveTailResponseStream::SessionStart(_)))));
     h.put("g", "s", &[(0, "yes 1"), (1, "no"), (2, "yes 2")]).await.unwrap();
-    let Some(Ok(StartLiveTailResponseStream::SessionUpdate(update))) = session.next().await else { panic!("an update") };
+    let Some(Ok(StartLiveTailResponseStream::SessionUpdate(update))) = session.next().await else {
+        panic!("an update")
+    };
     let messages: Vec<_> = update.session_results.unwrap().into_iter().map(|e| e.message.unwrap()).collect();
     assert_eq!(messages, ["yes 1", "yes 2"]);
 }

@@ -15,7 +15,11 @@ const MAX_ZIPPED: i64 = 52_428_800;
 
 impl Lambda {
     /// Limits and usage of the account in the region.
-    pub async fn get_account_settings(&self, cx: &Context, _: GetAccountSettingsInput) -> Result<GetAccountSettingsOutput, Error> {
+    pub async fn get_account_settings(
+        &self,
+        cx: &Context,
+        _: GetAccountSettingsInput,
+    ) -> Result<GetAccountSettingsOutput, Error> {
         let (mut functions, mut size) = (0, 0);
         for row in self.store.table::<Version>().scan(place(cx).prefix_range(), false) {
             let (_, version) = row.map_err(stored)?;
@@ -33,7 +37,10 @@ impl Lambda {
                 concurrent_executions: Some(ACCOUNT_CONCURRENCY),
                 unreserved_concurrent_executions: Some(ACCOUNT_CONCURRENCY - self.reserved_in_all(cx)?),
             }),
-            account_usage: Some(AccountUsage { total_code_size: Some(size), function_count: Some(functions) }),
+            account_usage: Some(AccountUsage {
+                total_code_size: Some(size),
+                function_count: Some(functions),
+            }),
         })
     }
 
@@ -60,7 +67,11 @@ impl Lambda {
         let version = self.shown_version(&named)?;
         let (mode, arn) = version.runtime_updates.clone().unwrap_or_else(|| ("Auto".to_owned(), None));
         let function_arn = Some(format!("{}:{}", named.arn(), version.name()));
-        Ok(GetRuntimeManagementConfigOutput { update_runtime_on: Some(mode), function_arn, runtime_version_arn: arn })
+        Ok(GetRuntimeManagementConfigOutput {
+            update_runtime_on: Some(mode),
+            function_arn,
+            runtime_version_arn: arn,
+        })
     }
 
     /// Says when the runtime is updated. Runtimes are those of the host, which this changes nothing about.
@@ -75,16 +86,25 @@ impl Lambda {
         let version = self.shown_version(&named)?;
         let manual = input.update_runtime_on == "Manual";
         if manual != input.runtime_version_arn.is_some() {
-            return Err(invalid("RuntimeVersionArn must be given with UpdateRuntimeOn Manual, and only with it."));
+            return Err(invalid(
+                "RuntimeVersionArn must be given with UpdateRuntimeOn Manual, and only with it.",
+            ));
         }
-        if input.runtime_version_arn.as_ref().is_some_and(|arn| *arn != runtime_arn(&named.cx, &version.settings.runtime)) {
-            return Err(invalid("Runtime version could not be found; use the RuntimeVersionArn that GetFunctionConfiguration shows."));
+        if input
+            .runtime_version_arn
+            .as_ref()
+            .is_some_and(|arn| *arn != runtime_arn(&named.cx, &version.settings.runtime))
+        {
+            return Err(invalid(
+                "Runtime version could not be found; use the RuntimeVersionArn that GetFunctionConfiguration shows.",
+            ));
         }
         let key = version_key(&named.cx, &named.name, version.number);
         self.store
             .transact(|tx| {
                 let mut version = tx.get::<Version>(&key)?.ok_or_else(|| named.missing())?;
-                version.runtime_updates = Some((input.update_runtime_on.clone(), input.runtime_version_arn.clone()));
+                version.runtime_updates =
+                    Some((input.update_runtime_on.clone(), input.runtime_version_arn.clone()));
                 Ok::<_, Failure>(tx.put(&key, &version)?)
             })
             .await?;

@@ -11,7 +11,11 @@ use cloudlet_store::Tx;
 
 impl Lambda {
     /// Makes an alias. Errors: `ResourceNotFoundException`, `ResourceConflictException`, `InvalidParameterValueException`.
-    pub async fn create_alias(&self, cx: &Context, input: CreateAliasInput) -> Result<CreateAliasOutput, Error> {
+    pub async fn create_alias(
+        &self,
+        cx: &Context,
+        input: CreateAliasInput,
+    ) -> Result<CreateAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let key = alias_key(&named.cx, &named.name, &input.name);
         let alias = Alias {
@@ -25,7 +29,10 @@ impl Lambda {
             .transact(|tx| {
                 check(tx, &named, &alias)?;
                 if tx.exists::<Alias>(&key)? {
-                    return Err(Failure(conflict(format!("Alias already exists: {}", arn(&named, &alias.name)))));
+                    return Err(Failure(conflict(format!(
+                        "Alias already exists: {}",
+                        arn(&named, &alias.name)
+                    ))));
                 }
                 Ok(tx.put(&key, &alias)?)
             })
@@ -34,7 +41,11 @@ impl Lambda {
     }
 
     /// Changes an alias. Errors: `ResourceNotFoundException`, `PreconditionFailedException`, `InvalidParameterValueException`.
-    pub async fn update_alias(&self, cx: &Context, input: UpdateAliasInput) -> Result<UpdateAliasOutput, Error> {
+    pub async fn update_alias(
+        &self,
+        cx: &Context,
+        input: UpdateAliasInput,
+    ) -> Result<UpdateAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let key = alias_key(&named.cx, &named.name, &input.name);
         let alias = self
@@ -71,12 +82,17 @@ impl Lambda {
     }
 
     /// Lists aliases, all or those of one version. Errors: `ResourceNotFoundException`.
-    pub async fn list_aliases(&self, cx: &Context, input: ListAliasesInput) -> Result<ListAliasesOutput, Error> {
+    pub async fn list_aliases(
+        &self,
+        cx: &Context,
+        input: ListAliasesInput,
+    ) -> Result<ListAliasesOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         self.function(&named)?;
         let limit = input.max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE).clamp(1, PAGE);
         let rows = self.store.table::<Alias>().scan(named_key(&named.cx, &named.name).prefix_range(), false);
-        let mut all: Vec<Alias> = rows.map(|row| row.map(|(_, alias)| alias)).collect::<Result<_, _>>().map_err(stored)?;
+        let mut all: Vec<Alias> =
+            rows.map(|row| row.map(|(_, alias)| alias)).collect::<Result<_, _>>().map_err(stored)?;
         if let Some(version) = &input.function_version {
             all.retain(|alias| alias.version == *version || alias.weights.contains_key(version));
         }
@@ -90,7 +106,11 @@ impl Lambda {
     /// Deletes an alias with its policy and event configuration; one that is not there is no error.
     ///
     /// Errors: `ResourceNotFoundException` for the function.
-    pub async fn delete_alias(&self, cx: &Context, input: DeleteAliasInput) -> Result<DeleteAliasOutput, Error> {
+    pub async fn delete_alias(
+        &self,
+        cx: &Context,
+        input: DeleteAliasInput,
+    ) -> Result<DeleteAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let key = named_key(&named.cx, &named.name);
         self.store
@@ -132,11 +152,15 @@ fn check(tx: &mut Tx<'_>, named: &Named, alias: &Alias) -> Result<(), Failure> {
         return Ok(());
     }
     if alias.version == LATEST || alias.weights.contains_key(LATEST) {
-        return Err(Failure(invalid("$LATEST is not supported for an alias pointing to more than 1 version")));
+        return Err(Failure(invalid(
+            "$LATEST is not supported for an alias pointing to more than 1 version",
+        )));
     }
     if alias.weights.contains_key(&alias.version) {
         let version = &alias.version;
-        return Err(Failure(invalid(format!("Invalid function version {version}. Function version {version} is already included in routing configuration."))));
+        return Err(Failure(invalid(format!(
+            "Invalid function version {version}. Function version {version} is already included in routing configuration."
+        ))));
     }
     if alias.weights.len() > 1 {
         return Err(Failure(invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")));

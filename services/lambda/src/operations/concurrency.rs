@@ -39,7 +39,9 @@ impl Lambda {
         input: GetFunctionConcurrencyInput,
     ) -> Result<GetFunctionConcurrencyOutput, Error> {
         let named = unqualified(cx, &input.function_name)?;
-        Ok(GetFunctionConcurrencyOutput { reserved_concurrent_executions: self.function(&named)?.reserved_concurrency })
+        Ok(GetFunctionConcurrencyOutput {
+            reserved_concurrent_executions: self.function(&named)?.reserved_concurrency,
+        })
     }
 
     /// Ends the reservation. Errors: `ResourceNotFoundException`.
@@ -70,6 +72,8 @@ fn unqualified(cx: &Context, name: &str) -> Result<Named, Error> {
     let named = Named::read(cx, name, None)?;
     match &named.qualifier {
         None => Ok(named),
-        Some(_) => Err(invalid("This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.")),
+        Some(_) => Err(invalid(
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.",
+        )),
     }
 }

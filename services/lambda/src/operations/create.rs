@@ -14,14 +14,22 @@ impl Lambda {
     /// Makes a function. It is `Pending` until its package is unpacked and its runtime found.
     ///
     /// Errors: `ResourceConflictException`, `InvalidParameterValueException`, `RequestEntityTooLargeException`.
-    pub async fn create_function(&self, cx: &Context, input: CreateFunctionInput) -> Result<CreateFunctionOutput, Error> {
+    pub async fn create_function(
+        &self,
+        cx: &Context,
+        input: CreateFunctionInput,
+    ) -> Result<CreateFunctionOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         unserved(&input)?;
         if let Some(qualifier) = &named.qualifier {
-            return Err(invalid(format!("A function cannot be created with the qualifier {qualifier}; leave it out of the name.")));
+            return Err(invalid(format!(
+                "A function cannot be created with the qualifier {qualifier}; leave it out of the name."
+            )));
         }
         let (Some(runtime), Some(handler)) = (input.runtime.clone(), input.handler.clone()) else {
-            return Err(invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages."));
+            return Err(invalid(
+                "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+            ));
         };
         let key = named_key(&named.cx, &named.name);
         if self.store.table::<Function>().exists(&key).map_err(stored)? {
@@ -48,7 +56,12 @@ impl Lambda {
         self.apply(&named.cx, &mut settings, changes)?;
         self.check_role(&named, &settings.role).await?;
         let c = &input.code;
-        let source = Source::of(c.zip_file.as_ref().map(AsRef::as_ref), c.s3_bucket.as_ref(), c.s3_key.as_ref(), c.s3_object_version.as_ref())?;
+        let source = Source::of(
+            c.zip_file.as_ref().map(AsRef::as_ref),
+            c.s3_bucket.as_ref(),
+            c.s3_key.as_ref(),
+            c.s3_object_version.as_ref(),
+        )?;
         let code = source.accept(cx, &self.store, "CreateFunction").await?;
         let tags = input.tags.unwrap_or_default();
         super::tags::check(&tags)?;
@@ -128,7 +141,10 @@ fn exists(named: &Named) -> Error {
 
 /// What CreateFunction has on AWS and not here yet.
 fn unserved(input: &CreateFunctionInput) -> Result<(), Error> {
-    let part = if input.package_type.as_deref() == Some("Image") || input.code.image_uri.is_some() || input.image_config.is_some() {
+    let part = if input.package_type.as_deref() == Some("Image")
+        || input.code.image_uri.is_some()
+        || input.image_config.is_some()
+    {
         "PackageType Image"
     } else if input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty()) {
         "FileSystemConfigs"

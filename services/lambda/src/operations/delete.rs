@@ -11,13 +11,19 @@ impl Lambda {
     /// Deletes a function with all its versions and aliases, or one published version. What runs ends its call.
     ///
     /// Errors: `ResourceNotFoundException`, `ResourceConflictException`, `InvalidParameterValueException`.
-    pub async fn delete_function(&self, cx: &Context, input: DeleteFunctionInput) -> Result<DeleteFunctionOutput, Error> {
+    pub async fn delete_function(
+        &self,
+        cx: &Context,
+        input: DeleteFunctionInput,
+    ) -> Result<DeleteFunctionOutput, Error> {
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
         let key = named_key(&named.cx, &named.name);
         let one = match named.qualifier.as_deref() {
             None => None,
             Some(qualifier) => match version_number(qualifier) {
-                Some(0) => return Err(invalid("$LATEST version cannot be deleted without deleting the function.")),
+                Some(0) => {
+                    return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
+                }
                 Some(number) => Some(number),
                 None => return Err(invalid("Deletion of aliases is not currently supported.")),
             },
@@ -34,7 +40,8 @@ impl Lambda {
                 if let Some(number) = one {
                     let name = version_name(number);
                     let uses = |alias: &&Alias| alias.version == name || alias.weights.contains_key(&name);
-                    let users: Vec<&str> = aliases.iter().map(|(_, a)| a).filter(uses).map(|a| a.name.as_str()).collect();
+                    let users: Vec<&str> =
+                        aliases.iter().map(|(_, a)| a).filter(uses).map(|a| a.name.as_str()).collect();
                     if !users.is_empty() {
                         return Err(Failure(conflict(format!(
                             "Unable to delete version because the following aliases reference it: [{}]",

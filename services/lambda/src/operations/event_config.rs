@@ -78,8 +78,12 @@ impl Lambda {
         let key = |(qualifier, _): &(&String, &EventConfig)| qualifier.as_bytes().to_vec();
         let bad = || invalid("The marker is not one that ListFunctionEventInvokeConfigs gave.");
         let page = pages::page(function.event_configs.iter(), limit, input.marker.as_deref(), key, bad)?;
-        let configs = page.items.into_iter().map(|(qualifier, config)| describe(&named, qualifier, config)).collect();
-        Ok(ListFunctionEventInvokeConfigsOutput { function_event_invoke_configs: Some(configs), next_marker: page.next })
+        let configs =
+            page.items.into_iter().map(|(qualifier, config)| describe(&named, qualifier, config)).collect();
+        Ok(ListFunctionEventInvokeConfigsOutput {
+            function_event_invoke_configs: Some(configs),
+            next_marker: page.next,
+        })
     }
 
     /// Deletes it. Errors: `ResourceNotFoundException`.
@@ -115,7 +119,8 @@ impl Lambda {
         let config = self
             .store
             .transact(|tx| {
-                let mut function = tx.get::<Function>(&key)?.ok_or_else(|| not_found("The function doesn't exist."))?;
+                let mut function =
+                    tx.get::<Function>(&key)?.ok_or_else(|| not_found("The function doesn't exist."))?;
                 let config = change(function.event_configs.get(qualifier))?;
                 function.event_configs.insert(qualifier.to_owned(), config.clone());
                 tx.put(&key, &function)?;

@@ -37,7 +37,11 @@ impl Lambda {
     /// A function with the place of its code.
     ///
     /// Errors: `ResourceNotFoundException`.
-    pub async fn get_function(&self, cx: &Context, input: GetFunctionInput) -> Result<GetFunctionOutput, Error> {
+    pub async fn get_function(
+        &self,
+        cx: &Context,
+        input: GetFunctionInput,
+    ) -> Result<GetFunctionOutput, Error> {
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
         let function = self.function(&named)?;
         let version = self.shown_version(&named)?;
@@ -67,7 +71,11 @@ impl Lambda {
     /// Lists functions, by their `$LATEST` or with all their versions.
     ///
     /// Errors: `InvalidParameterValueException` for a marker that is none of ours.
-    pub async fn list_functions(&self, cx: &Context, input: ListFunctionsInput) -> Result<ListFunctionsOutput, Error> {
+    pub async fn list_functions(
+        &self,
+        cx: &Context,
+        input: ListFunctionsInput,
+    ) -> Result<ListFunctionsOutput, Error> {
         let limit = input.max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE).clamp(1, PAGE);
         let bad = || invalid("The marker is not one that ListFunctions gave.");
         let mut functions = Vec::new();
@@ -93,11 +101,18 @@ impl Lambda {
             for row in self.store.table::<Function>().scan(range, false) {
                 let (_, function) = row.map_err(stored)?;
                 if functions.len() == limit {
-                    next = functions.last().and_then(|f: &FunctionConfiguration| f.function_name.as_ref()).map(pages::token);
+                    next = functions
+                        .last()
+                        .and_then(|f: &FunctionConfiguration| f.function_name.as_ref())
+                        .map(pages::token);
                     break;
                 }
                 let named = Named { cx: cx.clone(), name: function.name, qualifier: None };
-                let latest = self.store.table::<Version>().get_arc(&version_key(cx, &named.name, 0)).map_err(stored)?;
+                let latest = self
+                    .store
+                    .table::<Version>()
+                    .get_arc(&version_key(cx, &named.name, 0))
+                    .map_err(stored)?;
                 functions.extend(latest.map(|latest| in_list(describe(&named, &latest, false))));
             }
         }

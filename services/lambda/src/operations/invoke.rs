@@ -53,7 +53,11 @@ impl Lambda {
     }
 
     /// The old way to send an event. Errors: as [`Lambda::invoke`].
-    pub async fn invoke_async(&self, cx: &Context, input: InvokeAsyncInput) -> Result<InvokeAsyncOutput, Error> {
+    pub async fn invoke_async(
+        &self,
+        cx: &Context,
+        input: InvokeAsyncInput,
+    ) -> Result<InvokeAsyncOutput, Error> {
         let target = self.target(Named::read(cx, &input.function_name, None)?)?;
         let payload = input.invoke_args.collect(MAX_ASYNC).await?;
         let call = call(cx, payload, None, true)?;
@@ -90,7 +94,9 @@ impl Lambda {
         let tail = input.log_type.as_deref() == Some("Tail");
         let complete = InvokeWithResponseStreamCompleteEvent {
             error_code: result.function_error.map(|e| e.as_str().to_owned()),
-            error_details: result.function_error.map(|_| String::from_utf8_lossy(&result.payload).into_owned()),
+            error_details: result
+                .function_error
+                .map(|_| String::from_utf8_lossy(&result.payload).into_owned()),
             log_result: tail.then(|| STANDARD.encode(&result.log_tail)),
         };
         let mut events = Vec::new();
@@ -108,7 +114,9 @@ impl Lambda {
 fn call(cx: &Context, payload: Bytes, client_context: Option<&str>, event: bool) -> Result<Call, Error> {
     let len = payload.len();
     if len > MAX_SYNC {
-        return Err(too_large(format!("Request must be smaller than {MAX_SYNC} bytes for the InvokeFunction operation")));
+        return Err(too_large(format!(
+            "Request must be smaller than {MAX_SYNC} bytes for the InvokeFunction operation"
+        )));
     }
     if event && len > MAX_ASYNC {
         return Err(too_large(format!(
@@ -117,22 +125,33 @@ fn call(cx: &Context, payload: Bytes, client_context: Option<&str>, event: bool)
     }
     let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
-        let message = format!("Could not parse request body into json: Could not parse payload into json: {error}");
-        return Err(InvalidRequestContentException { r#type: Some("User".to_owned()), message: Some(message) }.into());
+        let message =
+            format!("Could not parse request body into json: Could not parse payload into json: {error}");
+        return Err(InvalidRequestContentException {
+            r#type: Some("User".to_owned()),
+            message: Some(message),
+        }
+        .into());
     }
     let client_context = client_context.map(decode_context).transpose()?;
     let headers = cx.origin.headers.as_ref();
-    let trace_id = headers.and_then(|h| h.get("x-amzn-trace-id")).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let trace_id =
+        headers.and_then(|h| h.get("x-amzn-trace-id")).and_then(|v| v.to_str().ok()).map(str::to_owned);
     Ok(Call { request_id: cx.request_id.to_string(), payload, client_context, trace_id })
 }
 
 fn decode_context(text: &str) -> Result<String, Error> {
     if text.len() > MAX_CLIENT_CONTEXT {
-        return Err(invalid(format!("Client context must be no more than {MAX_CLIENT_CONTEXT} bytes when base64-encoded.")));
+        return Err(invalid(format!(
+            "Client context must be no more than {MAX_CLIENT_CONTEXT} bytes when base64-encoded."
+        )));
     }
     let bad = || {
         let message = "Client context must be a valid Base64-encoded JSON object.";
-        Error::from(InvalidRequestContentException { r#type: Some("User".to_owned()), message: Some(message.to_owned()) })
+        Error::from(InvalidRequestContentException {
+            r#type: Some("User".to_owned()),
+            message: Some(message.to_owned()),
+        })
     };
     let text = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
     serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|_| bad())?;

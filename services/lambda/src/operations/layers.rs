@@ -15,7 +15,11 @@ impl Lambda {
     /// Keeps a package as the next version of a layer.
     ///
     /// Errors: `InvalidParameterValueException`, `RequestEntityTooLargeException`.
-    pub async fn publish_layer_version(&self, cx: &Context, input: PublishLayerVersionInput) -> Result<PublishLayerVersionOutput, Error> {
+    pub async fn publish_layer_version(
+        &self,
+        cx: &Context,
+        input: PublishLayerVersionInput,
+    ) -> Result<PublishLayerVersionOutput, Error> {
         let (there, name) = named(cx, &input.layer_name)?;
         let c = &input.content;
         let zip = c.zip_file.as_ref().map(AsRef::as_ref);
@@ -68,25 +72,40 @@ impl Lambda {
     }
 
     /// Shows a layer version with the place of its package. Errors: `ResourceNotFoundException`.
-    pub async fn get_layer_version(&self, cx: &Context, input: GetLayerVersionInput) -> Result<GetLayerVersionOutput, Error> {
+    pub async fn get_layer_version(
+        &self,
+        cx: &Context,
+        input: GetLayerVersionInput,
+    ) -> Result<GetLayerVersionOutput, Error> {
         let (there, name) = named(cx, &input.layer_name)?;
         let version = self.layer(&there, &name, input.version_number)?;
         Ok(self.shown(cx, &there, &version))
     }
 
     /// The same by ARN. Errors: `ResourceNotFoundException`, `ValidationException`.
-    pub async fn get_layer_version_by_arn(&self, cx: &Context, input: GetLayerVersionByArnInput) -> Result<GetLayerVersionByArnOutput, Error> {
+    pub async fn get_layer_version_by_arn(
+        &self,
+        cx: &Context,
+        input: GetLayerVersionByArnInput,
+    ) -> Result<GetLayerVersionByArnOutput, Error> {
         let (there, name, number) = layer_arn(cx, &input.arn).ok_or_else(no_layer)?;
         let version = self.layer(&there, &name, i64::try_from(number).unwrap_or(i64::MAX))?;
         Ok(self.shown(cx, &there, &version))
     }
 
     /// Lists a layer's versions, the newest first. Errors: `InvalidParameterValueException`.
-    pub async fn list_layer_versions(&self, cx: &Context, input: ListLayerVersionsInput) -> Result<ListLayerVersionsOutput, Error> {
+    pub async fn list_layer_versions(
+        &self,
+        cx: &Context,
+        input: ListLayerVersionsInput,
+    ) -> Result<ListLayerVersionsOutput, Error> {
         let (there, name) = named(cx, &input.layer_name)?;
         let rows = self.store.table::<LayerVersion>().scan(named_key(&there, &name).prefix_range(), true);
-        let mut all: Vec<LayerVersion> = rows.map(|row| row.map(|(_, v)| v)).collect::<Result<_, _>>().map_err(stored)?;
-        all.retain(|v| fits(v, input.compatible_runtime.as_deref(), input.compatible_architecture.as_deref()));
+        let mut all: Vec<LayerVersion> =
+            rows.map(|row| row.map(|(_, v)| v)).collect::<Result<_, _>>().map_err(stored)?;
+        all.retain(|v| {
+            fits(v, input.compatible_runtime.as_deref(), input.compatible_architecture.as_deref())
+        });
         let limit = input.max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE).clamp(1, PAGE);
         // The newest first: the key counts down.
         let key = |v: &LayerVersion| (u64::MAX - v.number).to_be_bytes().to_vec();
@@ -103,7 +122,11 @@ impl Lambda {
             let (key, layer) = row.map_err(stored)?;
             for row in self.store.table::<LayerVersion>().scan(key.prefix_range(), true) {
                 let (_, version) = row.map_err(stored)?;
-                if fits(&version, input.compatible_runtime.as_deref(), input.compatible_architecture.as_deref()) {
+                if fits(
+                    &version,
+                    input.compatible_runtime.as_deref(),
+                    input.compatible_architecture.as_deref(),
+                ) {
                     all.push((layer.name, version));
                     break;
                 }
@@ -118,11 +141,18 @@ impl Lambda {
             layer_name: Some(name),
             latest_matching_version: Some(item(cx, &version)),
         };
-        Ok(ListLayersOutput { next_marker: page.next, layers: Some(page.items.into_iter().map(shown).collect()) })
+        Ok(ListLayersOutput {
+            next_marker: page.next,
+            layers: Some(page.items.into_iter().map(shown).collect()),
+        })
     }
 
     /// Deletes a version; functions that use it keep it. One that is not there is no error.
-    pub async fn delete_layer_version(&self, cx: &Context, input: DeleteLayerVersionInput) -> Result<DeleteLayerVersionOutput, Error> {
+    pub async fn delete_layer_version(
+        &self,
+        cx: &Context,
+        input: DeleteLayerVersionInput,
+    ) -> Result<DeleteLayerVersionOutput, Error> {
         let (there, name) = named(cx, &input.layer_name)?;
         let key = version_key(&there, &name, number(input.version_number)?);
         self.store
@@ -187,14 +217,23 @@ impl Lambda {
     ) -> Result<RemoveLayerVersionPermissionOutput, Error> {
         let (there, name) = named(cx, &input.layer_name)?;
         let arn = version_arn(&there, &name, number(input.version_number)?);
-        self.change_layer_policy(&there, &name, input.version_number, input.revision_id.as_deref(), |policy| {
-            let before = policy.statements.len();
-            policy.statements.retain(|(id, _)| *id != input.statement_id);
-            if policy.statements.len() == before {
-                return Err(not_found(format!("Statement {} is not found in resource policy of {arn}.", input.statement_id)));
-            }
-            Ok(())
-        })
+        self.change_layer_policy(
+            &there,
+            &name,
+            input.version_number,
+            input.revision_id.as_deref(),
+            |policy| {
+                let before = policy.statements.len();
+                policy.statements.retain(|(id, _)| *id != input.statement_id);
+                if policy.statements.len() == before {
+                    return Err(not_found(format!(
+                        "Statement {} is not found in resource policy of {arn}.",
+                        input.statement_id
+                    )));
+                }
+                Ok(())
+            },
+        )
         .await?;
         Ok(RemoveLayerVersionPermissionOutput::default())
     }
@@ -281,7 +320,10 @@ fn named(cx: &Context, text: &str) -> Result<(Context, String), Error> {
 }
 
 fn number(version: i64) -> Result<u64, Error> {
-    u64::try_from(version).ok().filter(|n| *n > 0).ok_or_else(|| invalid("Layer Version Cannot be less than 1"))
+    u64::try_from(version)
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| invalid("Layer Version Cannot be less than 1"))
 }
 
 fn no_layer() -> Error {
@@ -293,7 +335,9 @@ fn version_arn(cx: &Context, name: &str, number: u64) -> String {
 }
 
 fn fits(version: &LayerVersion, runtime: Option<&str>, architecture: Option<&str>) -> bool {
-    let has = |list: &[String], wanted: Option<&str>| wanted.is_none_or(|wanted| list.iter().any(|item| item == wanted));
+    let has = |list: &[String], wanted: Option<&str>| {
+        wanted.is_none_or(|wanted| list.iter().any(|item| item == wanted))
+    };
     has(&version.runtimes, runtime) && has(&version.architectures, architecture)
 }
 

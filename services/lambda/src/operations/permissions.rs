@@ -15,7 +15,11 @@ impl Lambda {
     /// Adds a statement to a function's policy.
     ///
     /// Errors: `ResourceConflictException`, `InvalidParameterValueException`, `PolicyLengthExceededException`.
-    pub async fn add_permission(&self, cx: &Context, input: AddPermissionInput) -> Result<AddPermissionOutput, Error> {
+    pub async fn add_permission(
+        &self,
+        cx: &Context,
+        input: AddPermissionInput,
+    ) -> Result<AddPermissionOutput, Error> {
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
         let qualifier = self.policy_qualifier(&named)?;
         if input.principal_org_id.is_some() && input.principal != "*" {
@@ -23,8 +27,13 @@ impl Lambda {
         }
         let statement = statement(&named, &input)?;
         let text = statement.to_string();
-        Policy::parse(&json!({"Version": "2012-10-17", "Statement": [statement]}).to_string(), PolicyKind::Resource)
-            .map_err(|_| invalid("The provided principal was invalid. Please check the principal and try again."))?;
+        Policy::parse(
+            &json!({"Version": "2012-10-17", "Statement": [statement]}).to_string(),
+            PolicyKind::Resource,
+        )
+        .map_err(|_| {
+            invalid("The provided principal was invalid. Please check the principal and try again.")
+        })?;
         self.change_policy(&named, &qualifier, input.revision_id.as_deref(), |policy| {
             if policy.statements.iter().any(|(id, _)| *id == input.statement_id) {
                 let id = &input.statement_id;
@@ -43,7 +52,11 @@ impl Lambda {
     }
 
     /// Removes a statement. Errors: `ResourceNotFoundException`, `PreconditionFailedException`.
-    pub async fn remove_permission(&self, cx: &Context, input: RemovePermissionInput) -> Result<RemovePermissionOutput, Error> {
+    pub async fn remove_permission(
+        &self,
+        cx: &Context,
+        input: RemovePermissionInput,
+    ) -> Result<RemovePermissionOutput, Error> {
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
         let qualifier = self.policy_qualifier(&named)?;
         self.change_policy(&named, &qualifier, input.revision_id.as_deref(), |policy| {
@@ -53,7 +66,10 @@ impl Lambda {
             let before = policy.statements.len();
             policy.statements.retain(|(id, _)| *id != input.statement_id);
             if policy.statements.len() == before {
-                return Err(not_found(format!("Statement {} is not found in resource policy.", input.statement_id)));
+                return Err(not_found(format!(
+                    "Statement {} is not found in resource policy.",
+                    input.statement_id
+                )));
             }
             Ok(())
         })
@@ -81,7 +97,8 @@ impl Lambda {
                 match version_number(qualifier) {
                     Some(number) => self.version(named, number).map(|_| ())?,
                     None => {
-                        let missing = || not_found(format!("Cannot find alias arn: {}", named.qualified_arn()));
+                        let missing =
+                            || not_found(format!("Cannot find alias arn: {}", named.qualified_arn()));
                         self.alias(named, qualifier)?.ok_or_else(missing)?;
                     }
                 }

@@ -11,7 +11,11 @@ const MOST: usize = 50;
 
 impl Lambda {
     /// Adds or replaces tags. Errors: `ResourceNotFoundException`, `InvalidParameterValueException`.
-    pub async fn tag_resource(&self, cx: &Context, input: TagResourceInput) -> Result<TagResourceOutput, Error> {
+    pub async fn tag_resource(
+        &self,
+        cx: &Context,
+        input: TagResourceInput,
+    ) -> Result<TagResourceOutput, Error> {
         let named = tagged(cx, &input.resource)?;
         let key = named_key(&named.cx, &named.name);
         self.store
@@ -26,7 +30,11 @@ impl Lambda {
     }
 
     /// Removes tags. Errors: `ResourceNotFoundException`.
-    pub async fn untag_resource(&self, cx: &Context, input: UntagResourceInput) -> Result<UntagResourceOutput, Error> {
+    pub async fn untag_resource(
+        &self,
+        cx: &Context,
+        input: UntagResourceInput,
+    ) -> Result<UntagResourceOutput, Error> {
         let named = tagged(cx, &input.resource)?;
         let key = named_key(&named.cx, &named.name);
         self.store
@@ -48,13 +56,18 @@ impl Lambda {
 
 /// The function that an ARN names; versions and aliases have no tags.
 fn tagged(cx: &Context, arn: &str) -> Result<Named, Error> {
-    if [":event-source-mapping:", ":code-signing-config:", ":capacity-provider:"].iter().any(|kind| arn.contains(kind)) {
+    if [":event-source-mapping:", ":code-signing-config:", ":capacity-provider:"]
+        .iter()
+        .any(|kind| arn.contains(kind))
+    {
         return Err(Error::not_implemented_part(format_args!("lambda tags of {arn}")));
     }
     let named = Named::read(cx, arn, None)?;
     match named.qualifier {
         None => Ok(named),
-        Some(_) => Err(invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")),
+        Some(_) => Err(invalid(
+            "Tags on function aliases and versions are not supported. Please specify a function ARN.",
+        )),
     }
 }
 

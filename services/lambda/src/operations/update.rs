@@ -13,7 +13,9 @@ impl Lambda {
     /// `$LATEST` as an update begins with it, once nothing else is under way.
     pub(crate) async fn updatable(&self, named: &Named, revision: Option<&str>) -> Result<Version, Error> {
         if !latest(named) {
-            return Err(invalid("Only $LATEST can be changed: leave the qualifier out of the function's name."));
+            return Err(invalid(
+                "Only $LATEST can be changed: leave the qualifier out of the function's name.",
+            ));
         }
         self.function(named)?;
         let version = self.settled(named, 0).await?;
@@ -33,14 +35,25 @@ impl Lambda {
     ///
     /// Errors: `ResourceNotFoundException`, `InvalidParameterValueException`, `PreconditionFailedException`,
     /// `ResourceConflictException`, `RequestEntityTooLargeException`.
-    pub async fn update_function_code(&self, cx: &Context, input: UpdateFunctionCodeInput) -> Result<UpdateFunctionCodeOutput, Error> {
+    pub async fn update_function_code(
+        &self,
+        cx: &Context,
+        input: UpdateFunctionCodeInput,
+    ) -> Result<UpdateFunctionCodeOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let old = self.updatable(&named, input.revision_id.as_deref()).await?;
         if input.image_uri.is_some() || input.source_kms_key_arn.is_some() || input.publish_to.is_some() {
-            return Err(Error::not_implemented_part("lambda:UpdateFunctionCode ImageUri, SourceKMSKeyArn, PublishTo"));
+            return Err(Error::not_implemented_part(
+                "lambda:UpdateFunctionCode ImageUri, SourceKMSKeyArn, PublishTo",
+            ));
         }
         let zip = input.zip_file.as_ref().map(AsRef::as_ref);
-        let source = Source::of(zip, input.s3_bucket.as_ref(), input.s3_key.as_ref(), input.s3_object_version.as_ref())?;
+        let source = Source::of(
+            zip,
+            input.s3_bucket.as_ref(),
+            input.s3_key.as_ref(),
+            input.s3_object_version.as_ref(),
+        )?;
         let code = source.accept(cx, &self.store, "UpdateFunctionCode").await?;
         let mut new = self.updated(&named, &old, cx.millis());
         new.code = code.clone();

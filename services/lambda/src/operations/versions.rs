@@ -14,13 +14,18 @@ impl Lambda {
     /// Keeps `$LATEST` under the next number. Where nothing has changed since the last one, that is the answer.
     ///
     /// Errors: `ResourceNotFoundException`, `InvalidParameterValueException`, `PreconditionFailedException`.
-    pub async fn publish_version(&self, cx: &Context, input: PublishVersionInput) -> Result<PublishVersionOutput, Error> {
+    pub async fn publish_version(
+        &self,
+        cx: &Context,
+        input: PublishVersionInput,
+    ) -> Result<PublishVersionOutput, Error> {
         if input.publish_to.is_some() {
             return Err(Error::not_implemented_part("lambda:PublishVersion PublishTo"));
         }
         let named = Named::read(cx, &input.function_name, None)?;
         self.updatable(&named, None).await?;
-        self.publish(&named, input.description, input.code_sha256.as_deref(), input.revision_id.as_deref()).await
+        self.publish(&named, input.description, input.code_sha256.as_deref(), input.revision_id.as_deref())
+            .await
     }
 
     pub(crate) async fn publish(
@@ -79,8 +84,10 @@ impl Lambda {
         let named = Named::read(cx, &input.function_name, None)?;
         self.function(&named)?;
         let limit = input.max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE).clamp(1, PAGE);
-        let rows = self.store.table::<Version>().scan(named_key(&named.cx, &named.name).prefix_range(), false);
-        let rows: Vec<_> = rows.map(|row| row.map(|(_, version)| version)).collect::<Result<_, _>>().map_err(stored)?;
+        let rows =
+            self.store.table::<Version>().scan(named_key(&named.cx, &named.name).prefix_range(), false);
+        let rows: Vec<_> =
+            rows.map(|row| row.map(|(_, version)| version)).collect::<Result<_, _>>().map_err(stored)?;
         let key = |version: &Version| version.number.to_be_bytes().to_vec();
         let bad = || invalid("The marker is not one that ListVersionsByFunction gave.");
         let page = pages::page(rows.into_iter(), limit, input.marker.as_deref(), key, bad)?;

@@ -20,16 +20,23 @@ impl Logs {
     /// Finds events of a group, in the order of their time.
     ///
     /// Errors: `InvalidParameterException`, `ResourceNotFoundException`.
-    pub async fn filter_log_events(&self, cx: &Context, input: FilterLogEventsInput) -> Result<FilterLogEventsOutput, Error> {
+    pub async fn filter_log_events(
+        &self,
+        cx: &Context,
+        input: FilterLogEventsInput,
+    ) -> Result<FilterLogEventsOutput, Error> {
         if input.log_stream_names.is_some() && input.log_stream_name_prefix.is_some() {
             return Err(invalid("logStreamNamePrefix and logStreamNames are mutually exclusive parameters."));
         }
-        let pattern = Pattern::parse(input.filter_pattern.as_deref().unwrap_or_default()).map_err(|e| invalid(e.0))?;
-        let group = self.named_group(cx, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
+        let pattern =
+            Pattern::parse(input.filter_pattern.as_deref().unwrap_or_default()).map_err(|e| invalid(e.0))?;
+        let group =
+            self.named_group(cx, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
         let streams = match &input.log_stream_names {
             Some(names) => {
                 let find = |name: &String| {
-                    let found = self.store.table::<Stream>().get(&stream_key(group.number, name)).map_err(stored)?;
+                    let found =
+                        self.store.table::<Stream>().get(&stream_key(group.number, name)).map_err(stored)?;
                     found.ok_or_else(no_stream)
                 };
                 names.iter().map(find).collect::<Result<Vec<_>, _>>()?
@@ -37,7 +44,8 @@ impl Logs {
             None => {
                 let prefix = input.log_stream_name_prefix.as_deref().unwrap_or_default();
                 let range = Key::new().number(group.number).raw_tail(prefix.as_bytes()).prefix_range();
-                let rows = self.store.table::<Stream>().scan(range, false).map(|row| row.map(|(_, stream)| stream));
+                let rows =
+                    self.store.table::<Stream>().scan(range, false).map(|row| row.map(|(_, stream)| stream));
                 rows.collect::<Result<Vec<_>, _>>().map_err(stored)?
             }
         };
@@ -56,7 +64,8 @@ impl Logs {
         let mut next = None;
         while let Some((mark, found)) = merge.next()? {
             let cost = found.event.message.len() + OVERHEAD;
-            let fits = events.len() < limit && (events.is_empty() || bytes + cost <= PAGE_BYTES) && looks < LOOKS;
+            let fits =
+                events.len() < limit && (events.is_empty() || bytes + cost <= PAGE_BYTES) && looks < LOOKS;
             if !fits {
                 next = last.map(|mark: Mark| format!("{}.{}", if reverse { "b" } else { "f" }, mark.token()));
                 break;
@@ -77,6 +86,10 @@ impl Logs {
                 });
             }
         }
-        Ok(FilterLogEventsOutput { events: Some(events), searched_log_streams: Some(Vec::new()), next_token: next })
+        Ok(FilterLogEventsOutput {
+            events: Some(events),
+            searched_log_streams: Some(Vec::new()),
+            next_token: next,
+        })
     }
 }

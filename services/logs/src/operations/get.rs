@@ -38,8 +38,13 @@ impl Logs {
     /// there is nothing more in its direction.
     ///
     /// Errors: `InvalidParameterException`, `ResourceNotFoundException`.
-    pub async fn get_log_events(&self, cx: &Context, input: GetLogEventsInput) -> Result<GetLogEventsOutput, Error> {
-        let group = self.named_group(cx, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
+    pub async fn get_log_events(
+        &self,
+        cx: &Context,
+        input: GetLogEventsInput,
+    ) -> Result<GetLogEventsOutput, Error> {
+        let group =
+            self.named_group(cx, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
         let key = stream_key(group.number, &input.log_stream_name);
         let stream = self.store.table::<Stream>().get(&key).map_err(stored)?.ok_or_else(no_stream)?;
         let token = match input.next_token.as_deref() {

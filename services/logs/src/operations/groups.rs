@@ -15,7 +15,11 @@ impl Logs {
     /// Makes a log group.
     ///
     /// Errors: `ResourceAlreadyExistsException`, `InvalidParameterException`.
-    pub async fn create_log_group(&self, cx: &Context, input: CreateLogGroupInput) -> Result<CreateLogGroupOutput, Error> {
+    pub async fn create_log_group(
+        &self,
+        cx: &Context,
+        input: CreateLogGroupInput,
+    ) -> Result<CreateLogGroupOutput, Error> {
         if input.log_group_name.starts_with("aws/") {
             return Err(invalid("Log groups starting with AWS/ are reserved for AWS."));
         }
@@ -48,7 +52,11 @@ impl Logs {
     /// Deletes a log group with all its streams and events.
     ///
     /// Errors: `ResourceNotFoundException`, `InvalidParameterException` while deletion protection is on.
-    pub async fn delete_log_group(&self, cx: &Context, input: DeleteLogGroupInput) -> Result<DeleteLogGroupOutput, Error> {
+    pub async fn delete_log_group(
+        &self,
+        cx: &Context,
+        input: DeleteLogGroupInput,
+    ) -> Result<DeleteLogGroupOutput, Error> {
         let key = group_key(cx, &input.log_group_name);
         self.store
             .transact(|tx| {
@@ -81,7 +89,11 @@ impl Logs {
     }
 
     /// Changes a group's record.
-    pub(crate) async fn change_group(&self, key: &Key, change: impl Fn(&mut Group) + Send + Sync) -> Result<Group, Error> {
+    pub(crate) async fn change_group(
+        &self,
+        key: &Key,
+        change: impl Fn(&mut Group) + Send + Sync,
+    ) -> Result<Group, Error> {
         let changed = self.store.transact(|tx| {
             let mut group = tx.get::<Group>(key)?.ok_or_else(no_group)?;
             change(&mut group);
@@ -94,13 +106,22 @@ impl Logs {
     /// Lists groups by name, by prefix or by a part of it.
     ///
     /// Errors: `InvalidParameterException`.
-    pub async fn describe_log_groups(&self, cx: &Context, input: DescribeLogGroupsInput) -> Result<DescribeLogGroupsOutput, Error> {
+    pub async fn describe_log_groups(
+        &self,
+        cx: &Context,
+        input: DescribeLogGroupsInput,
+    ) -> Result<DescribeLogGroupsOutput, Error> {
         if input.log_group_name_prefix.is_some() && input.log_group_name_pattern.is_some() {
-            return Err(invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."));
+            return Err(invalid(
+                "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
+            ));
         }
         let mut named = None;
         if let Some(identifiers) = &input.log_group_identifiers {
-            let names = identifiers.iter().map(|i| locate(cx, i).map(|(_, name)| name)).collect::<Result<Vec<_>, _>>()?;
+            let names = identifiers
+                .iter()
+                .map(|i| locate(cx, i).map(|(_, name)| name))
+                .collect::<Result<Vec<_>, _>>()?;
             named = Some(names);
         }
         let wanted = |group: &Group| {
@@ -109,15 +130,21 @@ impl Logs {
                 && named.as_ref().is_none_or(|names| names.contains(&group.name))
         };
         let prefix = input.log_group_name_prefix.as_deref().unwrap_or_default();
-        let page = self.group_page(cx, prefix, input.limit.unwrap_or(50), input.next_token.as_deref(), wanted)?;
-        let log_groups = page.items.into_iter().map(|group| self.describe_group(cx, &group)).collect::<Result<_, _>>()?;
+        let page =
+            self.group_page(cx, prefix, input.limit.unwrap_or(50), input.next_token.as_deref(), wanted)?;
+        let log_groups =
+            page.items.into_iter().map(|group| self.describe_group(cx, &group)).collect::<Result<_, _>>()?;
         Ok(DescribeLogGroupsOutput { log_groups: Some(log_groups), next_token: page.next })
     }
 
     /// Lists groups in short, by a pattern of `^prefix`, substrings and `|`.
     ///
     /// Errors: `InvalidParameterException`.
-    pub async fn list_log_groups(&self, cx: &Context, input: ListLogGroupsInput) -> Result<ListLogGroupsOutput, Error> {
+    pub async fn list_log_groups(
+        &self,
+        cx: &Context,
+        input: ListLogGroupsInput,
+    ) -> Result<ListLogGroupsOutput, Error> {
         if input.data_sources.is_some() || input.field_index_names.is_some() {
             return Err(Error::not_implemented_part("logs:ListLogGroups dataSources and fieldIndexNames"));
         }
@@ -139,7 +166,10 @@ impl Logs {
             log_group_class: Some(group.class),
             ..Default::default()
         };
-        Ok(ListLogGroupsOutput { log_groups: Some(page.items.into_iter().map(summary).collect()), next_token: page.next })
+        Ok(ListLogGroupsOutput {
+            log_groups: Some(page.items.into_iter().map(summary).collect()),
+            next_token: page.next,
+        })
     }
 
     fn group_page(
@@ -152,7 +182,8 @@ impl Logs {
     ) -> Result<pages::Page<Group>, Error> {
         let mut range = place(cx).raw_tail(prefix.as_bytes()).prefix_range();
         if let Some(token) = token {
-            let last = pages::position(token).and_then(|p| String::from_utf8(p).ok()).ok_or_else(bad_token)?;
+            let last =
+                pages::position(token).and_then(|p| String::from_utf8(p).ok()).ok_or_else(bad_token)?;
             range = range.after(&group_key(cx, &last));
         }
         let limit = usize::try_from(limit).unwrap_or(50);

@@ -14,7 +14,11 @@ impl Logs {
     /// Writes a policy, new or not.
     ///
     /// Errors: `InvalidParameterException` for a document that is none, `LimitExceededException`.
-    pub async fn put_resource_policy(&self, cx: &Context, input: PutResourcePolicyInput) -> Result<PutResourcePolicyOutput, Error> {
+    pub async fn put_resource_policy(
+        &self,
+        cx: &Context,
+        input: PutResourcePolicyInput,
+    ) -> Result<PutResourcePolicyOutput, Error> {
         if input.resource_arn.is_some() {
             return Err(Error::not_implemented_part("logs:PutResourcePolicy resourceArn"));
         }
@@ -45,7 +49,8 @@ impl Logs {
         input: DescribeResourcePoliciesInput,
     ) -> Result<DescribeResourcePoliciesOutput, Error> {
         let rows = self.store.table::<ResourcePolicyRecord>().scan(place(cx).prefix_range(), false);
-        let all = rows.map(|row| row.map(|(_, policy)| policy)).collect::<Result<Vec<_>, _>>().map_err(stored)?;
+        let all =
+            rows.map(|row| row.map(|(_, policy)| policy)).collect::<Result<Vec<_>, _>>().map_err(stored)?;
         let limit = usize::try_from(input.limit.unwrap_or(50)).unwrap_or(50);
         let key = |policy: &ResourcePolicyRecord| policy.name.clone().into_bytes();
         let page = pages::page(all.into_iter(), limit, input.next_token.as_deref(), key, bad_token)?;

@@ -19,7 +19,11 @@ impl Logs {
     /// Errors: `InvalidParameterException` for a batch out of order, too large or longer than a day,
     /// `ResourceNotFoundException`.
     /// Source: API Reference, PutLogEvents.
-    pub async fn put_log_events(&self, cx: &Context, input: PutLogEventsInput) -> Result<PutLogEventsOutput, Error> {
+    pub async fn put_log_events(
+        &self,
+        cx: &Context,
+        input: PutLogEventsInput,
+    ) -> Result<PutLogEventsOutput, Error> {
         let events = &input.log_events;
         let size: usize = events.iter().map(|e| e.message.len() + OVERHEAD).sum();
         if let Some(large) = events.iter().find(|e| e.message.len() > MAX_BATCH) {
@@ -30,7 +34,9 @@ impl Logs {
             return Err(invalid(format!("Upload too large: {size} bytes exceeds limit of {MAX_BATCH}")));
         }
         if !events.is_sorted_by_key(|e| e.timestamp) {
-            return Err(invalid("Log events in a single PutLogEvents request must be in chronological order."));
+            return Err(invalid(
+                "Log events in a single PutLogEvents request must be in chronological order.",
+            ));
         }
         let now = cx.millis();
         let key = group_key(cx, &input.log_group_name);

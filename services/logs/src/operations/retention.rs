@@ -7,15 +7,18 @@ use crate::state::{Group, group_key};
 use cloudlet_api_logs::*;
 
 /// The periods that AWS knows, in days.
-const PERIODS: [i32; 22] = [
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+const PERIODS: [i32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 impl Logs {
     /// Events older than this are no longer found from now on, and forgotten within a day.
     ///
     /// Errors: `ResourceNotFoundException`, `InvalidParameterException`.
-    pub async fn put_retention_policy(&self, cx: &Context, input: PutRetentionPolicyInput) -> Result<PutRetentionPolicyOutput, Error> {
+    pub async fn put_retention_policy(
+        &self,
+        cx: &Context,
+        input: PutRetentionPolicyInput,
+    ) -> Result<PutRetentionPolicyOutput, Error> {
         let days = input.retention_in_days;
         if !PERIODS.contains(&days) {
             let known: Vec<String> = PERIODS.iter().map(i32::to_string).collect();

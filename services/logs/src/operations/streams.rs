@@ -15,7 +15,11 @@ impl Logs {
     /// Makes a log stream.
     ///
     /// Errors: `ResourceNotFoundException`, `ResourceAlreadyExistsException`, `InvalidParameterException`.
-    pub async fn create_log_stream(&self, cx: &Context, input: CreateLogStreamInput) -> Result<CreateLogStreamOutput, Error> {
+    pub async fn create_log_stream(
+        &self,
+        cx: &Context,
+        input: CreateLogStreamInput,
+    ) -> Result<CreateLogStreamOutput, Error> {
         if input.log_stream_name.contains([':', '*']) {
             return Err(invalid(format!(
                 "1 validation error detected: Value '{}' at 'logStreamName' failed to satisfy constraint: Member must \
@@ -49,7 +53,11 @@ impl Logs {
     /// Deletes a log stream with its events.
     ///
     /// Errors: `ResourceNotFoundException`.
-    pub async fn delete_log_stream(&self, cx: &Context, input: DeleteLogStreamInput) -> Result<DeleteLogStreamOutput, Error> {
+    pub async fn delete_log_stream(
+        &self,
+        cx: &Context,
+        input: DeleteLogStreamInput,
+    ) -> Result<DeleteLogStreamOutput, Error> {
         let key = group_key(cx, &input.log_group_name);
         self.store
             .transact(|tx| {
@@ -76,7 +84,8 @@ impl Logs {
         if by_time && input.log_stream_name_prefix.is_some() {
             return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
         }
-        let group = self.named_group(cx, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
+        let group =
+            self.named_group(cx, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
         let reverse = input.descending.unwrap_or(false);
         let limit = usize::try_from(input.limit.unwrap_or(50)).unwrap_or(50);
         let all = Key::new().number(group.number);
@@ -96,7 +105,8 @@ impl Logs {
                 None => 0,
                 Some(token) => {
                     let last = pages::position(token).ok_or_else(bad)?;
-                    streams.partition_point(|s| if reverse { time_key(s) >= last } else { time_key(s) <= last })
+                    streams
+                        .partition_point(|s| if reverse { time_key(s) >= last } else { time_key(s) <= last })
                 }
             };
             let more = streams.len() > start + limit;
@@ -107,7 +117,8 @@ impl Logs {
             let range = match input.next_token.as_deref() {
                 None => range,
                 Some(token) => {
-                    let last = pages::position(token).and_then(|p| String::from_utf8(p).ok()).ok_or_else(bad)?;
+                    let last =
+                        pages::position(token).and_then(|p| String::from_utf8(p).ok()).ok_or_else(bad)?;
                     let last = stream_key(group.number, &last);
                     if reverse { range.until(&last) } else { range.after(&last) }
                 }
@@ -133,7 +144,10 @@ impl Logs {
             // AWS reports 0 for streams since June 2019; the group has the sum.
             stored_bytes: Some(0),
         };
-        Ok(DescribeLogStreamsOutput { log_streams: Some(page.items.into_iter().map(describe).collect()), next_token: page.next })
+        Ok(DescribeLogStreamsOutput {
+            log_streams: Some(page.items.into_iter().map(describe).collect()),
+            next_token: page.next,
+        })
     }
 }
 

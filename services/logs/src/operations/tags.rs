@@ -9,16 +9,27 @@ use cloudlet_api_logs::*;
 
 impl Logs {
     /// Adds or replaces tags. Errors: `ResourceNotFoundException`, `TooManyTagsException`.
-    pub async fn tag_resource(&self, cx: &Context, input: TagResourceInput) -> Result<TagResourceOutput, Error> {
+    pub async fn tag_resource(
+        &self,
+        cx: &Context,
+        input: TagResourceInput,
+    ) -> Result<TagResourceOutput, Error> {
         let (there, name) = named(cx, &input.resource_arn)?;
         self.tag(&there, &name, input.tags).await?;
         Ok(TagResourceOutput::default())
     }
 
     /// Removes tags. Errors: `ResourceNotFoundException`.
-    pub async fn untag_resource(&self, cx: &Context, input: UntagResourceInput) -> Result<UntagResourceOutput, Error> {
+    pub async fn untag_resource(
+        &self,
+        cx: &Context,
+        input: UntagResourceInput,
+    ) -> Result<UntagResourceOutput, Error> {
         let (there, name) = named(cx, &input.resource_arn)?;
-        self.change_group(&group_key(&there, &name), |g| g.tags.retain(|key, _| !input.tag_keys.contains(key))).await?;
+        self.change_group(&group_key(&there, &name), |g| {
+            g.tags.retain(|key, _| !input.tag_keys.contains(key))
+        })
+        .await?;
         Ok(UntagResourceOutput::default())
     }
 
@@ -33,20 +44,32 @@ impl Logs {
     }
 
     /// Adds or replaces tags. Errors: `ResourceNotFoundException`, `InvalidParameterException`.
-    pub async fn tag_log_group(&self, cx: &Context, input: TagLogGroupInput) -> Result<TagLogGroupOutput, Error> {
+    pub async fn tag_log_group(
+        &self,
+        cx: &Context,
+        input: TagLogGroupInput,
+    ) -> Result<TagLogGroupOutput, Error> {
         self.tag(cx, &input.log_group_name, input.tags).await?;
         Ok(TagLogGroupOutput::default())
     }
 
     /// Removes tags. Errors: `ResourceNotFoundException`.
-    pub async fn untag_log_group(&self, cx: &Context, input: UntagLogGroupInput) -> Result<UntagLogGroupOutput, Error> {
+    pub async fn untag_log_group(
+        &self,
+        cx: &Context,
+        input: UntagLogGroupInput,
+    ) -> Result<UntagLogGroupOutput, Error> {
         let key = group_key(cx, &input.log_group_name);
         self.change_group(&key, |group| group.tags.retain(|key, _| !input.tags.contains(key))).await?;
         Ok(UntagLogGroupOutput::default())
     }
 
     /// Lists tags. Errors: `ResourceNotFoundException`.
-    pub async fn list_tags_log_group(&self, cx: &Context, input: ListTagsLogGroupInput) -> Result<ListTagsLogGroupOutput, Error> {
+    pub async fn list_tags_log_group(
+        &self,
+        cx: &Context,
+        input: ListTagsLogGroupInput,
+    ) -> Result<ListTagsLogGroupOutput, Error> {
         Ok(ListTagsLogGroupOutput { tags: Some(self.group(cx, &input.log_group_name)?.tags.clone()) })
     }
 

@@ -23,14 +23,22 @@ impl Logs {
     /// Opens a session that is shown, once a second, what arrives in the groups.
     ///
     /// Errors: `InvalidParameterException`, `ResourceNotFoundException`.
-    pub async fn start_live_tail(&self, cx: &Context, input: StartLiveTailInput) -> Result<StartLiveTailOutput, Error> {
+    pub async fn start_live_tail(
+        &self,
+        cx: &Context,
+        input: StartLiveTailInput,
+    ) -> Result<StartLiveTailOutput, Error> {
         let names = input.log_stream_names.clone().unwrap_or_default();
         let prefixes = input.log_stream_name_prefixes.clone().unwrap_or_default();
         if !names.is_empty() && !prefixes.is_empty() {
-            return Err(invalid("logStreamNames and logStreamNamePrefixes are mutually exclusive parameters."));
+            return Err(invalid(
+                "logStreamNames and logStreamNamePrefixes are mutually exclusive parameters.",
+            ));
         }
         if input.log_group_identifiers.len() > 1 && !(names.is_empty() && prefixes.is_empty()) {
-            return Err(invalid("logStreamNames and logStreamNamePrefixes can be used with one log group only."));
+            return Err(invalid(
+                "logStreamNames and logStreamNamePrefixes can be used with one log group only.",
+            ));
         }
         let mut groups = HashMap::new();
         for identifier in &input.log_group_identifiers {
@@ -41,7 +49,8 @@ impl Logs {
             let group = self.group(&there, &name)?;
             groups.insert(group.number, format!("{}:{}", there.account, group.name));
         }
-        let pattern = Pattern::parse(input.log_event_filter_pattern.as_deref().unwrap_or_default()).map_err(|e| invalid(e.0))?;
+        let pattern = Pattern::parse(input.log_event_filter_pattern.as_deref().unwrap_or_default())
+            .map_err(|e| invalid(e.0))?;
         let session = Session::new(groups, names, prefixes, pattern);
         self.live.watch(&session);
         let start = LiveTailSessionStart {
@@ -53,20 +62,26 @@ impl Logs {
             log_event_filter_pattern: input.log_event_filter_pattern,
         };
         let ends = cx.millis() + SESSION;
-        let events = stream::unfold((Step::Start(Box::new(start)), session, cx.clone()), move |state| next(state, ends));
+        let events = stream::unfold((Step::Start(Box::new(start)), session, cx.clone()), move |state| {
+            next(state, ends)
+        });
         Ok(StartLiveTailOutput { response_stream: EventStream::new(events) })
     }
 }
 
 type State = (Step, Arc<Session>, Context);
 
-async fn next((step, session, cx): State, ends: i64) -> Option<(Result<StartLiveTailResponseStream, Error>, State)> {
+async fn next(
+    (step, session, cx): State,
+    ends: i64,
+) -> Option<(Result<StartLiveTailResponseStream, Error>, State)> {
     let (event, step) = match step {
         Step::Start(start) => (StartLiveTailResponseStream::SessionStart(*start), Step::Updates),
         Step::Updates => {
             tokio::time::sleep(Duration::from_secs(1)).await;
             if cx.millis() >= ends {
-                let timeout = SessionTimeoutException { message: Some("The session has timed out.".to_owned()) };
+                let timeout =
+                    SessionTimeoutException { message: Some("The session has timed out.".to_owned()) };
                 (StartLiveTailResponseStream::SessionTimeoutException(timeout), Step::Over)
             } else {
                 let (results, sampled) = session.take();

@@ -42,7 +42,11 @@ pub(super) fn parse(text: &str) -> Result<Columns, PatternError> {
         }
         if cursor.take("]") {
             cursor.skip_space();
-            return if cursor.peek().is_none() { Ok(columns) } else { Err(cursor.error("the end of the pattern")) };
+            return if cursor.peek().is_none() {
+                Ok(columns)
+            } else {
+                Err(cursor.error("the end of the pattern"))
+            };
         }
         cursor.expect(",")?;
     }
@@ -82,7 +86,8 @@ fn name(cursor: &mut Cursor<'_>) -> String {
 
 impl Column {
     fn passes(&self, field: &str) -> bool {
-        self.tests.is_empty() || self.tests.iter().any(|together| together.iter().all(|test| test.passes_text(field)))
+        self.tests.is_empty()
+            || self.tests.iter().any(|together| together.iter().all(|test| test.passes_text(field)))
     }
 }
 

@@ -50,7 +50,8 @@ impl<'a> Cursor<'a> {
             self.skip_space();
             let rest = self.rest();
             let fits = rest.get(..word.len()).is_some_and(|r| r.eq_ignore_ascii_case(word));
-            let ends = !rest[word.len().min(rest.len())..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+            let ends =
+                !rest[word.len().min(rest.len())..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
             if !(fits && ends) {
                 self.at = before;
                 return false;
@@ -65,7 +66,10 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn error(&self, expected: &str) -> PatternError {
-        PatternError(format!("Invalid filter pattern: expected {expected} at character {}", self.text[..self.at].chars().count() + 1))
+        PatternError(format!(
+            "Invalid filter pattern: expected {expected} at character {}",
+            self.text[..self.at].chars().count() + 1
+        ))
     }
 
     /// A text in double quotes, with `\"` for one inside.
@@ -95,10 +99,16 @@ impl<'a> Cursor<'a> {
     /// A regular expression between percent signs; `None` where no second sign follows.
     pub(super) fn regex(&mut self) -> Result<Option<Regex>, PatternError> {
         let rest = self.rest();
-        let Some(end) = rest.strip_prefix('%').and_then(|r| r.find('%')).filter(|end| *end > 0) else { return Ok(None) };
+        let Some(end) = rest.strip_prefix('%').and_then(|r| r.find('%')).filter(|end| *end > 0) else {
+            return Ok(None);
+        };
         let source = &rest[1..=end];
         let built = regex::RegexBuilder::new(source).size_limit(1 << 18).build();
-        let regex = built.map_err(|_| PatternError(format!("Invalid filter pattern: '{source}' is not a regular expression that is served")))?;
+        let regex = built.map_err(|_| {
+            PatternError(format!(
+                "Invalid filter pattern: '{source}' is not a regular expression that is served"
+            ))
+        })?;
         self.at += end + 2;
         Ok(Some(regex))
     }

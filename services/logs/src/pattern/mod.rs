@@ -85,7 +85,8 @@ impl Pattern {
             Form::Json(expression) => {
                 let trimmed = message.trim_start();
                 trimmed.starts_with('{')
-                    && serde_json::from_str::<serde_json::Value>(trimmed).is_ok_and(|value| expression.holds(&value))
+                    && serde_json::from_str::<serde_json::Value>(trimmed)
+                        .is_ok_and(|value| expression.holds(&value))
             }
             Form::Columns(columns) => columns.matches(message),
         }
@@ -195,7 +196,11 @@ mod tests {
             "{ $.eventType = %Update[A-Z]% }",
             r#"{$.eventType="Up*"}"#,
         ] {
-            check(yes, &[event], &["not json", "{}"].map(|m| if yes.contains("NOT EXISTS") { "no" } else { m })[..1].as_ref());
+            check(
+                yes,
+                &[event],
+                &["not json", "{}"].map(|m| if yes.contains("NOT EXISTS") { "no" } else { m })[..1].as_ref(),
+            );
         }
         for no in [
             r#"{ $.eventType = "Other" }"#,
@@ -233,7 +238,17 @@ mod tests {
 
     #[test]
     fn wrong_ones_are_refused() {
-        for bad in ["{ $.a = }", "{ a = 1 }", "{ $.a = 1", "[a, b", "{ $.a ~ 1 }", "\"open", "{ $.a = 1 } x", "-", "[a=]"] {
+        for bad in [
+            "{ $.a = }",
+            "{ a = 1 }",
+            "{ $.a = 1",
+            "[a, b",
+            "{ $.a ~ 1 }",
+            "\"open",
+            "{ $.a = 1 } x",
+            "-",
+            "[a=]",
+        ] {
             assert!(Pattern::parse(bad).is_err(), "{bad}");
         }
         let deep = format!("{{ {} $.a = 1 {} }}", "(".repeat(5000), ")".repeat(5000));
