@@ -14,6 +14,9 @@ pub const MAX_VALUE: usize = 64 * 1024 * 1024;
 /// What a thread keeps for encoding the next record, in bytes.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// How deep the values in a record may nest. A damaged record must not exhaust a worker's stack.
+const MAX_DEPTH: usize = 128;
+
 /// A kind of record.
 pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The table that holds it, for example `s3.objects`. Part of the stored key: never rename it.
@@ -33,7 +36,9 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 
 /// Reads the MessagePack body of a record as any type; for [`Record::upgrade`].
 pub fn decode_body<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
-    rmp_serde::from_slice(bytes).map_err(|error| StoreError::corrupt(table, error.to_string()))
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    reader.set_max_depth(MAX_DEPTH);
+    T::deserialize(&mut reader).map_err(|error| StoreError::corrupt(table, error.to_string()))
 }
 
 pub(crate) fn encode<R: Record>(record: &R) -> Result<Bytes, StoreError> {

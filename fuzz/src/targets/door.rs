@@ -125,11 +125,13 @@ const WORDS: &[&str] = &[
 
 fn run(input: &[u8]) -> u64 {
     world::with(|world| {
-        let answer = world.knock(input);
+        let answer = world.knock(input, true);
         let first = answer.split(|b| *b == b'\r').next().unwrap_or_default();
         // The door is still open for others.
-        let other =
-            world.knock(b"GET /_localstack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let other = world.knock(
+            b"GET /_localstack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            false,
+        );
         assert!(
             other.starts_with(b"HTTP/1.1 200"),
             "the next client got {:?}",

@@ -14,6 +14,7 @@ fn seeds() -> Vec<Vec<u8>> {
         "{ $.status >= 500 && $.path = \"/api/*\" }\n{\"status\": 503, \"path\": \"/api/x\"}",
         "{ ($.a IS NULL) || ($.b NOT EXISTS) || $.c[0].d != 1 || $.* = %x% }\n{\"a\":null,\"c\":[{\"d\":2}]}",
         "[ip, user, ..., status = 4* || status = 5*, bytes > 1000]\n127.0.0.1 frank [10/Oct/2000] \"GET /\" 404 2326",
+        "{ $.a ISé NULL }\n{}",
         "[w1 = \"a b\", w2 != %[0-9]+%]\n\"a b\" c",
     ])
 }

@@ -22,6 +22,7 @@ fn seeds() -> Vec<Vec<u8>> {
         b"\x81\xabpermissions\x82\xa6inline\x81\xa1a\xa2{}\xa8attached\x91\xa1b".to_vec(),
         b"\xdd\xff\xff\xff\xff".to_vec(),
         b"\xdf\xff\xff\xff\xff".to_vec(),
+        [b"\x81\xa1x".to_vec(), vec![0x91; 100_000]].concat(),
         b"\xdb\xff\xff\xff\xffabc".to_vec(),
         b"\xc6\xff\xff\xff\xffabc".to_vec(),
     ]

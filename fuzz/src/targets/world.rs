@@ -134,8 +134,9 @@ impl World {
         })
     }
 
-    /// Sends bytes to the front door on a connection of their own and takes what comes back.
-    pub(super) fn knock(&mut self, bytes: &[u8]) -> Vec<u8> {
+    /// Sends bytes to the front door on a connection of their own and takes what comes back. `ends` closes our side behind
+    /// them; otherwise they must ask for the connection to be closed.
+    pub(super) fn knock(&mut self, bytes: &[u8], ends: bool) -> Vec<u8> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         self.calls += 1;
         let door = self.door;
@@ -146,7 +147,9 @@ impl World {
                 let send = async {
                     // The other side may have heard enough.
                     let _ = write.write_all(bytes).await;
-                    let _ = write.shutdown().await;
+                    if ends {
+                        let _ = write.shutdown().await;
+                    }
                 };
                 let mut answer = Vec::new();
                 let mut take = (&mut read).take(1 << 20);

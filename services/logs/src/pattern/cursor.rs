@@ -49,10 +49,10 @@ impl<'a> Cursor<'a> {
         for word in words {
             self.skip_space();
             let rest = self.rest();
-            let fits = rest.get(..word.len()).is_some_and(|r| r.eq_ignore_ascii_case(word));
-            let ends =
-                !rest[word.len().min(rest.len())..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
-            if !(fits && ends) {
+            // The word's end may lie inside a character of something else.
+            let after = rest.split_at_checked(word.len()).filter(|(head, _)| head.eq_ignore_ascii_case(word));
+            let ends = |after: &str| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+            if !after.is_some_and(|(_, after)| ends(after)) {
                 self.at = before;
                 return false;
             }
