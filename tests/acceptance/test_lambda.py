@@ -404,7 +404,6 @@ def test_other_regions_and_odd_names(lam, create, account):
     refused("ResourceNotFoundException", lam.invoke, FunctionName="f", Qualifier="7")
 
 
-@pytest.mark.xfail(strict=False, reason="on a busy machine the burst is not drained within the minute")
 def test_a_burst_of_events_is_neither_lost_nor_doubled(lam, create, client):
     create(code=package("def handler(e, c):\n    print('burst', e)\n"))
     with ThreadPoolExecutor(16) as pool:

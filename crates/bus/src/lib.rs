@@ -23,6 +23,12 @@ pub trait Handler: Send + Sync + 'static {
     /// Delivers one message. It may come again: after a crash, or where the outcome was a retry.
     fn deliver<'a>(&'a self, id: &'a MessageId, message: &'a Message) -> BoxFuture<'a, Outcome>;
 
+    /// How many deliveries to this group may be under way now, where the target has a limit of its own. What finds no
+    /// room waits on disk. Asked often: to be answered at once.
+    fn room(&self, _group: &str) -> usize {
+        usize::MAX
+    }
+
     /// A message is given up; the last chance to tell somebody. It is kept as a dead letter all the same.
     fn dead<'a>(&'a self, _id: &'a MessageId, _message: &'a Message, _why: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(async {})

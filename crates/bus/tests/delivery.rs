@@ -1,4 +1,5 @@
 //! Deliveries end as the handler says, in bounded numbers, and none is lost.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use cloudlet_bus::{Bus, Delivery, Handler, Message, MessageId, Outcome};
 use cloudlet_service::{BoxFuture, Clock, ManualClock};
@@ -190,4 +191,55 @@ async fn what_was_under_way_at_a_stop_is_delivered_after_it() {
     bus.subscribe("q", Delivery::default(), recorder.clone());
     until("all delivered", || store.outbox().len("q").unwrap() == 0).await;
     assert_eq!(recorder.tries.lock().unwrap().len(), 20);
+}
+
+/// Has room for so many, and notes what it delivered.
+struct Narrow {
+    room: AtomicUsize,
+    now: AtomicUsize,
+    most: AtomicUsize,
+    seen: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Handler for Narrow {
+    fn deliver<'a>(&'a self, _: &'a MessageId, message: &'a Message) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            self.seen.lock().unwrap().push(message.payload.clone());
+            Outcome::Done
+        })
+    }
+
+    fn room(&self, group: &str) -> usize {
+        if group == "narrow" { self.room.load(Ordering::SeqCst) } else { usize::MAX }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_line_waits_for_room_without_loss_and_hides_nobody() {
+    let (store, clock, bus) = world();
+    let narrow = Arc::new(Narrow {
+        room: AtomicUsize::new(0),
+        now: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+        seen: Mutex::default(),
+    });
+    emit(&store, &clock, "narrow", 0..3000).await;
+    emit(&store, &clock, "wide", 0..10).await;
+    bus.subscribe("q", Delivery { concurrency: 4, per_group: 4, ..Delivery::default() }, narrow.clone());
+    until("the others", || narrow.seen.lock().unwrap().len() == 10).await;
+    assert!(narrow.seen.lock().unwrap().iter().all(|p| p.starts_with(b"wide")), "there was no room yet");
+    // Nobody tells the bus of it.
+    narrow.room.store(2, Ordering::SeqCst);
+    emit(&store, &clock, "wide", 10..20).await;
+    until("all of them", || store.outbox().len("q").unwrap() == 0).await;
+    let mut seen = narrow.seen.lock().unwrap().clone();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 3020);
+    assert_eq!(narrow.seen.lock().unwrap().len(), 3020, "and each of them once");
+    assert!(narrow.most.load(Ordering::SeqCst) <= 4);
 }

@@ -57,6 +57,17 @@ impl MessageId {
         self.due
     }
 
+    /// The greatest id that is smaller: a place to read on from, not a message. `None` for the first of all.
+    #[must_use]
+    pub fn before(&self) -> Option<MessageId> {
+        let (due, seq) = match (self.due, self.seq) {
+            (0, 0) => return None,
+            (due, 0) => (due - 1, u64::MAX),
+            (due, seq) => (due, seq - 1),
+        };
+        Some(MessageId { queue: Arc::clone(&self.queue), due, seq })
+    }
+
     /// A number that no other message of this data directory has, and that stays through retries.
     #[must_use]
     pub fn number(&self) -> u64 {
@@ -211,6 +222,20 @@ impl Outbox {
             walk.found((id.due, id.seq));
         }
         Ok(Some(id.due))
+    }
+
+    /// One message, if it is still there.
+    pub fn get(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        let Some(value) = self.inner.engine()?.get(Space::System, &message_key(id))? else { return Ok(None) };
+        Ok(Some(decode::<StoredMessage>(&value)?.message(id)))
+    }
+
+    /// Where the earliest message lies that was committed since this was last asked. For the one consumer of a queue,
+    /// which has read on: a commit may come after others that are due later.
+    #[must_use]
+    pub fn earliest_arrival(&self, queue: &str) -> Option<MessageId> {
+        let (due, seq) = self.inner.queues.get(queue).take_news()?;
+        Some(MessageId::new(queue, due, seq))
     }
 
     /// Woken when a message is committed to the queue, and once for what came while nobody waited. For one consumer

@@ -49,6 +49,8 @@ struct State {
     arriving: BTreeMap<Place, usize>,
     /// The earliest message that arrived since the scan began that may raise the floor.
     arrived: Option<Place>,
+    /// The earliest message that was committed since a consumer asked.
+    news: Option<Place>,
     /// How many such scans are under way.
     walks: usize,
     /// The length when it was counted, and what was added and removed since.
@@ -90,6 +92,7 @@ impl Queues {
             let mut state = queue.state.lock();
             state.floor = (0, 0);
             state.arrived = Some((0, 0));
+            state.news = Some((0, 0));
             state.counted = None;
             queue.arrivals.notify_one();
         }
@@ -118,6 +121,7 @@ impl Drop for Arriving {
                 state.settle(places);
                 if self.committed {
                     state.since += difference;
+                    state.news = state.news.into_iter().chain(places.iter().copied()).min();
                 }
             }
             if self.committed && !places.is_empty() {
@@ -133,6 +137,7 @@ impl Default for Queue {
             floor: (0, 0),
             arriving: BTreeMap::new(),
             arrived: None,
+            news: None,
             walks: 0,
             counted: None,
             since: 0,
@@ -155,6 +160,11 @@ impl Queue {
         }
         state.walks += 1;
         Walk { queue: self, start: state.floor }
+    }
+
+    /// The earliest message that was committed since this was last asked.
+    pub(crate) fn take_news(&self) -> Option<Place> {
+        self.state.lock().news.take()
     }
 
     /// How many messages there are; counted once by `count` and kept up to date from then on. `count` is given what

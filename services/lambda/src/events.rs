@@ -111,7 +111,10 @@ impl Lambda {
             client_context: event.client_context.clone(),
             trace_id: event.trace_id.clone(),
         };
-        let result = match self.run(&target, call).await {
+        let counted = self.gate.event(target.named.arn());
+        let ran = self.run(&target, call).await;
+        drop(counted);
+        let result = match ran {
             Ok(result) => result,
             Err(error) if error.is("RecursiveInvocationException") => {
                 let destination = target.event_config().on_failure;
@@ -300,6 +303,10 @@ impl Handler for Deliverer {
                 None => Outcome::Retry { after: None, why: "the program is stopping".to_owned() },
             }
         })
+    }
+
+    fn room(&self, group: &str) -> usize {
+        self.0.upgrade().map_or(usize::MAX, |lambda| lambda.room(group))
     }
 
     fn dead<'a>(&'a self, _: &'a MessageId, message: &'a Message, why: &'a str) -> BoxFuture<'a, ()> {

@@ -40,6 +40,14 @@ pub(crate) struct Call {
 #[derive(Default)]
 pub(crate) struct Gate {
     running: Mutex<HashMap<String, i32>>,
+    /// Of those, by function, what the bus delivers.
+    events: Mutex<HashMap<String, i32>>,
+}
+
+/// One event on its way through the gate.
+pub(crate) struct Counted<'a> {
+    gate: &'a Gate,
+    arn: String,
 }
 
 /// One execution under way.
@@ -49,6 +57,18 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Gate {
+    /// Counts an event of the function until the result is dropped.
+    pub(crate) fn event(&self, arn: String) -> Counted<'_> {
+        *self.events.lock().entry(arn.clone()).or_default() += 1;
+        Counted { gate: self, arn }
+    }
+
+    /// Executions of the function that somebody waits for.
+    fn direct(&self, arn: &str) -> i32 {
+        let running = self.running.lock().get(arn).copied().unwrap_or(0);
+        (running - self.events.lock().get(arn).copied().unwrap_or(0)).max(0)
+    }
+
     /// Errors: `TooManyRequestsException`.
     fn enter(&self, target: &Target, reserved_in_all: i32) -> Result<Permit<'_>, Error> {
         let cx = &target.named.cx;
@@ -73,6 +93,18 @@ impl Gate {
             *running.entry(name.clone()).or_default() += 1;
         }
         Ok(Permit { gate: self, names })
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let mut events = self.gate.events.lock();
+        if let Some(count) = events.get_mut(&self.arn) {
+            *count -= 1;
+            if *count <= 0 {
+                events.remove(&self.arn);
+            }
+        }
     }
 }
 
@@ -151,6 +183,21 @@ impl Lambda {
             ..Invocation::new(call.request_id, target.named.qualified_arn(), call.payload)
         };
         self.compute.invoke(spec, invocation).await.map_err(failed)
+    }
+
+    /// How many events of a function may be under way now: they wait in the queue for its reserved concurrency, rather
+    /// than being throttled by it and coming back later and later.
+    pub(crate) fn room(&self, arn: &str) -> usize {
+        let place = cloudlet_service::Arn::parse(arn)
+            .and_then(|a| Some((a.account, a.region, a.resource.strip_prefix("function:")?)));
+        let Some((account, region, name)) = place else { return usize::MAX };
+        let key = cloudlet_store::Key::new().text(account).text(region).text(name);
+        match self.store.table::<Function>().get_arc(&key).ok().flatten().and_then(|f| f.reserved_concurrency)
+        {
+            // None at all: whoever delivers is told so.
+            None | Some(0) => usize::MAX,
+            Some(reserved) => usize::try_from(reserved - self.gate.direct(arn)).unwrap_or(0),
+        }
     }
 
     /// The version once nothing is under way on it: creation and updates take milliseconds here.
