@@ -48,7 +48,6 @@ pub struct Config {
 impl Config {
     /// The defaults for a cloud that listens on `edge` and keeps its compute state in `state_dir`.
     pub fn new(state_dir: impl Into<PathBuf>, edge: EdgeRoute) -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             state_dir: state_dir.into(),
             sdk_dir: default_sdk_dir(),
@@ -59,7 +58,7 @@ impl Config {
             isolation: Isolation::Auto,
             interpreters: BTreeMap::new(),
             sdk: true,
-            max_concurrency: (cores * 16).max(32),
+            max_concurrency: memory_for_sandboxes().clamp(32, 1000),
             max_waiting: 10_000,
             pool_size: 2,
             idle_timeout: Duration::from_secs(300),
@@ -68,6 +67,15 @@ impl Config {
             progress: Arc::new(|_| {}),
         }
     }
+}
+
+/// How many sandboxes this machine's memory holds. An interpreter at work takes some tens of megabytes.
+fn memory_for_sandboxes() -> usize {
+    const EACH_KB: usize = 64 << 10;
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kb = available.and_then(|text| text.trim().trim_end_matches(" kB").parse::<usize>().ok());
+    kb.unwrap_or(0) / EACH_KB
 }
 
 fn default_sdk_dir() -> PathBuf {

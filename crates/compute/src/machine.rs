@@ -55,6 +55,8 @@ pub(crate) struct Blank {
 pub(crate) struct Handle {
     pub(crate) id: SandboxId,
     pub(crate) warden: Arc<Warden>,
+    /// The host's number of the main process, where that is known.
+    pub(crate) main: Option<i32>,
     /// Carries the sandbox's connections to the edge.
     pub(crate) edge: Option<tokio::task::JoinHandle<()>>,
 }
@@ -162,16 +164,17 @@ impl Machine {
         };
         let started = spawn.program.is_some();
         let mut events = warden.listen(id);
-        let mut handle = Handle { id, warden: warden.clone(), edge: None };
+        let mut handle = Handle { id, warden: warden.clone(), main: None, edge: None };
         warden.order(&ToWarden::Spawn(Box::new(spawn)), fds).map_err(io("cannot reach the warden"))?;
         let output = OwnedFd::from(output);
         let output =
             tokio::net::unix::pipe::Receiver::from_owned_fd(output).map_err(io("cannot read output"))?;
         let mut capture = Capture::new(output);
 
-        let listeners = tokio::time::timeout(RAISE_TIME, up(&mut events))
+        let (listeners, main) = tokio::time::timeout(RAISE_TIME, up(&mut events))
             .await
             .map_err(|_| ComputeError::Sandbox("it did not come up within a minute".to_owned()))??;
+        handle.main = main;
         let mut api = None;
         for (listener, port) in listeners.into_iter().zip(listen) {
             let listener = std::net::TcpListener::from(listener);
@@ -332,9 +335,11 @@ impl Machine {
     }
 }
 
-async fn up(events: &mut mpsc::UnboundedReceiver<Event>) -> Result<Vec<OwnedFd>, ComputeError> {
+async fn up(
+    events: &mut mpsc::UnboundedReceiver<Event>,
+) -> Result<(Vec<OwnedFd>, Option<i32>), ComputeError> {
     match events.recv().await {
-        Some(Event::Up(listeners)) => Ok(listeners),
+        Some(Event::Up(listeners, main)) => Ok((listeners, main)),
         other => Err(broken(other)),
     }
 }

@@ -11,7 +11,18 @@ use crate::compute::Usage;
 use crate::machine::{Blank, Machine};
 use crate::runtimes::Runtime;
 use crate::sandbox::Sandbox;
+use crate::warden::protocol::SandboxId;
 use crate::{ComputeError, FunctionSpec};
+
+/// While a function keeps all processors busy, one more sandbox is started for it after this long for each that it has:
+/// it might be waiting for itself.
+const GROW: Duration = Duration::from_millis(250);
+/// How long a look at which sandboxes want a processor holds, and when a line that was held up is looked at again.
+const LOOK: Duration = Duration::from_millis(25);
+/// Interpreters kept ready beyond the configured number, while many are taken.
+const MOST_EXTRA: usize = 6;
+/// How long a taken interpreter counts as demand.
+const DEMAND: Duration = Duration::from_secs(2);
 
 /// A caller of another function may be passed by this long for the sake of a warm match further back.
 const PASSED_BY: Duration = Duration::from_millis(250);
@@ -27,7 +38,9 @@ pub(crate) fn key(spec: &FunctionSpec) -> Key {
 pub(crate) struct Pool {
     machine: Arc<Machine>,
     state: Mutex<State>,
-    /// Sandboxes started at the same time: enough to use the machine, few enough that none of them starves.
+    cores: usize,
+    /// Sandboxes of one function started at the same time: enough to use the machine, few enough that none of them
+    /// starves.
     starts: usize,
 }
 
@@ -37,7 +50,14 @@ struct State {
     waiting: VecDeque<Waiter>,
     /// Being started, by key.
     starting: HashMap<Key, usize>,
-    busy: usize,
+    /// Those that serve a call.
+    busy: HashMap<SandboxId, Busy>,
+    /// How many sandboxes of a function wanted a processor when last looked.
+    looks: HashMap<Key, (Instant, usize)>,
+    /// When a function's last sandbox was started against the odds.
+    grown: HashMap<Key, Instant>,
+    /// Somebody will look at the line again soon.
+    looking: bool,
     /// Interpreters without code, by runtime.
     blanks: HashMap<String, Blanks>,
     /// Raised when a function is forgotten: sandboxes of an older generation are not used again.
@@ -45,10 +65,33 @@ struct State {
     closed: bool,
 }
 
+/// A sandbox at work.
+struct Busy {
+    key: Key,
+    /// Its main process, where the host knows it.
+    main: Option<i32>,
+}
+
 struct Blanks {
     ready: Vec<Blank>,
     coming: usize,
     last_use: Instant,
+    /// When interpreters were taken lately.
+    taken: VecDeque<Instant>,
+}
+
+impl Blanks {
+    fn new() -> Self {
+        Self { ready: Vec::new(), coming: 0, last_use: Instant::now(), taken: VecDeque::new() }
+    }
+
+    /// How many to keep ready: the more, the more have been taken lately.
+    fn wanted(&mut self, configured: usize) -> usize {
+        while self.taken.front().is_some_and(|at| at.elapsed() > DEMAND) {
+            self.taken.pop_front();
+        }
+        configured + (self.taken.len() / 4).min(MOST_EXTRA)
+    }
 }
 
 struct Waiter {
@@ -68,7 +111,39 @@ impl State {
     }
 
     fn total(&self) -> usize {
-        self.busy + self.idle_count() + self.starting_count()
+        self.busy.len() + self.idle_count() + self.starting_count()
+    }
+
+    fn work(&mut self, key: &Key, sandbox: &Sandbox) {
+        self.busy.insert(sandbox.id(), Busy { key: key.clone(), main: sandbox.main() });
+    }
+
+    /// Whether another sandbox of this function would only take processors from those it has.
+    fn is_saturated(&mut self, key: &Key, cores: usize) -> bool {
+        let starting = self.starting.get(key).copied().unwrap_or(0);
+        let have = starting + self.busy.values().filter(|busy| busy.key == *key).count();
+        if have < cores {
+            return false;
+        }
+        let running = match self.looks.get(key) {
+            Some((at, running)) if at.elapsed() < LOOK => *running,
+            _ => {
+                let mains = self.busy.values().filter(|busy| busy.key == *key).filter_map(|busy| busy.main);
+                let running = mains.filter(|main| wants_processor(*main)).count();
+                self.looks.insert(key.clone(), (Instant::now(), running));
+                running
+            }
+        };
+        if running + starting < cores * 2 {
+            return false;
+        }
+        let patience = GROW * u32::try_from(have).unwrap_or(u32::MAX);
+        let last = *self.grown.entry(key.clone()).or_insert_with(Instant::now);
+        if last.elapsed() < patience {
+            return true;
+        }
+        self.grown.insert(key.clone(), Instant::now());
+        false
     }
 
     fn generation(&self, arn: &str) -> u64 {
@@ -106,7 +181,7 @@ impl State {
 impl Pool {
     pub(crate) fn new(machine: Arc<Machine>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { machine, state: Mutex::default(), starts: (cores * 2).max(4) }
+        Self { machine, state: Mutex::default(), cores, starts: (cores * 2).max(4) }
     }
 
     /// A sandbox of this function: warm, or new, or the first to come free.
@@ -122,10 +197,10 @@ impl Pool {
                 return Err(ComputeError::Gone);
             }
             if let Some(sandbox) = state.take_idle(&key) {
-                state.busy += 1;
+                state.work(&key, &sandbox);
                 return Ok(sandbox);
             }
-            let full = state.busy + state.starting_count() >= self.machine.config.max_concurrency;
+            let full = state.busy.len() + state.starting_count() >= self.machine.config.max_concurrency;
             if state.waiting.len() >= self.machine.config.max_waiting || (full && !wait) {
                 return Err(ComputeError::AtCapacity {
                     max_concurrency: self.machine.config.max_concurrency,
@@ -144,7 +219,7 @@ impl Pool {
     pub(crate) fn release(self: &Arc<Self>, mut sandbox: Sandbox, reusable: bool) {
         let old = {
             let mut state = self.state.lock();
-            state.busy -= 1;
+            state.busy.remove(&sandbox.id());
             let current = sandbox.generation == state.generation(&sandbox.spec.arn) && !state.closed;
             if reusable && current && sandbox.is_fit() {
                 place(&mut state, sandbox);
@@ -172,10 +247,19 @@ impl Pool {
                     None => wanted.push((waiter.key.clone(), waiter.spec.clone(), 1)),
                 }
             }
+            let mut held = false;
             'all: for (key, spec, count) in wanted {
-                while state.starting.get(&key).copied().unwrap_or(0) < count {
-                    if state.starting_count() >= self.starts || state.closed {
+                loop {
+                    let starting = state.starting.get(&key).copied().unwrap_or(0);
+                    if state.closed || state.starting_count() >= self.starts * 4 {
                         break 'all;
+                    }
+                    if starting >= count.min(self.starts) {
+                        break;
+                    }
+                    if state.is_saturated(&key, self.cores) {
+                        held = true;
+                        break;
                     }
                     if state.total() >= self.machine.config.max_concurrency {
                         let Some(oldest) = state.take_oldest_idle() else { break 'all };
@@ -184,6 +268,18 @@ impl Pool {
                     *state.starting.entry(key.clone()).or_default() += 1;
                     starts.push((key.clone(), spec.clone()));
                 }
+            }
+            if state.waiting.is_empty() {
+                state.grown.clear();
+                state.looks.clear();
+            }
+            if held && !std::mem::replace(&mut state.looking, true) {
+                let pool = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(LOOK).await;
+                    pool.state.lock().looking = false;
+                    pool.pump();
+                });
             }
         }
         drop(ended);
@@ -225,44 +321,56 @@ impl Pool {
 
     /// Makes sure that interpreters of this runtime are on their way.
     pub(crate) async fn warm(self: &Arc<Self>, runtime: &Arc<Runtime>) {
-        if let Some(blank) = self.take_blank(runtime).await
-            && let Some(blanks) = self.state.lock().blanks.get_mut(&runtime.key)
-        {
-            blanks.ready.push(blank);
+        if self.keeps_blanks(runtime).await {
+            self.refill(runtime);
         }
     }
 
     async fn make(self: &Arc<Self>, spec: Arc<FunctionSpec>) -> Result<Sandbox, ComputeError> {
         let runtime = self.machine.runtimes.get(&spec.runtime, &self.machine.config).await?;
-        let blank = self.take_blank(&runtime).await;
-        self.machine.start(spec, runtime, blank).await
+        if !self.keeps_blanks(&runtime).await {
+            return self.machine.start(spec, runtime, None).await;
+        }
+        let blank = self.take_blank(&runtime);
+        // The successor of the last one is urgent; of others, it would only slow this one down.
+        if self.state.lock().blanks.get(&runtime.key).is_none_or(|blanks| blanks.ready.is_empty()) {
+            self.refill(&runtime);
+        }
+        let made = self.machine.start(spec, runtime.clone(), blank).await;
+        self.refill(&runtime);
+        made
     }
 
-    /// A waiting interpreter, if there is one; a successor is ordered in any case.
-    async fn take_blank(self: &Arc<Self>, runtime: &Arc<Runtime>) -> Option<Blank> {
-        if self.machine.config.pool_size == 0 || !self.machine.can_start_ahead(runtime).await {
-            return None;
-        }
-        let (blank, missing) = {
-            let mut state = self.state.lock();
-            let closed = state.closed;
-            let blanks = state.blanks.entry(runtime.key.clone()).or_insert_with(|| Blanks {
-                ready: Vec::new(),
-                coming: 0,
-                last_use: Instant::now(),
-            });
-            blanks.last_use = Instant::now();
-            let mut blank = None;
-            while let Some(mut candidate) = blanks.ready.pop() {
-                if candidate.events.try_recv().is_err() {
-                    blank = Some(candidate);
-                    break;
-                }
+    async fn keeps_blanks(&self, runtime: &Runtime) -> bool {
+        self.machine.config.pool_size > 0 && self.machine.can_start_ahead(runtime).await
+    }
+
+    /// A waiting interpreter, if there is one.
+    fn take_blank(&self, runtime: &Runtime) -> Option<Blank> {
+        let mut state = self.state.lock();
+        let blanks = state.blanks.entry(runtime.key.clone()).or_insert_with(Blanks::new);
+        blanks.last_use = Instant::now();
+        blanks.taken.push_back(blanks.last_use);
+        while let Some(mut candidate) = blanks.ready.pop() {
+            if candidate.events.try_recv().is_err() {
+                return Some(candidate);
             }
+        }
+        None
+    }
+
+    /// Orders as many interpreters as are missing.
+    fn refill(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        let missing = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return;
+            }
+            let blanks = state.blanks.entry(runtime.key.clone()).or_insert_with(Blanks::new);
             let have = blanks.ready.len() + blanks.coming;
-            let missing = if closed { 0 } else { self.machine.config.pool_size.saturating_sub(have) };
+            let missing = blanks.wanted(self.machine.config.pool_size).saturating_sub(have);
             blanks.coming += missing;
-            (blank, missing)
+            missing
         };
         for _ in 0..missing {
             let (pool, runtime) = (self.clone(), runtime.clone());
@@ -283,7 +391,6 @@ impl Pool {
                 }
             });
         }
-        blank
     }
 
     pub(crate) fn forget(self: &Arc<Self>, arn: &str) {
@@ -329,6 +436,8 @@ impl Pool {
                 if now.duration_since(blanks.last_use) > config.idle_timeout {
                     blanks_gone.append(&mut blanks.ready);
                 }
+                let wanted = blanks.wanted(config.pool_size);
+                blanks_gone.extend(blanks.ready.drain(wanted.min(blanks.ready.len())..));
             }
         }
     }
@@ -336,7 +445,7 @@ impl Pool {
     pub(crate) fn usage(&self) -> Usage {
         let state = self.state.lock();
         Usage {
-            busy: state.busy,
+            busy: state.busy.len(),
             idle: state.idle_count(),
             starting: state.starting_count(),
             waiting: state.waiting.len(),
@@ -362,6 +471,13 @@ impl Pool {
     }
 }
 
+/// Whether a process runs or would if it got a processor.
+fn wants_processor(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in parentheses may hold anything; the state is the first word after its last one.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
+}
+
 /// Gives a free sandbox to who waits for it, or lets it be idle.
 fn place(state: &mut State, mut sandbox: Sandbox) {
     let key = key(&sandbox.spec);
@@ -375,9 +491,10 @@ fn place(state: &mut State, mut sandbox: Sandbox) {
         }
         let Some(at) = state.waiting.iter().position(|waiter| waiter.key == key) else { break };
         let Some(waiter) = state.waiting.remove(at) else { break };
+        let (id, main) = (sandbox.id(), sandbox.main());
         match waiter.turn.send(Ok(sandbox)) {
             Ok(()) => {
-                state.busy += 1;
+                state.busy.insert(id, Busy { key, main });
                 return;
             }
             // That caller went away.

@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::report::{self, Report, Status};
 use crate::runtime_api::Api;
 use crate::warden::client::Event;
-use crate::warden::protocol::{Exit, Status as ExitStatus, ToWarden};
+use crate::warden::protocol::{Exit, SandboxId, Status as ExitStatus, ToWarden};
 use crate::{FunctionError, FunctionSpec, Invocation, InvokeResult, Phases};
 
 /// Memory of calls shorter than this is not watched.
@@ -189,6 +189,15 @@ impl Sandbox {
         }
     }
 
+    pub(crate) fn id(&self) -> SandboxId {
+        self.handle.id
+    }
+
+    /// The host's number of its main process, where that is known.
+    pub(crate) fn main(&self) -> Option<i32> {
+        self.handle.main
+    }
+
     /// Whether it can take another call: still there, and its credentials last.
     pub(crate) fn is_fit(&mut self) -> bool {
         let alive = matches!(self.events.try_recv(), Err(mpsc::error::TryRecvError::Empty));
@@ -292,7 +301,7 @@ impl Sandbox {
                 event = self.events.recv() => {
                     let exit = match event {
                         Some(Event::Exited(exit)) => exit,
-                        Some(Event::Up(_) | Event::Attached) => continue,
+                        Some(Event::Up(..) | Event::Attached) => continue,
                         Some(Event::Failed(_)) | None => Exit { status: None, oom: false, peak_kb: 0 },
                     };
                     self.note(&exit);
@@ -438,7 +447,7 @@ async fn ended(events: &mut mpsc::UnboundedReceiver<Event>) -> Exit {
         match events.recv().await {
             Some(Event::Exited(exit)) => return exit,
             Some(Event::Failed(_)) | None => return Exit { status: None, oom: false, peak_kb: 0 },
-            Some(Event::Up(_) | Event::Attached) => {}
+            Some(Event::Up(..) | Event::Attached) => {}
         }
     }
 }

@@ -19,8 +19,8 @@ use super::socket;
 /// What happens to one sandbox.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// It stands; its listeners.
-    Up(Vec<OwnedFd>),
+    /// It stands; its listeners, and the host's number of its main process if there is one already.
+    Up(Vec<OwnedFd>, Option<i32>),
     /// Its code is in place.
     Attached,
     /// It could not be built, and is gone.
@@ -150,7 +150,7 @@ fn watched(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 fn dispatch(listeners: &Listeners, message: FromWarden, fds: Vec<OwnedFd>) {
     let mut listeners = listeners.lock();
     let (id, event) = match message {
-        FromWarden::Up { id } => (id, Event::Up(fds)),
+        FromWarden::Up { id, main } => (id, Event::Up(fds, main)),
         FromWarden::Attached { id } => (id, Event::Attached),
         FromWarden::Failed { id, error } => (id, Event::Failed(error)),
         FromWarden::Exited { id, exit } => (id, Event::Exited(exit)),

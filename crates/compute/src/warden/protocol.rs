@@ -25,7 +25,7 @@ pub(crate) enum ToWarden {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWarden {
     /// The sandbox stands and waits for code. Descriptors: its listeners, in the order of `Spawn::listen`.
-    Up { id: SandboxId },
+    Up { id: SandboxId, main: Option<i32> },
     /// Its code is in place, its privileges are gone.
     Attached { id: SandboxId },
     /// It could not be built; nothing of it is left.

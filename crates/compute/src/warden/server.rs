@@ -351,7 +351,7 @@ impl Warden {
                 self.by_main.insert(pid, id);
                 let listeners = sandbox.pending.take().map(|pending| pending.listeners).unwrap_or_default();
                 let fds: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
-                let _ = self.tell(&FromWarden::Up { id }, &fds);
+                let _ = self.tell(&FromWarden::Up { id, main: Some(pid) }, &fds);
             }
             Ok(Some(FromZygote::Failed { id, error })) => self.fail(id, error),
             Ok(Some(FromZygote::Ended { pid, status })) => self.main_ended(pid, status),
@@ -449,7 +449,7 @@ impl Warden {
             }
             Ok(Some((FromInit::Up, fds))) => {
                 let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-                let _ = self.tell(&FromWarden::Up { id }, &fds);
+                let _ = self.tell(&FromWarden::Up { id, main: None }, &fds);
             }
             Ok(Some((FromInit::Attached, _))) => {
                 let _ = self.tell(&FromWarden::Attached { id }, &[]);
