@@ -38,6 +38,15 @@ impl Hosts {
         self.domains.iter().any(|domain| below(name, domain).is_some())
     }
 
+    /// The id and the region of a function URL's name: `ID.lambda-url.REGION.on.aws`, or the same below a domain of ours.
+    pub(crate) fn function_url<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let (id, rest) = name.split_once(".lambda-url.")?;
+        let (region, domain) = rest.split_once('.')?;
+        let ours = domain.eq_ignore_ascii_case("on.aws")
+            || self.domains.iter().any(|own| own.eq_ignore_ascii_case(domain));
+        (ours && is_region(region) && !id.is_empty() && !id.contains('.')).then_some((id, region))
+    }
+
     /// Reads a name without its port. `is_service` knows the endpoint prefixes; `s3` says that the request is
     /// signed for S3, so that `sqs.localhost` is a bucket named `sqs`.
     pub(crate) fn read<'a>(&self, name: &'a str, s3: bool, is_service: impl Fn(&str) -> bool) -> Place<'a> {
@@ -177,6 +186,23 @@ mod tests {
         }
         assert_eq!(read("sqs.localhost", true), (s3, None, Some("sqs"), true));
         assert_eq!(read("é.localhost", true).2, Some("é"));
+    }
+
+    #[test]
+    fn function_urls_have_names() {
+        let hosts = Hosts::new(&["localhost", "localhost.localstack.cloud"].map(str::to_owned));
+        for (name, expected) in [
+            ("abc.lambda-url.us-east-1.on.aws", Some(("abc", "us-east-1"))),
+            ("abc.lambda-url.us-east-1.localhost", Some(("abc", "us-east-1"))),
+            ("abc.lambda-url.eu-west-1.LOCALHOST.localstack.cloud", Some(("abc", "eu-west-1"))),
+            ("abc.lambda-url.us-east-1.evil.example", None),
+            ("abc.lambda-url.localhost", None),
+            ("a.b.lambda-url.us-east-1.localhost", None),
+            (".lambda-url.us-east-1.localhost", None),
+            ("lambda-url.us-east-1.localhost", None),
+        ] {
+            assert_eq!(hosts.function_url(name), expected, "{name}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod own;
 mod pulse;
 mod request;
 pub mod sigv4;
+mod site;
 mod tls;
 
 pub use config::{EdgeConfig, Limits};

@@ -10,6 +10,7 @@ use crate::hosts::{self, Place};
 use crate::out::Out;
 use crate::own;
 use crate::sigv4::{self, Claim, Family, Flaw, Signable};
+use crate::site;
 use bytes::Bytes;
 use cloudlet_service::{ByteStream, Context, Error, Form, Origin, Protocol, Web};
 use cloudlet_wire::{Body, Head, Route, Router};
@@ -35,7 +36,9 @@ pub(crate) async fn answer(gate: &Arc<Gate>, peer: &Peer, request: Request<Incom
             own::text(StatusCode::INTERNAL_SERVER_ERROR, "The request failed because of an internal error.\n")
         }
     };
-    if let Page::Allowed(origin) = &page {
+    if let Page::Allowed(origin) = &page
+        && response.extensions_mut().remove::<site::OwnRules>().is_none()
+    {
         cors::allow(response.headers_mut(), origin);
     }
     if is_head {
@@ -68,6 +71,9 @@ async fn enter(
         Err(flaw) => (Claim::None, Some(flaw)),
     };
     let name = hosts::without_port(&host);
+    if let Some(address) = site::address(gate, name, parts.uri.path()) {
+        return site::answer(gate, peer, &parts, &headers, &host, arriving, claim, flaw, address).await;
+    }
     let for_s3 = match &claim {
         Claim::V4(v4) => v4.service() == "s3",
         Claim::V2(_) => true,
@@ -134,7 +140,7 @@ fn s3_request_id(gate: &Gate) -> String {
 }
 
 /// A random (version 4) UUID, as most services give their requests.
-fn uuid(gate: &Gate) -> String {
+pub(crate) fn uuid(gate: &Gate) -> String {
     let mut bytes = [0u8; 16];
     gate.cloud.random().fill(&mut bytes);
     bytes[6] = (bytes[6] & 0x0f) | 0x40;

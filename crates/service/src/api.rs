@@ -212,6 +212,11 @@ pub trait Service: Send + Sync + 'static {
         None
     }
 
+    /// The addresses of the service's own resources, beside the operations: function URLs.
+    fn site(&self) -> Option<&dyn crate::web::Site> {
+        None
+    }
+
     /// Gives a refusal the service's own error code, where that is not `AccessDenied`.
     fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
         denied

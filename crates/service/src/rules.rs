@@ -155,6 +155,18 @@ struct Checker {
     violations: Vec<Violation>,
     pick: Option<String>,
     picked: Option<String>,
+    /// Collects the texts of a list instead of checking them.
+    gathered: Option<Vec<String>>,
+}
+
+/// A list as AWS prints it, where it is one of texts and short.
+fn printed(write: &dyn Fn(&mut dyn ShapeSerializer) -> Result<(), SerdeError>) -> String {
+    let mut gatherer = Checker { gathered: Some(Vec::new()), ..Checker::default() };
+    let _ = write(&mut gatherer);
+    match gatherer.gathered.filter(|texts| !texts.is_empty() && texts.len() <= MOST) {
+        Some(texts) => format!("[{}]", texts.join(", ")),
+        None => "[...]".to_owned(),
+    }
 }
 
 impl Checker {
@@ -282,7 +294,8 @@ impl Checker {
             return Ok(());
         }
         let mark = self.enter(schema);
-        self.bounds(schema, size, "length", || "[...]".to_owned());
+        let list = matches!(inside, Place::List(_));
+        self.bounds(schema, size, "length", || if list { printed(write) } else { "[...]".to_owned() });
         let place = std::mem::replace(&mut self.place, inside);
         let result = write(self);
         self.place = place;
@@ -455,6 +468,12 @@ impl ShapeSerializer for Checker {
     }
 
     fn write_string(&mut self, schema: &Schema<'_>, value: &str) -> Result<(), SerdeError> {
+        if let Some(gathered) = &mut self.gathered {
+            if gathered.len() <= MOST {
+                gathered.push(value.chars().take(256).collect());
+            }
+            return Ok(());
+        }
         if let Some(name) = &self.pick {
             if schema.member_name() == Some(name) {
                 self.picked = Some(value.to_owned());

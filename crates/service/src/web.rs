@@ -5,7 +5,7 @@ use crate::BoxFuture;
 use crate::api::Operation;
 use crate::body::ByteStream;
 use crate::cloud::Cloud;
-use crate::context::Origin;
+use crate::context::{Context, Origin};
 use crate::error::Error;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -36,4 +36,37 @@ pub struct Form<'a> {
     pub content_type: &'a str,
     /// Where the request came from.
     pub origin: Origin,
+}
+
+/// Where a resource's own address is below the cloud's name: for machines whose resolver knows no names below it.
+pub const SITE_PATH: &str = "/_cloudlet/lambda-url/";
+
+/// A service whose resources have addresses of their own, which anybody may visit with any request: function URLs.
+pub trait Site: Send + Sync {
+    /// Answers a request. It always answers.
+    fn answer(&self, visit: Visit) -> BoxFuture<'_, Response<ByteStream>>;
+}
+
+/// A request to a resource's own address.
+pub struct Visit {
+    /// The context of nobody in particular, with the request's id and where it came from.
+    pub cx: Context,
+    /// Who signed the request, or what is wrong with the signature; `None` for a request without one.
+    pub caller: Option<Result<Context, Error>>,
+    /// The resource's id, as the first label of the host name gives it.
+    pub id: String,
+    /// The region in the host name; `None` where the address is a path.
+    pub region: Option<String>,
+    /// The method.
+    pub method: http::Method,
+    /// The path as it was sent.
+    pub path: String,
+    /// The query as it was sent, without `?`.
+    pub query: String,
+    /// `HTTP/1.1` or `HTTP/2.0`.
+    pub protocol: &'static str,
+    /// The headers.
+    pub headers: Arc<HeaderMap>,
+    /// All of the body.
+    pub body: Bytes,
 }

@@ -19,7 +19,7 @@ pub(crate) struct Policies(Mutex<HashMap<String, Option<Policy>>>);
 const MOST: usize = 4096;
 
 impl Policies {
-    fn compiled(&self, record: &PolicyRecord) -> Option<Policy> {
+    pub(crate) fn compiled(&self, record: &PolicyRecord) -> Option<Policy> {
         if record.statements.is_empty() {
             return None;
         }

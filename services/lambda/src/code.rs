@@ -14,6 +14,8 @@ use std::io::Cursor;
 pub(crate) const MAX_UNZIPPED: u64 = 262_144_000;
 /// The most bytes of a request; a package in the call is in Base64 there.
 const MAX_REQUEST: usize = 70_167_211;
+/// Lambda quotas: the most bytes of a package in the call.
+pub(crate) const MAX_ZIPPED: usize = 52_428_800;
 /// How many entries a package may have. Ours, to bound the time that checking takes.
 const MAX_ENTRIES: usize = 200_000;
 
@@ -55,6 +57,9 @@ impl Source {
                         "Request must be smaller than {MAX_REQUEST} bytes for the {operation} operation"
                     )));
                 }
+                if bytes.len() > MAX_ZIPPED {
+                    return Err(too_large(format!("Zipped size must be smaller than {MAX_ZIPPED} bytes")));
+                }
                 bytes
             }
             Self::S3 { bucket, key, version } => fetch(cx, bucket, key, version).await?,
@@ -64,17 +69,17 @@ impl Source {
         }
         let shared = bytes.clone();
         let checked = tokio::task::spawn_blocking(move || {
-            check(&shared)?;
-            Ok::<_, Error>(hex::encode(Sha256::digest(&shared)))
+            let unpacked = check(&shared)?;
+            Ok::<_, Error>((hex::encode(Sha256::digest(&shared)), unpacked))
         });
-        let sha256 = checked.await.map_err(Error::internal)??;
+        let (sha256, unpacked) = checked.await.map_err(Error::internal)??;
         let size = bytes.len() as i64;
         let mut writer = store.blobs().create().map_err(stored)?;
         for at in (0..bytes.len()).step_by(1 << 20) {
             writer.write(bytes.slice(at..bytes.len().min(at + (1 << 20)))).await.map_err(stored)?;
         }
         let blob = writer.finish().await.map_err(stored)?;
-        Ok(Code { blob: blob.id, sha256, size })
+        Ok(Code { blob: blob.id, sha256, size, unpacked })
     }
 }
 
@@ -103,8 +108,9 @@ fn unzipped_too_large() -> Error {
     invalid(format!("Unzipped size must be smaller than {MAX_UNZIPPED} bytes"))
 }
 
-/// Reads the directory of the zip; what its entries hold is unpacked, with limits of its own, by compute.
-fn check(bytes: &[u8]) -> Result<(), Error> {
+/// Reads the directory of the zip, and gives the size that it announces unpacked; what its entries hold is unpacked, with
+/// limits of its own, by compute.
+fn check(bytes: &[u8]) -> Result<u64, Error> {
     let broken =
         || invalid("Could not unzip uploaded file. Please check your file, then try to upload again.");
     let archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|_| broken())?;
@@ -118,7 +124,7 @@ fn check(bytes: &[u8]) -> Result<(), Error> {
     }
     match archive.decompressed_size() {
         Some(size) if size > u128::from(MAX_UNZIPPED) => Err(unzipped_too_large()),
-        _ => Ok(()),
+        size => Ok(size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0)),
     }
 }
 

@@ -60,10 +60,17 @@ pub(crate) fn no_function(arn: &str) -> Error {
     not_found(format!("Function not found: {arn}"))
 }
 
-pub(crate) fn stale_revision() -> Error {
-    let message = "The RevisionId provided does not match the latest RevisionId. Call the GetFunction/GetAlias API to \
-                   retrieve the latest Revision Id";
-    PreconditionFailedException { r#type: Some("User".to_owned()), message: Some(message.to_owned()) }.into()
+/// `source` is the call that shows the revision: `GetFunction/GetAlias`, or `GetLayerPolicy`.
+pub(crate) fn stale_revision(source: &str) -> Error {
+    let message = format!(
+        "The Revision Id provided does not match the latest Revision Id. Call the {source} API to retrieve the latest Revision Id"
+    );
+    PreconditionFailedException { r#type: Some("User".to_owned()), message: Some(message) }.into()
+}
+
+/// What most reads of a resource that is not there say.
+pub(crate) fn no_resource() -> Error {
+    not_found("The resource you requested does not exist.")
 }
 
 /// `reason` is one of AWS's `ThrottleReason`s.

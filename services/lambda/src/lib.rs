@@ -1,7 +1,7 @@
 //! AWS Lambda: functions, versions, aliases, layers, permissions, and invocations that run in `cloudlet-compute`.
 //!
 //! Start with [`Lambda`]; `operations/` has the story of each call. `runner` finds a version and runs it, `events` is
-//! asynchronous invocation, `prepare` the way from `Pending` to `Active`, `roles` the sessions of execution roles, `sink`
+//! asynchronous invocation, `urls` function URLs, `prepare` the way from `Pending` to `Active`, `roles` the sessions of execution roles, `sink`
 //! where output goes.
 //!
 //! Source: AWS Lambda API Reference and Developer Guide.
@@ -19,13 +19,15 @@ mod runner;
 mod settings;
 mod sink;
 mod state;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod urls;
 
 use cloudlet_bus::{Bus, Delivery};
 use cloudlet_compute::{Compute, FunctionSpec};
 use cloudlet_service::rules::Violations;
-use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Service, Structure};
+use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Service, Site, Structure};
 use cloudlet_store::Store;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -47,6 +49,8 @@ pub struct Lambda {
     /// Reserved concurrency by account and region.
     pub(crate) reserved: Mutex<HashMap<(String, String), i32>>,
     pub(crate) policies: access::Policies,
+    /// How function URLs are told.
+    pub(crate) addresses: urls::Addresses,
     /// Signs the locations of packages; another one at every start.
     pub(crate) location_key: [u8; 32],
     /// Some version's state has changed.
@@ -68,6 +72,7 @@ impl Lambda {
             specs: Mutex::default(),
             reserved: Mutex::default(),
             policies: access::Policies::default(),
+            addresses: urls::Addresses::default(),
             changes: Notify::new(),
         });
         let ready = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };
@@ -99,12 +104,13 @@ impl Service for Lambda {
             && only.member == "Runtime"
             && let Some(value) = &only.value
         {
-            let set = only.constraint.trim_start_matches("Member must satisfy enum value set: ");
-            return errors::invalid(format!(
-                "Value {value} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: {set} or be a valid ARN"
-            ));
+            return settings::unknown_runtime(value);
         }
         Error::validation(violations.message())
+    }
+
+    fn site(&self) -> Option<&dyn Site> {
+        Some(self)
     }
 
     fn access_denied(&self, _: &'static Operation, denied: Error) -> Error {

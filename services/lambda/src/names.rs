@@ -59,12 +59,6 @@ impl Named {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
             return Err(bad());
         }
-        if name.len() > 64 {
-            return Err(invalid(format!(
-                "1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: Member must \
-                 have length less than or equal to 64"
-            )));
-        }
         let qualifier = match (inside, qualifier) {
             (Some(inside), Some(beside)) if inside != beside => {
                 return Err(invalid(

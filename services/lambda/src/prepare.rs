@@ -20,6 +20,7 @@ pub(crate) struct Task {
     pub region: String,
     pub name: String,
     pub number: u64,
+    /// The version's `run`.
     pub revision: String,
 }
 
@@ -30,7 +31,7 @@ impl Task {
             region: named.cx.region.to_string(),
             name: named.name.clone(),
             number: version.number,
-            revision: version.revision.clone(),
+            revision: version.run().to_owned(),
         };
         Message {
             queue: QUEUE.to_owned(),
@@ -72,7 +73,7 @@ impl Lambda {
         let named = Named { cx, name: task.name, qualifier: None };
         let key = version_key(&named.cx, &named.name, task.number);
         let read = self.store.table::<Version>().get(&key).map_err(crate::errors::stored)?;
-        let Some(version) = read.filter(|v| v.revision == task.revision) else { return Ok(()) };
+        let Some(version) = read.filter(|v| v.run() == task.revision) else { return Ok(()) };
         let prepared = self.compute.prepare(self.spec(&named, &version)).await;
         let problem = match prepared {
             Ok(()) => None,
@@ -90,7 +91,7 @@ impl Lambda {
         self.store
             .transact(|tx| {
                 let Some(mut version) = tx.get::<Version>(&key)? else { return Ok(()) };
-                if version.revision != task.revision {
+                if version.run() != task.revision {
                     return Ok(());
                 }
                 let created = version.state == "Pending";
@@ -111,6 +112,7 @@ impl Lambda {
                     }
                 }
                 // AWS gives another revision when the state changes; nothing that runs changes with it.
+                version.revise(&named.cx);
                 tx.put(&key, &version)?;
                 Ok::<_, Failure>(())
             })

@@ -36,6 +36,13 @@ pub(crate) struct Call {
     pub trace_id: Option<String>,
 }
 
+impl Call {
+    /// A call with an empty object.
+    pub(crate) fn new(request_id: String) -> Self {
+        Self { request_id, payload: Bytes::from_static(b"{}"), client_context: None, trace_id: None }
+    }
+}
+
 /// Executions under way, by account and region and by function.
 #[derive(Default)]
 pub(crate) struct Gate {
@@ -233,7 +240,10 @@ impl Lambda {
         }
         let mut sum = 0;
         for row in self.store.table::<Function>().scan(crate::state::place(cx).prefix_range(), false) {
-            sum += row.map_err(stored)?.1.reserved_concurrency.unwrap_or(0);
+            let function = row.map_err(stored)?.1;
+            // What is provisioned comes out of what is reserved, where something is.
+            let provisioned = || function.provisioned.values().map(|p| p.requested).sum();
+            sum += function.reserved_concurrency.unwrap_or_else(provisioned);
         }
         self.reserved.lock().insert(key, sum);
         Ok(sum)
@@ -242,7 +252,7 @@ impl Lambda {
     pub(crate) fn spec(&self, named: &Named, version: &Version) -> Arc<FunctionSpec> {
         let key = (named.arn(), version.number);
         if let Some(spec) = self.specs.lock().get(&key)
-            && spec.revision == version.revision
+            && spec.revision == version.run()
         {
             return spec.clone();
         }
@@ -261,7 +271,7 @@ impl Lambda {
             arn: named.arn(),
             name: named.name.clone(),
             version: version.name(),
-            revision: version.revision.clone(),
+            revision: version.run().to_owned(),
             runtime: s.runtime.clone(),
             handler: s.handler.clone(),
             code: self.code_ref(&version.code),

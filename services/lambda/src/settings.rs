@@ -1,9 +1,10 @@
 //! A version's settings: out of a call, checked against what AWS accepts, and back into AWS's words.
 
 use crate::Lambda;
+use crate::code::MAX_UNZIPPED;
 use crate::errors::{invalid, stored};
 use crate::names::{Named, function_arn};
-use crate::state::{LayerRef, LayerVersion, Settings, Version, version_key};
+use crate::state::{Code, LayerRef, LayerVersion, Settings, Version, version_key};
 use base64::Engine;
 use cloudlet_api_lambda::*;
 use cloudlet_service::Arn;
@@ -34,30 +35,23 @@ const RESERVED: &[&str] = &[
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
 ];
-/// Source: Developer Guide, "Lambda runtimes", those whose creation and update are blocked.
-const DEPRECATED: &[&str] = &[
-    "nodejs",
-    "nodejs4.3",
-    "nodejs4.3-edge",
-    "nodejs6.10",
-    "nodejs8.10",
-    "nodejs10.x",
-    "nodejs12.x",
-    "nodejs14.x",
-    "nodejs16.x",
-    "python2.7",
-    "python3.6",
-    "python3.7",
-    "dotnetcore1.0",
-    "dotnetcore2.0",
-    "dotnetcore2.1",
-    "dotnetcore3.1",
-    "dotnet5.0",
-    "ruby2.5",
-    "ruby2.7",
-    "java8",
-    "go1.x",
-    "provided",
+/// The runtimes that functions may still be made with, in the order in which AWS lists them when one is refused.
+const RUNTIMES: &str = "[nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java17, nodejs16.x, \
+                        java25, dotnet8, python3.10, java11, python3.11, dotnet6, java21, nodejs18.x, provided.al2, ruby3.3, ruby3.4, \
+                        java8.al2, ruby3.2, python3.8, python3.9]";
+/// Of the model's runtimes, those newer than that list.
+const NEWER: &[&str] = &["dotnet10", "ruby4.0", "nodejs26.x", "python3.15"];
+/// Source: Developer Guide, "Improving startup performance with Lambda SnapStart", supported runtimes.
+const SNAP_START: &[&str] = &[
+    "java11",
+    "java17",
+    "java21",
+    "java25",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    "dotnet8",
+    "dotnet10",
 ];
 
 /// The members that CreateFunction and UpdateFunctionConfiguration have in common; `None` leaves a setting alone.
@@ -117,12 +111,7 @@ impl Lambda {
     /// Errors: `InvalidParameterValueException`.
     pub(crate) fn apply(&self, cx: &Context, settings: &mut Settings, changes: Changes) -> Result<(), Error> {
         if let Some(runtime) = changes.runtime {
-            if DEPRECATED.contains(&runtime.as_str()) {
-                return Err(invalid(format!(
-                    "The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions. \
-                     We recommend you use a supported runtime while creating or updating functions."
-                )));
-            }
+            check_runtime(&runtime)?;
             settings.runtime = runtime;
         }
         set(&mut settings.handler, changes.handler);
@@ -132,14 +121,19 @@ impl Lambda {
         set(&mut settings.memory, changes.memory);
         set(&mut settings.ephemeral, changes.ephemeral.map(|e| e.size));
         set(&mut settings.tracing, changes.tracing.and_then(|t| t.mode));
-        set(&mut settings.snap_start, changes.snap_start.and_then(|s| s.apply_on));
-        if settings.snap_start == "PublishedVersions" {
-            return Err(Error::not_implemented_part("lambda SnapStart"));
+        if let Some(snap_start) = changes.snap_start {
+            if !SNAP_START.contains(&settings.runtime.as_str()) {
+                return Err(invalid(format!(
+                    "{} is not supported for SnapStart enabled functions.",
+                    settings.runtime
+                )));
+            }
+            set(&mut settings.snap_start, snap_start.apply_on);
         }
         if let Some(environment) = changes.environment {
             let variables = environment.variables.unwrap_or_default();
             check_environment(&variables)?;
-            settings.environment = Some(variables).filter(|v| !v.is_empty());
+            settings.environment = Some(variables);
         }
         if let Some(target) = changes.dead_letter {
             settings.dead_letter = target.target_arn.filter(|arn| !arn.is_empty());
@@ -193,13 +187,15 @@ impl Lambda {
         }
         let mut layers: Vec<LayerRef> = Vec::new();
         for text in arns {
-            let (there, name, number) = layer_arn(cx, text).ok_or_else(|| {
-                invalid(format!(
-                    "1 validation error detected: Value '{text}' at 'layers' failed to satisfy constraint: Member must satisfy \
-                     constraint: [Member must be a layer version ARN]"
-                ))
-            })?;
-            let gone = || invalid(format!("Layer version {text} does not exist."));
+            let (there, name, number) = layer_arn(cx, text).ok_or_else(|| self.no_layer_here(cx, text))?;
+            let gone = || {
+                // Another account's layer that is not there looks like one that is not shared.
+                if there.account == cx.account {
+                    invalid(format!("Layer version {text} does not exist."))
+                } else {
+                    layer_denied(cx, text)
+                }
+            };
             let found = self
                 .store
                 .table::<LayerVersion>()
@@ -207,15 +203,7 @@ impl Lambda {
                 .map_err(stored)?;
             let layer = found.ok_or_else(gone)?;
             if there.account != cx.account && layer.policy.statements.is_empty() {
-                return Err(Error::new(
-                    "AccessDeniedException",
-                    403,
-                    format!(
-                        "User: {} is not authorized to perform: lambda:GetLayerVersion on resource: {text} because no \
-                         resource-based policy allows the lambda:GetLayerVersion action",
-                        cx.principal.arn()
-                    ),
-                ));
+                return Err(layer_denied(cx, text));
             }
             let base = text.rsplit_once(':').map_or(text.as_str(), |(base, _)| base);
             if let Some(twin) = layers.iter().find(|l| l.arn.rsplit_once(':').is_some_and(|(b, _)| b == base))
@@ -230,6 +218,59 @@ impl Lambda {
         }
         Ok(layers)
     }
+
+    /// The refusal for a text that is no layer version's ARN of this region.
+    fn no_layer_here(&self, cx: &Context, text: &str) -> Error {
+        match Arn::parse(text) {
+            Some(arn) if *arn.region != *cx.region && *arn.account == *cx.account => invalid(format!(
+                "Layers are not in the same region as the function. Layers are expected to be in region {}.",
+                cx.region
+            )),
+            Some(arn) if *arn.region != *cx.region => layer_denied(cx, text),
+            _ => Error::validation(format!(
+                "1 validation error detected: Value '[{text}]' at 'layers' failed to satisfy constraint: Member must satisfy \
+                 constraint: [Member must have length less than or equal to 140, Member must have length greater than or equal to 1, \
+                 Member must satisfy regular expression pattern: (arn:[a-zA-Z0-9-]+:lambda:[a-z]{{2}}((-gov)|(-iso(b?)))?-[a-z]+-\\d{{1}}:\\d{{12}}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+), \
+                 Member must not be null]"
+            )),
+        }
+    }
+}
+
+fn layer_denied(cx: &Context, text: &str) -> Error {
+    let who = cx.principal.arn();
+    Error::new(
+        "AccessDeniedException",
+        403,
+        format!(
+            "User: {who} is not authorized to perform: lambda:GetLayerVersion on resource: {text} because no resource-based policy \
+             allows the lambda:GetLayerVersion action"
+        ),
+    )
+}
+
+/// Errors: `InvalidParameterValueException`, for runtimes that AWS has retired as well.
+fn check_runtime(runtime: &str) -> Result<(), Error> {
+    let mut known = RUNTIMES.trim_matches(['[', ']']).split(", ").chain(NEWER.iter().copied());
+    if known.any(|name| name == runtime) { Ok(()) } else { Err(unknown_runtime(runtime)) }
+}
+
+/// Lambda checks runtimes itself, in other words than the model's.
+pub(crate) fn unknown_runtime(runtime: &str) -> Error {
+    invalid(format!(
+        "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: {RUNTIMES} or be a valid ARN"
+    ))
+}
+
+/// The unpacked sizes of a package and its layers count together.
+pub(crate) fn check_size(code: &Code, layers: &[LayerRef]) -> Result<(), Error> {
+    let size: u64 = code.unpacked + layers.iter().map(|layer| layer.code.unpacked).sum::<u64>();
+    if size <= MAX_UNZIPPED {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "Function code combined with layers exceeds the maximum allowed size of {MAX_UNZIPPED} bytes. The actual size is {size} bytes."
+    )))
 }
 
 /// The parts of a layer version's ARN. `None` where it is none of this region.
@@ -317,7 +358,11 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
         ephemeral_storage: Some(EphemeralStorage { size: s.ephemeral, ..Default::default() }),
         snap_start: Some(SnapStartResponse {
             apply_on: text(&s.snap_start),
-            optimization_status: text("Off"),
+            optimization_status: text(if s.snap_start == "PublishedVersions" && version.number > 0 {
+                "On"
+            } else {
+                "Off"
+            }),
         }),
         runtime_version_config: Some(RuntimeVersionConfig {
             runtime_version_arn: Some(runtime_arn(&named.cx, &s.runtime)),

@@ -21,6 +21,15 @@ pub(crate) struct Function {
     pub policies: BTreeMap<String, PolicyRecord>,
     /// How asynchronous events are treated, by qualifier (`$LATEST` without one).
     pub event_configs: BTreeMap<String, EventConfig>,
+    /// Function URLs by alias; the empty one is the function's own.
+    #[serde(default)]
+    pub urls: BTreeMap<String, UrlConfig>,
+    /// Provisioned concurrency by version or alias.
+    #[serde(default)]
+    pub provisioned: BTreeMap<String, Provisioned>,
+    /// The ARN of the code signing configuration.
+    #[serde(default)]
+    pub code_signing: Option<String>,
 }
 
 impl Record for Function {
@@ -53,13 +62,85 @@ pub(crate) struct EventConfig {
     pub on_failure: Option<String>,
 }
 
+/// A function URL.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct UrlConfig {
+    /// The first label of its host name.
+    pub id: String,
+    pub auth: String,
+    pub cors: Option<UrlCors>,
+    pub mode: String,
+    /// As `LastModified` is written.
+    pub created: String,
+    pub modified: String,
+}
+
+/// What web pages may do with a function URL.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+pub(crate) struct UrlCors {
+    pub credentials: Option<bool>,
+    pub headers: Option<Vec<String>>,
+    pub methods: Option<Vec<String>>,
+    pub origins: Option<Vec<String>>,
+    pub expose: Option<Vec<String>>,
+    pub max_age: Option<i32>,
+}
+
+/// Whose URL an id is. Key: the id.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct UrlId {
+    pub account: String,
+    pub region: String,
+    pub function: String,
+    pub alias: String,
+}
+
+impl Record for UrlId {
+    const TABLE: &'static str = "lambda.urls";
+}
+
+pub(crate) fn url_key(id: &str) -> Key {
+    Key::new().text(id)
+}
+
+/// Sandboxes that are kept ready.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Provisioned {
+    pub requested: i32,
+    pub modified: String,
+}
+
+/// Who may have signed a function's code. Key: account, region, id.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct CodeSigning {
+    pub id: String,
+    pub description: Option<String>,
+    pub publishers: Vec<String>,
+    /// `Warn` or `Enforce`.
+    pub policy: String,
+    pub modified: String,
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Record for CodeSigning {
+    const TABLE: &'static str = "lambda.code-signing";
+}
+
 /// One version: code and configuration. Key: account, region, name, number.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) struct Version {
     pub number: u64,
     pub code: Code,
     pub settings: Settings,
+    /// The `RevisionId`: another one with every change that a caller can see.
     pub revision: String,
+    /// Another one with every change of what runs: sandboxes of one `run` are alike. Empty in old records.
+    #[serde(default)]
+    pub run: String,
+    /// The `run` of `$LATEST` that this version was published from.
+    #[serde(default)]
+    pub origin: String,
     /// As AWS writes it: `2026-11-23T19:00:00.000+0000`.
     pub modified: String,
     pub state: String,
@@ -82,6 +163,9 @@ pub(crate) struct Code {
     /// Hexadecimal SHA-256 of the zip.
     pub sha256: String,
     pub size: i64,
+    /// Bytes once unpacked; 0 in old records.
+    #[serde(default)]
+    pub unpacked: u64,
 }
 
 /// What UpdateFunctionConfiguration changes.
@@ -180,6 +264,17 @@ pub(crate) fn alias_key(cx: &Context, function: &str, name: &str) -> Key {
 impl Version {
     pub(crate) fn name(&self) -> String {
         if self.number == 0 { LATEST.to_owned() } else { self.number.to_string() }
+    }
+
+    /// What sandboxes of this version have in common.
+    pub(crate) fn run(&self) -> &str {
+        if self.run.is_empty() { &self.revision } else { &self.run }
+    }
+
+    /// Gives it another `RevisionId` for something that does not change what runs.
+    pub(crate) fn revise(&mut self, cx: &Context) {
+        self.run = self.run().to_owned();
+        self.revision = cx.random().uuid();
     }
 
     /// Whether neither a creation nor an update is under way.

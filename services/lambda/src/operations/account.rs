@@ -1,7 +1,7 @@
 //! The account's limits and a function's smaller settings.
 
 use crate::Lambda;
-use crate::code::MAX_UNZIPPED;
+use crate::code::{MAX_UNZIPPED, MAX_ZIPPED};
 use crate::errors::{Failure, invalid, stored};
 use crate::names::Named;
 use crate::runner::ACCOUNT_CONCURRENCY;
@@ -9,9 +9,8 @@ use crate::settings::runtime_arn;
 use crate::state::{Function, LayerVersion, Version, named_key, place, version_key};
 use cloudlet_api_lambda::*;
 
-/// Lambda quotas, in bytes: all packages of a region, and one package in a call.
+/// Lambda quotas, in bytes: all packages of a region.
 const MAX_STORAGE: i64 = 80_530_636_800;
-const MAX_ZIPPED: i64 = 52_428_800;
 
 impl Lambda {
     /// Limits and usage of the account in the region.
@@ -33,7 +32,7 @@ impl Lambda {
             account_limit: Some(AccountLimit {
                 total_code_size: Some(MAX_STORAGE),
                 code_size_unzipped: Some(MAX_UNZIPPED as i64),
-                code_size_zipped: Some(MAX_ZIPPED),
+                code_size_zipped: Some(MAX_ZIPPED as i64),
                 concurrent_executions: Some(ACCOUNT_CONCURRENCY),
                 unreserved_concurrent_executions: Some(ACCOUNT_CONCURRENCY - self.reserved_in_all(cx)?),
             }),
@@ -42,19 +41,6 @@ impl Lambda {
                 function_count: Some(functions),
             }),
         })
-    }
-
-    /// No function has a code signing configuration here yet: the answer of AWS for one without.
-    ///
-    /// Errors: `ResourceNotFoundException`.
-    pub async fn get_function_code_signing_config(
-        &self,
-        cx: &Context,
-        input: GetFunctionCodeSigningConfigInput,
-    ) -> Result<GetFunctionCodeSigningConfigOutput, Error> {
-        let named = Named::read(cx, &input.function_name, None)?;
-        self.function(&named)?;
-        Ok(GetFunctionCodeSigningConfigOutput { function_name: named.name, ..Default::default() })
     }
 
     /// When the runtime is updated. Errors: `ResourceNotFoundException`.

@@ -4,7 +4,7 @@ use super::get::PAGE;
 use crate::Lambda;
 use crate::errors::{Failure, conflict, invalid, not_found, stale_revision, stored};
 use crate::names::{LATEST, Named, version_number};
-use crate::state::{Alias, Function, Version, alias_key, named_key, version_key};
+use crate::state::{Alias, Function, UrlId, Version, alias_key, named_key, url_key, version_key};
 use cloudlet_api_lambda::*;
 use cloudlet_service::pages;
 use cloudlet_store::Tx;
@@ -17,6 +17,13 @@ impl Lambda {
         input: CreateAliasInput,
     ) -> Result<CreateAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
+        if !input.name.is_empty() && input.name.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Error::validation(format!(
+                "1 validation error detected: Value '{}' at 'name' failed to satisfy constraint: Member must satisfy regular expression \
+                 pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)",
+                input.name
+            )));
+        }
         let key = alias_key(&named.cx, &named.name, &input.name);
         let alias = Alias {
             name: input.name.clone(),
@@ -51,9 +58,10 @@ impl Lambda {
         let alias = self
             .store
             .transact(|tx| {
-                let mut alias = tx.get::<Alias>(&key)?.ok_or_else(|| missing(&named, &input.name))?;
+                let gone = || not_found(format!("Alias not found: {}", arn(&named, &input.name)));
+                let mut alias = tx.get::<Alias>(&key)?.ok_or_else(gone)?;
                 if input.revision_id.as_ref().is_some_and(|revision| *revision != alias.revision) {
-                    return Err(Failure(stale_revision()));
+                    return Err(Failure(stale_revision("GetFunction/GetAlias")));
                 }
                 if let Some(version) = &input.function_version {
                     alias.version.clone_from(version);
@@ -117,7 +125,13 @@ impl Lambda {
             .transact(|tx| {
                 let mut function = tx.get::<Function>(&key)?.ok_or_else(|| named.missing())?;
                 let policy = function.policies.remove(&input.name).is_some();
-                if function.event_configs.remove(&input.name).is_some() || policy {
+                let events = function.event_configs.remove(&input.name).is_some();
+                let provisioned = function.provisioned.remove(&input.name).is_some();
+                let url = function.urls.remove(&input.name);
+                if let Some(url) = &url {
+                    tx.delete::<UrlId>(&url_key(&url.id))?;
+                }
+                if policy || events || provisioned || url.is_some() {
                     tx.put(&key, &function)?;
                 }
                 tx.delete::<Alias>(&alias_key(&named.cx, &named.name, &input.name))?;
@@ -166,11 +180,19 @@ fn check(tx: &mut Tx<'_>, named: &Named, alias: &Alias) -> Result<(), Failure> {
         return Err(Failure(invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")));
     }
     for (version, weight) in &alias.weights {
-        if !(0.0..=1.0).contains(weight) {
+        if version_number(version).is_none() {
+            return Err(Failure(Error::validation(format!(
+                "1 validation error detected: Value '{{{version}={weight}}}' at 'routingConfig.additionalVersionWeights' failed to \
+                 satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must \
+                 have length greater than or equal to 1, Member must satisfy regular expression pattern: [0-9]+, Member must not be null]"
+            ))));
+        }
+        // AWS's words allow 1.0, AWS itself does not.
+        if !(0.0..1.0).contains(weight) {
             return Err(Failure(Error::validation(format!(
                 "1 validation error detected: Value '{{{version}={weight}}}' at 'routingConfig.additionalVersionWeights' failed to \
                  satisfy constraint: Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member \
-                 must have value greater than or equal to 0.0]"
+                 must have value greater than or equal to 0.0, Member must not be null]"
             ))));
         }
         exists(version)?;

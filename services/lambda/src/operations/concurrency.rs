@@ -1,8 +1,8 @@
 //! Reserved concurrency.
 
 use crate::Lambda;
-use crate::errors::{Failure, invalid};
-use crate::names::Named;
+use crate::errors::{Failure, invalid, no_function};
+use crate::names::{LATEST, Named};
 use crate::runner::ACCOUNT_CONCURRENCY;
 use crate::state::{Function, named_key};
 use cloudlet_api_lambda::*;
@@ -21,11 +21,20 @@ impl Lambda {
     ) -> Result<PutFunctionConcurrencyOutput, Error> {
         let named = unqualified(cx, &input.function_name)?;
         let wanted = input.reserved_concurrent_executions;
-        let own = self.function(&named)?.reserved_concurrency.unwrap_or(0);
+        let missing = |_| no_function(&format!("{}:{LATEST}", named.arn()));
+        let function = self.function(&named).map_err(missing)?;
+        let own = function.reserved_concurrency.unwrap_or(0);
         if self.reserved_in_all(&named.cx)? - own + wanted > ACCOUNT_CONCURRENCY - LEAST_UNRESERVED {
             return Err(invalid(format!(
                 "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its \
                  minimum value of [{LEAST_UNRESERVED}]."
+            )));
+        }
+        let provisioned: i32 = function.provisioned.values().map(|p| p.requested).sum();
+        if provisioned > wanted {
+            return Err(invalid(format!(
+                " ReservedConcurrentExecutions  {wanted} should not be lower than function's total provisioned concurrency \
+                 [{provisioned}]."
             )));
         }
         self.reserve(&named, Some(wanted)).await?;
@@ -68,7 +77,7 @@ impl Lambda {
     }
 }
 
-fn unqualified(cx: &Context, name: &str) -> Result<Named, Error> {
+pub(crate) fn unqualified(cx: &Context, name: &str) -> Result<Named, Error> {
     let named = Named::read(cx, name, None)?;
     match &named.qualifier {
         None => Ok(named),

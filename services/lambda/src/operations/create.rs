@@ -6,9 +6,12 @@ use crate::errors::{Failure, conflict, invalid, stored};
 use crate::names::Named;
 use crate::prepare::{Task, creating};
 use crate::runner::cannot_assume;
-use crate::settings::{Changes, describe};
+use crate::settings::{Changes, check_size, describe};
 use crate::state::{Code, Function, Settings, Version, named_key, version_key, written_time};
 use cloudlet_api_lambda::*;
+
+/// The most characters of a function's own name.
+const MAX_NAME: usize = 64;
 
 impl Lambda {
     /// Makes a function. It is `Pending` until its package is unpacked and its runtime found.
@@ -21,9 +24,18 @@ impl Lambda {
     ) -> Result<CreateFunctionOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         unserved(&input)?;
-        if let Some(qualifier) = &named.qualifier {
+        if named.qualifier.is_some() {
+            let name = &input.function_name;
+            return Err(Error::validation(format!(
+                "1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member must satisfy \
+                 regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{{2}}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{{1}}:)?(\\d{{12}}:)?(function:)?([a-zA-Z0-9-_]+)"
+            )));
+        }
+        if named.name.len() > MAX_NAME {
             return Err(invalid(format!(
-                "A function cannot be created with the qualifier {qualifier}; leave it out of the name."
+                "1 validation error detected: Value '{}' at 'functionName' failed to satisfy constraint: Member must have length less \
+                 than or equal to {MAX_NAME}",
+                named.name
             )));
         }
         let (Some(runtime), Some(handler)) = (input.runtime.clone(), input.handler.clone()) else {
@@ -36,6 +48,7 @@ impl Lambda {
             return Err(exists(&named));
         }
         let architectures = input.architectures.clone().unwrap_or_else(|| vec!["x86_64".to_owned()]);
+        check_architectures(&architectures)?;
         let mut settings = Settings::fresh(runtime.clone(), handler, input.role.clone(), architectures);
         let changes = Changes {
             runtime: Some(runtime),
@@ -54,6 +67,11 @@ impl Lambda {
             ..Changes::default()
         };
         self.apply(&named.cx, &mut settings, changes)?;
+        let tags = input.tags.unwrap_or_default();
+        super::tags::check(&tags)?;
+        if let Some(arn) = &input.code_signing_config_arn {
+            self.code_signing(cx, arn)?;
+        }
         self.check_role(&named, &settings.role).await?;
         let c = &input.code;
         let source = Source::of(
@@ -63,8 +81,12 @@ impl Lambda {
             c.s3_object_version.as_ref(),
         )?;
         let code = source.accept(cx, &self.store, "CreateFunction").await?;
-        let tags = input.tags.unwrap_or_default();
-        super::tags::check(&tags)?;
+        let refused = check_size(&code, &settings.layers)
+            .and_then(|()| self.check_signature(cx, input.code_signing_config_arn.as_deref()));
+        if let Err(error) = refused {
+            discard(&self.store, &code);
+            return Err(error);
+        }
         let now = cx.millis();
         let latest = self.fresh_version(&named, code.clone(), settings, now);
         let publish = input.publish.unwrap_or(false);
@@ -83,11 +105,16 @@ impl Lambda {
                     recursive_loop: None,
                     policies: BTreeMap::new(),
                     event_configs: BTreeMap::new(),
+                    urls: BTreeMap::new(),
+                    provisioned: BTreeMap::new(),
+                    code_signing: input.code_signing_config_arn.clone(),
                 };
                 tx.put(&key, &function)?;
                 let mut shown = latest.clone();
                 for number in 0..=u64::from(publish) {
-                    let version = Version { number, revision: cx.random().uuid(), ..latest.clone() };
+                    let (revision, run) = (cx.random().uuid(), cx.random().uuid());
+                    let origin = if number > 0 { shown.run.clone() } else { String::new() };
+                    let version = Version { number, revision, run, origin, ..latest.clone() };
                     tx.adopt_blob(version.code.blob)?;
                     for layer in &version.settings.layers {
                         tx.adopt_blob(layer.code.blob)?;
@@ -100,7 +127,7 @@ impl Lambda {
             })
             .await;
         match created {
-            Ok(version) => Ok(describe(&named, &version, version.number > 0)),
+            Ok(version) => Ok(describe(&named, &version, false)),
             Err(Failure(error)) => {
                 discard(&self.store, &code);
                 Err(error)
@@ -114,6 +141,8 @@ impl Lambda {
             code,
             settings,
             revision: named.cx.random().uuid(),
+            run: named.cx.random().uuid(),
+            origin: String::new(),
             modified: written_time(now),
             state: "Pending".to_owned(),
             state_reason: creating(),
@@ -135,6 +164,19 @@ impl Lambda {
     }
 }
 
+/// A function is for one architecture, though the member is a list.
+pub(super) fn check_architectures(list: &[String]) -> Result<(), Error> {
+    if list.len() == 1 {
+        return Ok(());
+    }
+    let (length, bound) = if list.is_empty() { ("greater", "1") } else { ("less", "1") };
+    Err(Error::validation(format!(
+        "1 validation error detected: Value '[{}]' at 'architectures' failed to satisfy constraint: Member must have length {length} \
+         than or equal to {bound}",
+        list.join(", ")
+    )))
+}
+
 fn exists(named: &Named) -> Error {
     conflict(format!("Function already exist: {}", named.name))
 }
@@ -148,8 +190,6 @@ fn unserved(input: &CreateFunctionInput) -> Result<(), Error> {
         "PackageType Image"
     } else if input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty()) {
         "FileSystemConfigs"
-    } else if input.code_signing_config_arn.is_some() {
-        "CodeSigningConfigArn"
     } else if input.tenancy_config.is_some() {
         "TenancyConfig"
     } else if input.capacity_provider_config.is_some() || input.publish_to.is_some() {

@@ -3,7 +3,7 @@
 use crate::Lambda;
 use crate::errors::{Failure, conflict, invalid};
 use crate::names::{Named, version_name, version_number};
-use crate::state::{Alias, Function, Version, named_key, version_key};
+use crate::state::{Alias, Function, UrlId, Version, named_key, url_key, version_key};
 use cloudlet_api_lambda::*;
 use cloudlet_store::Tx;
 
@@ -30,9 +30,8 @@ impl Lambda {
         };
         self.store
             .transact(|tx| {
-                if !tx.exists::<Function>(&key)? {
-                    return Err(Failure(named.missing()));
-                }
+                let function =
+                    tx.get::<Function>(&key)?.ok_or_else(|| crate::errors::no_function(&named.arn()))?;
                 let mut aliases = Vec::new();
                 for row in tx.scan::<Alias>(key.prefix_range(), false) {
                     aliases.push(row?);
@@ -65,6 +64,9 @@ impl Lambda {
                 }
                 for (key, _) in aliases {
                     tx.delete::<Alias>(&key)?;
+                }
+                for url in function.urls.values() {
+                    tx.delete::<UrlId>(&url_key(&url.id))?;
                 }
                 tx.delete::<Function>(&key)?;
                 Ok(())

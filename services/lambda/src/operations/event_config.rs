@@ -16,14 +16,13 @@ impl Lambda {
         input: PutFunctionEventInvokeConfigInput,
     ) -> Result<PutFunctionEventInvokeConfigOutput, Error> {
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
-        let (on_success, on_failure) = destinations(&named, input.destination_config)?;
-        if input.maximum_retry_attempts.is_none()
-            && input.maximum_event_age_in_seconds.is_none()
-            && on_success.is_none()
-            && on_failure.is_none()
-        {
-            return Err(invalid("You must specify at least one of error handling or destination setting."));
-        }
+        something(
+            input.maximum_retry_attempts,
+            input.maximum_event_age_in_seconds,
+            input.destination_config.as_ref(),
+        )?;
+        self.check_exists(&named)?;
+        let (on_success, on_failure) = self.destinations(&named, input.destination_config)?;
         let config = EventConfig {
             modified: cx.millis(),
             max_retries: input.maximum_retry_attempts,
@@ -41,14 +40,23 @@ impl Lambda {
         input: UpdateFunctionEventInvokeConfigInput,
     ) -> Result<UpdateFunctionEventInvokeConfigOutput, Error> {
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
-        let (on_success, on_failure) = destinations(&named, input.destination_config)?;
+        something(
+            input.maximum_retry_attempts,
+            input.maximum_event_age_in_seconds,
+            input.destination_config.as_ref(),
+        )?;
+        self.check_exists(&named)?;
+        let replaced = input.destination_config.is_some();
+        let (on_success, on_failure) = self.destinations(&named, input.destination_config)?;
         self.change_events(&named, |old| {
             let mut config = old.cloned().ok_or_else(|| no_config(&named))?;
             config.modified = cx.millis();
             config.max_retries = input.maximum_retry_attempts.or(config.max_retries);
             config.max_age_seconds = input.maximum_event_age_in_seconds.or(config.max_age_seconds);
-            config.on_success = on_success.clone().or(config.on_success);
-            config.on_failure = on_failure.clone().or(config.on_failure);
+            if replaced {
+                config.on_success.clone_from(&on_success);
+                config.on_failure.clone_from(&on_failure);
+            }
             Ok(config)
         })
         .await
@@ -104,17 +112,60 @@ impl Lambda {
         Ok(DeleteFunctionEventInvokeConfigOutput::default())
     }
 
+    fn check_exists(&self, named: &Named) -> Result<(), Error> {
+        let qualifier = qualifier(named);
+        match version_number(qualifier) {
+            Some(number) => self.version(named, number).map(|_| ()),
+            None => self.alias(named, qualifier)?.map(|_| ()).ok_or_else(|| named.missing()),
+        }
+        .map_err(|_| not_found("The function doesn't exist."))
+    }
+
+    fn destinations(&self, named: &Named, config: Option<DestinationConfig>) -> Result<Destinations, Error> {
+        let config = config.unwrap_or_default();
+        let on_success = config.on_success.and_then(|d| d.destination).filter(|d| !d.is_empty());
+        let on_failure = config.on_failure.and_then(|d| d.destination).filter(|d| !d.is_empty());
+        let mut good = true;
+        for (arn, failure) in
+            on_failure.iter().map(|arn| (arn, true)).chain(on_success.iter().map(|arn| (arn, false)))
+        {
+            match Arn::parse(arn).map(|a| a.service) {
+                Some("lambda") => {
+                    let target = Named::read(&named.cx, arn, None)
+                        .map_err(|_| invalid(format!("The destination ARN {arn} is invalid.")))?;
+                    if target.arn() == named.arn() {
+                        return Err(invalid("You can't specify the function as a destination for itself."));
+                    }
+                    if *target.cx.account == *named.cx.account && self.function(&target).is_err() {
+                        return Err(invalid(format!("The destination ARN {arn} is invalid.")));
+                    }
+                }
+                // Objects are written for failures alone.
+                Some("s3") => good &= failure,
+                Some("sqs" | "sns" | "events") => {}
+                _ => good = false,
+            }
+        }
+        if good {
+            return Ok((on_success, on_failure));
+        }
+        let part = |name: &str, arn: &Option<String>| match arn {
+            Some(arn) => format!("{name}(destination={arn})"),
+            None => "null".to_owned(),
+        };
+        Err(invalid(format!(
+            "The provided destination config DestinationConfig(onSuccess={}, onFailure={}) is invalid.",
+            part("OnSuccess", &on_success),
+            part("OnFailure", &on_failure)
+        )))
+    }
+
     async fn change_events(
         &self,
         named: &Named,
         change: impl Fn(Option<&EventConfig>) -> Result<EventConfig, Error> + Send + Sync,
     ) -> Result<FunctionEventInvokeConfig, Error> {
         let qualifier = qualifier(named);
-        match version_number(qualifier) {
-            Some(number) => self.version(named, number).map(|_| ()),
-            None => self.alias(named, qualifier)?.map(|_| ()).ok_or_else(|| named.missing()),
-        }
-        .map_err(|_| not_found("The function doesn't exist."))?;
         let key = named_key(&named.cx, &named.name);
         let config = self
             .store
@@ -131,6 +182,18 @@ impl Lambda {
     }
 }
 
+/// A configuration says something.
+fn something(
+    retries: Option<i32>,
+    age: Option<i32>,
+    destinations: Option<&DestinationConfig>,
+) -> Result<(), Error> {
+    if retries.is_none() && age.is_none() && destinations.is_none() {
+        return Err(invalid("You must specify at least one of error handling or destination setting."));
+    }
+    Ok(())
+}
+
 fn qualifier(named: &Named) -> &str {
     named.qualifier.as_deref().unwrap_or(LATEST)
 }
@@ -140,30 +203,6 @@ fn no_config(named: &Named) -> Error {
 }
 
 type Destinations = (Option<String>, Option<String>);
-
-fn destinations(named: &Named, config: Option<DestinationConfig>) -> Result<Destinations, Error> {
-    let config = config.unwrap_or_default();
-    let on_success = config.on_success.and_then(|d| d.destination).filter(|d| !d.is_empty());
-    let on_failure = config.on_failure.and_then(|d| d.destination).filter(|d| !d.is_empty());
-    for arn in on_success.iter().chain(&on_failure) {
-        let service = Arn::parse(arn).map(|a| a.service);
-        match service {
-            Some("lambda") if Named::read(&named.cx, arn, None).is_ok_and(|n| n.arn() == named.arn()) => {
-                return Err(invalid("You can't specify the function as a destination for itself."));
-            }
-            Some("lambda" | "s3" | "sqs" | "sns" | "events") => {}
-            _ => {
-                return Err(invalid(format!(
-                    "The provided destination config DestinationConfig(onSuccess={}, onFailure={}) is invalid. Reason: {arn} is not the \
-                     ARN of a function, a queue, a topic, a bucket or an event bus.",
-                    on_success.as_deref().unwrap_or("null"),
-                    on_failure.as_deref().unwrap_or("null")
-                )));
-            }
-        }
-    }
-    Ok((on_success, on_failure))
-}
 
 fn describe(named: &Named, qualifier: &str, config: &EventConfig) -> FunctionEventInvokeConfig {
     FunctionEventInvokeConfig {

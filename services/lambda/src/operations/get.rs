@@ -89,7 +89,11 @@ impl Lambda {
             for (key, version) in page.items {
                 let mut parts = key.parts();
                 let (_, _, name) = (parts.text(), parts.text(), parts.text().unwrap_or_default());
-                functions.push(describe(&Named { cx: cx.clone(), name, qualifier: None }, &version, true));
+                functions.push(in_list(describe(
+                    &Named { cx: cx.clone(), name, qualifier: None },
+                    &version,
+                    true,
+                )));
             }
             next = page.next;
         } else {

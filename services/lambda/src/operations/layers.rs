@@ -216,7 +216,6 @@ impl Lambda {
         input: RemoveLayerVersionPermissionInput,
     ) -> Result<RemoveLayerVersionPermissionOutput, Error> {
         let (there, name) = named(cx, &input.layer_name)?;
-        let arn = version_arn(&there, &name, number(input.version_number)?);
         self.change_layer_policy(
             &there,
             &name,
@@ -227,7 +226,7 @@ impl Lambda {
                 policy.statements.retain(|(id, _)| *id != input.statement_id);
                 if policy.statements.len() == before {
                     return Err(not_found(format!(
-                        "Statement {} is not found in resource policy of {arn}.",
+                        "Statement {} is not found in resource policy.",
                         input.statement_id
                     )));
                 }
@@ -245,10 +244,11 @@ impl Lambda {
         input: GetLayerVersionPolicyInput,
     ) -> Result<GetLayerVersionPolicyOutput, Error> {
         let (there, name) = named(cx, &input.layer_name)?;
-        let version = self.layer(&there, &name, input.version_number)?;
+        let arn = version_arn(&there, &name, number(input.version_number)?);
+        let missing = |_| not_found(format!("Layer version {arn} does not exist."));
+        let version = self.layer(&there, &name, input.version_number).map_err(missing)?;
         if version.policy.statements.is_empty() {
-            let arn = version_arn(&there, &name, version.number);
-            return Err(not_found(format!("No policy is associated with the given resource: {arn}")));
+            return Err(not_found("No policy is associated with the given resource."));
         }
         Ok(GetLayerVersionPolicyOutput {
             policy: Some(version.policy.document()),
@@ -270,7 +270,7 @@ impl Lambda {
             let missing = || not_found(format!("Layer version {arn} does not exist."));
             let mut layer = tx.get::<LayerVersion>(&key)?.ok_or_else(missing)?;
             if revision.is_some_and(|revision| revision != layer.policy.revision) {
-                return Err(Failure(stale_revision()));
+                return Err(Failure(stale_revision("GetLayerPolicy")));
             }
             change(&mut layer.policy)?;
             layer.policy.revision = there.random().uuid();

@@ -10,6 +10,8 @@ mod get;
 mod invoke;
 mod layers;
 mod permissions;
+mod signing;
 mod tags;
 mod update;
+mod urls;
 mod versions;

@@ -5,7 +5,7 @@ use crate::code::{Source, discard};
 use crate::errors::{Failure, conflict, invalid, stale_revision};
 use crate::names::Named;
 use crate::prepare::{Task, creating, latest};
-use crate::settings::{Changes, describe};
+use crate::settings::{Changes, check_size, describe};
 use crate::state::{Version, version_key, written_time};
 use cloudlet_api_lambda::*;
 
@@ -26,7 +26,7 @@ impl Lambda {
             )));
         }
         if revision.is_some_and(|revision| revision != version.revision) {
-            return Err(stale_revision());
+            return Err(stale_revision("GetFunction/GetAlias"));
         }
         Ok((*version).clone())
     }
@@ -42,10 +42,16 @@ impl Lambda {
     ) -> Result<UpdateFunctionCodeOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let old = self.updatable(&named, input.revision_id.as_deref()).await?;
-        if input.image_uri.is_some() || input.source_kms_key_arn.is_some() || input.publish_to.is_some() {
-            return Err(Error::not_implemented_part(
-                "lambda:UpdateFunctionCode ImageUri, SourceKMSKeyArn, PublishTo",
+        if input.image_uri.is_some() {
+            return Err(invalid(
+                "Please don't provide ImageUri when updating a function with packageType Zip.",
             ));
+        }
+        if input.source_kms_key_arn.is_some() || input.publish_to.is_some() {
+            return Err(Error::not_implemented_part("lambda:UpdateFunctionCode SourceKMSKeyArn, PublishTo"));
+        }
+        if let Some(architectures) = &input.architectures {
+            super::create::check_architectures(architectures)?;
         }
         let zip = input.zip_file.as_ref().map(AsRef::as_ref);
         let source = Source::of(
@@ -55,6 +61,13 @@ impl Lambda {
             input.s3_object_version.as_ref(),
         )?;
         let code = source.accept(cx, &self.store, "UpdateFunctionCode").await?;
+        let signing = self.function(&named)?.code_signing.clone();
+        let refused = check_size(&code, &old.settings.layers)
+            .and_then(|()| self.check_signature(cx, signing.as_deref()));
+        if let Err(error) = refused {
+            discard(&self.store, &code);
+            return Err(error);
+        }
         let mut new = self.updated(&named, &old, cx.millis());
         new.code = code.clone();
         if let Some(architectures) = input.architectures {
@@ -119,6 +132,7 @@ impl Lambda {
             vpc: input.vpc_config,
         };
         self.apply(&named.cx, &mut new.settings, changes)?;
+        check_size(&new.code, &new.settings.layers)?;
         if let Some(role) = role {
             self.check_role(&named, &role).await?;
         }
@@ -129,6 +143,7 @@ impl Lambda {
     fn updated(&self, named: &Named, old: &Version, now: i64) -> Version {
         Version {
             revision: named.cx.random().uuid(),
+            run: named.cx.random().uuid(),
             modified: written_time(now),
             update_status: Some("InProgress".to_owned()),
             update_reason: creating(),
@@ -142,7 +157,7 @@ impl Lambda {
         self.store
             .transact(|tx| {
                 let there = tx.get::<Version>(&key)?.ok_or_else(|| named.missing())?;
-                if there.revision != old.revision {
+                if there.run() != old.run() {
                     return Err(Failure(conflict(format!(
                         "The operation cannot be performed at this time. An update is in progress for resource: {}",
                         named.arn()

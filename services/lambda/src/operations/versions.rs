@@ -42,7 +42,7 @@ impl Lambda {
                 let mut function = tx.get::<Function>(&key)?.ok_or_else(|| named.missing())?;
                 let latest = tx.get::<Version>(&version_key(&named.cx, &named.name, 0))?.ok_or_else(|| named.missing())?;
                 if revision.is_some_and(|revision| revision != latest.revision) {
-                    return Err(Failure(stale_revision()));
+                    return Err(Failure(stale_revision("GetFunction/GetAlias")));
                 }
                 let there = code_sha256(&latest.code.sha256);
                 if let Some(given) = sha256.filter(|given| *given != there) {
@@ -52,11 +52,19 @@ impl Lambda {
                     ))));
                 }
                 let last = tx.get::<Version>(&version_key(&named.cx, &named.name, function.last_version))?;
-                if let Some(last) = last.filter(|last| last.number > 0 && unchanged(last, &latest, description.as_deref())) {
+                if let Some(last) = last.filter(|last| last.number > 0 && unchanged(last, &latest)) {
                     return Ok(last);
                 }
                 function.last_version += 1;
-                let mut version = Version { number: function.last_version, revision: named.cx.random().uuid(), ..latest };
+                let mut version = Version {
+                    number: function.last_version,
+                    revision: named.cx.random().uuid(),
+                    run: named.cx.random().uuid(),
+                    origin: latest.run().to_owned(),
+                    update_status: None,
+                    update_reason: None,
+                    ..latest.clone()
+                };
                 if let Some(description) = description.clone() {
                     version.settings.description = description;
                 }
@@ -66,7 +74,10 @@ impl Lambda {
                 for layer in &version.settings.layers {
                     tx.adopt_blob(layer.code.blob)?;
                 }
+                let mut latest = latest;
+                latest.revise(&named.cx);
                 tx.put(&key, &function)?;
+                tx.put(&version_key(&named.cx, &named.name, 0), &latest)?;
                 tx.put(&version_key(&named.cx, &named.name, version.number), &version)?;
                 tx.emit(Task::message(named, &version))?;
                 Ok(version)
@@ -97,12 +108,8 @@ impl Lambda {
 }
 
 /// Whether publishing would only repeat the last version.
-fn unchanged(last: &Version, latest: &Version, description: Option<&str>) -> bool {
-    let mut settings = latest.settings.clone();
-    if let Some(description) = description {
-        settings.description = description.to_owned();
-    } else {
-        settings.description.clone_from(&last.settings.description);
-    }
-    last.code.sha256 == latest.code.sha256 && last.settings == settings
+fn unchanged(last: &Version, latest: &Version) -> bool {
+    // The description may have been given to PublishVersion alone, so that settings that differ in it may still be the same.
+    last.origin == latest.run()
+        || (last.code.sha256 == latest.code.sha256 && last.settings == latest.settings)
 }
