@@ -23,6 +23,8 @@ pub(crate) struct Place<'a> {
     pub(crate) region: Option<&'a str>,
     /// A bucket, with its dots.
     pub(crate) bucket: Option<&'a str>,
+    /// Whether the name is a website's, where no API is spoken.
+    pub(crate) website: bool,
 }
 
 impl Hosts {
@@ -61,12 +63,16 @@ impl Hosts {
             }
         }
         // Under a name that we were not told of only the unmistakable form counts.
+        if let Some(place) = website(name) {
+            return place;
+        }
         match split_at_s3(name) {
             Some((bucket, rest)) => Place {
                 ours: false,
                 service: Some("s3"),
                 region: region(rest),
                 bucket: (!bucket.is_empty()).then_some(bucket),
+                website: false,
             },
             None => Place::default(),
         }
@@ -89,9 +95,12 @@ fn read_labels(labels: &str, s3: bool, is_service: impl Fn(&str) -> bool) -> Pla
     if labels.is_empty() {
         return Place::default();
     }
+    if let Some(place) = website(labels) {
+        return place;
+    }
     if let Some((bucket, rest)) = split_at_s3(labels) {
         let bucket = (!bucket.is_empty()).then_some(bucket);
-        return Place { service: Some("s3"), region: region(rest), bucket, ours: false };
+        return Place { service: Some("s3"), region: region(rest), bucket, ..Place::default() };
     }
     if !s3 {
         // `lambda`, `lambda.eu-west-1`, `id.execute-api.eu-west-1`.
@@ -99,7 +108,7 @@ fn read_labels(labels: &str, s3: bool, is_service: impl Fn(&str) -> bool) -> Pla
         let last = parts.next().unwrap_or_default();
         let (service, region) = if is_region(last) { (parts.next(), Some(last)) } else { (Some(last), None) };
         if let Some(service) = service.filter(|s| is_service(s)) {
-            return Place { service: Some(service), region, bucket: None, ours: false };
+            return Place { service: Some(service), region, ..Place::default() };
         }
     }
     Place { service: Some("s3"), bucket: Some(labels), ..Place::default() }
@@ -118,6 +127,20 @@ fn split_at_s3(labels: &str) -> Option<(&str, &str)> {
         Some(rest) => rest.strip_prefix('.').map(|rest| ("", rest)),
         None => None,
     }
+}
+
+/// A website's name: `photos.s3-website.eu-west-1`, `photos.s3-website-eu-west-1`, or without a region where one
+/// machine serves them all. Source: S3 User Guide, "Website endpoints".
+fn website(labels: &str) -> Option<Place<'_>> {
+    let at = labels.rfind(".s3-website").filter(|at| *at > 0)?;
+    let after = labels.get(at + ".s3-website".len()..)?;
+    let of = match after.as_bytes().first() {
+        None => None,
+        Some(b'.') => region(&after[1..]),
+        Some(b'-') => Some(after[1..].split('.').next().filter(|label| is_region(label))?),
+        Some(_) => return None,
+    };
+    Some(Place { service: Some("s3"), region: of, bucket: Some(&labels[..at]), website: true, ours: false })
 }
 
 /// The region in `eu-west-1`, `dualstack.eu-west-1` or `eu-west-1.example.org`.
@@ -202,6 +225,25 @@ mod tests {
             ("lambda-url.us-east-1.localhost", None),
         ] {
             assert_eq!(hosts.function_url(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn websites_have_names_of_their_own() {
+        let hosts =
+            Hosts::new(&["localhost", "localhost.localstack.cloud", "amazonaws.com"].map(str::to_owned));
+        for (host, expected) in [
+            ("photos.s3-website.localhost", Some(("photos", None))),
+            ("my.photos.s3-website.localhost.localstack.cloud", Some(("my.photos", None))),
+            ("photos.s3-website.eu-west-1.amazonaws.com", Some(("photos", Some("eu-west-1")))),
+            ("photos.s3-website-eu-west-1.amazonaws.com", Some(("photos", Some("eu-west-1")))),
+            ("photos.s3-website-us-east-1.localhost", Some(("photos", Some("us-east-1")))),
+            ("photos.s3-websites.localhost", None),
+            ("photos.s3.localhost", None),
+        ] {
+            let place = hosts.read(host, false, |_| false);
+            let found = place.website.then(|| (place.bucket.unwrap_or_default(), place.region));
+            assert_eq!(found, expected, "{host}");
         }
     }
 

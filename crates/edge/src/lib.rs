@@ -7,6 +7,7 @@
 //! Invariants: nothing from outside is held without a bound on its size and its time; a request that has begun is
 //! worked on to its end; a panic ends one request and no other.
 
+mod access_log;
 mod body;
 mod caller;
 pub mod chunked;
@@ -23,6 +24,7 @@ mod request;
 pub mod sigv4;
 mod site;
 mod tls;
+mod website;
 
 pub use config::{EdgeConfig, Limits};
 pub use listener::{Edge, EdgeError};

@@ -15,7 +15,22 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 /// The body of an answer. While it lives, its connection is at work.
 pub(crate) struct Out {
     content: Content,
+    tally: Option<Tally>,
     _busy: Option<Busy>,
+}
+
+/// Counts the bytes that leave, and tells how many did once the answer is over.
+struct Tally {
+    sent: u64,
+    told: Option<Box<dyn FnOnce(u64) + Send>>,
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        if let Some(told) = self.told.take() {
+            told(self.sent);
+        }
+    }
 }
 
 enum Content {
@@ -29,11 +44,23 @@ impl Out {
             Payload::Bytes(bytes) => Content::Whole((!bytes.is_empty()).then_some(bytes)),
             Payload::Stream(stream) => Content::Stream { left: stream.len(), chunks: stream.into_stream() },
         };
-        Self { content, _busy: None }
+        Self { content, tally: None, _busy: None }
     }
 
     pub(crate) fn bytes(bytes: impl Into<Bytes>) -> Self {
         Self::new(Payload::Bytes(bytes.into()))
+    }
+
+    /// Calls `told` with the number of bytes that left, when the answer is over or broke off.
+    pub(crate) fn counted(mut self, told: impl FnOnce(u64) + Send + 'static) -> Self {
+        self.tally = Some(Tally { sent: 0, told: Some(Box::new(told)) });
+        self
+    }
+
+    fn count(&mut self, bytes: u64) {
+        if let Some(tally) = &mut self.tally {
+            tally.sent += bytes;
+        }
     }
 
     pub(crate) fn while_busy(mut self, busy: Busy) -> Self {
@@ -51,7 +78,11 @@ impl Body for Out {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         match &mut self.content {
-            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Content::Whole(bytes) => {
+                let bytes = bytes.take();
+                self.count(bytes.as_ref().map_or(0, |b| b.len() as u64));
+                Poll::Ready(bytes.map(|b| Ok(Frame::data(b))))
+            }
             Content::Stream { chunks, left } => {
                 // A panic in a stream ends this answer, not its connection's neighbours.
                 let polled = catch_unwind(AssertUnwindSafe(|| chunks.as_mut().poll_next(cx)));
@@ -65,6 +96,7 @@ impl Body for Out {
                         if let Some(left) = left {
                             *left = left.saturating_sub(data.len() as u64);
                         }
+                        self.count(data.len() as u64);
                         Poll::Ready(Some(Ok(Frame::data(data))))
                     }
                     Some(Err(why)) => {

@@ -1,5 +1,6 @@
 //! The way of one request, top to bottom: what it asks, who asks, its body, the operation, the answer.
 
+use crate::access_log::{self, Line};
 use crate::body::{self, Arriving, Hashed, Held, Unframed};
 use crate::caller::{self, Caller, PayloadClaim};
 use crate::chunked::{Chain, Decoder};
@@ -11,8 +12,9 @@ use crate::out::Out;
 use crate::own;
 use crate::sigv4::{self, Claim, Family, Flaw, Signable};
 use crate::site;
+use crate::website;
 use bytes::Bytes;
-use cloudlet_service::{ByteStream, Context, Error, Form, Origin, Protocol, Web};
+use cloudlet_service::{ByteStream, Context, Error, Form, Origin, Principal, Protocol, Web};
 use cloudlet_wire::{Body, Head, Route, Router};
 use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, HOST, REFERER, SERVER, USER_AGENT};
@@ -20,7 +22,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
@@ -93,6 +95,9 @@ async fn enter(
     if cors::is_preflight(&parts.method, &headers) {
         return preflight(gate, &parts, &headers, place, page);
     }
+    if let Some(bucket) = place.bucket.filter(|_| place.website && routes.is_some()) {
+        return website::answer(gate, peer, bucket, &parts, &headers, &host).await;
+    }
     if !signed
         && routes.is_some()
         && let Some(bucket) = form_bucket(&parts, &headers, place)
@@ -119,8 +124,20 @@ async fn enter(
         bucket: place.bucket,
     };
     let id = if signing_name.is_none_or(|n| n == "s3") { s3_request_id(gate) } else { uuid(gate) };
-    let asked =
-        Asked { gate, peer, routes, head, headers: &headers, host: &host, place, signing_name, page, id };
+    let asked = Asked {
+        gate,
+        peer,
+        routes,
+        head,
+        headers: &headers,
+        host: &host,
+        place,
+        signing_name,
+        page,
+        id,
+        operation: OnceLock::new(),
+        who: OnceLock::new(),
+    };
     let response = asked.answer(&claim, flaw, arriving).await;
     tracing::debug!(
         id = %asked.id, method = head.method, path = head.path, status = response.status().as_u16(), "answered"
@@ -129,7 +146,7 @@ async fn enter(
 }
 
 /// 16 digits as S3 gives them.
-fn s3_request_id(gate: &Gate) -> String {
+pub(crate) fn s3_request_id(gate: &Gate) -> String {
     let mut bytes = [0u8; 8];
     gate.cloud.random().fill(&mut bytes);
     let mut digits = [0u8; 16];
@@ -182,7 +199,7 @@ fn preflight(
 }
 
 /// What S3 answers to web pages itself.
-fn s3_web(gate: &Gate) -> Option<&dyn Web> {
+pub(crate) fn s3_web(gate: &Gate) -> Option<&dyn Web> {
     gate.cloud.service("s3").filter(|_| gate.serves("s3")).and_then(|s3| s3.web())
 }
 
@@ -245,6 +262,9 @@ struct Asked<'a> {
     signing_name: Option<&'a str>,
     page: &'a Page,
     id: String,
+    /// The operation's name and the caller, once they are known.
+    operation: OnceLock<&'static str>,
+    who: OnceLock<Principal>,
 }
 
 /// How an error must be written.
@@ -257,10 +277,13 @@ struct Refused {
 impl Asked<'_> {
     async fn answer(&self, claim: &Claim<'_>, flaw: Option<Flaw>, arriving: Arriving) -> Response<Out> {
         let mut held = self.gate.memory.part();
+        let mut line = self.line(claim, &arriving);
+        let mut code = None;
         let (mut response, s3) = match self.serve(claim, flaw, arriving, &mut held).await {
             Ok((response, route)) => (response.map(Out::new), is_s3(route.api.signing_name)),
             Err(Refused { protocol, api, error }) => {
                 let response = cloudlet_wire::write_error(protocol, api, &self.id, &self.head, &error);
+                code = line.is_some().then(|| error.code().to_owned());
                 (response.map(Out::new), api.is_some_and(|api| is_s3(api.signing_name)))
             }
         };
@@ -268,7 +291,32 @@ impl Asked<'_> {
             response.headers_mut().insert(SERVER, HeaderValue::from_static("AmazonS3"));
             self.tell_page(response.headers_mut());
         }
-        response
+        match line.take().filter(|_| s3) {
+            Some(mut line) => {
+                line.meant(self.operation.get().copied(), self.who.get());
+                line.end(response, code)
+            }
+            None => response,
+        }
+    }
+
+    /// The line of the bucket's access log that this request will be, where it has one.
+    fn line(&self, claim: &Claim<'_>, arriving: &Arriving) -> Option<Line> {
+        if !self.signing_name.is_none_or(is_s3) {
+            return None;
+        }
+        Line::begin(&access_log::Asked {
+            gate: self.gate,
+            peer: self.peer,
+            headers: self.headers,
+            method: self.head.method,
+            path: self.head.path,
+            query: self.head.query,
+            host_bucket: self.place.bucket,
+            claim,
+            received: arriving.announced(),
+            other: "REST",
+        })
     }
 
     /// Adds what the bucket's own rules let a page know of the answer.
@@ -306,6 +354,7 @@ impl Asked<'_> {
                 return Err(Refused { protocol, api, error: unrouted.error });
             }
         };
+        let _ = self.operation.set(route.operation().name);
         let refused = |error| Refused { protocol: route.protocol, api: Some(route.api), error };
         if *self.page == Page::Foreign && !is_s3(route.api.signing_name) {
             return Err(refused(Error::new(
@@ -490,6 +539,7 @@ impl Asked<'_> {
     }
 
     fn context(&self, caller: Caller, headers: Arc<HeaderMap>) -> Context {
+        let _ = self.who.set(caller.principal.clone());
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).map(Arc::from);
         let origin = Origin {
             source_ip: Some(self.peer.address),

@@ -1,5 +1,6 @@
 //! What web pages ask of S3 beside the operations of its API: preflights, what an answer may tell a page, uploads
-//! out of HTML forms. No model describes these, so that the front door hands them over as they are.
+//! out of HTML forms, websites; and what the front door tells S3 of every answer, for access logs. No model describes
+//! these, so that the front door hands them over as they are.
 
 use crate::BoxFuture;
 use crate::api::Operation;
@@ -7,8 +8,10 @@ use crate::body::ByteStream;
 use crate::cloud::Cloud;
 use crate::context::{Context, Origin};
 use crate::error::Error;
+use crate::identity::Principal;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A service that pages of the web reach directly.
@@ -24,6 +27,82 @@ pub trait Web: Send + Sync {
 
     /// Stores what a form uploads (`POST /bucket` with `multipart/form-data`). It always answers.
     fn form<'a>(&'a self, form: Form<'a>, body: ByteStream) -> BoxFuture<'a, Response<Bytes>>;
+
+    /// Answers a request to a bucket's website host name. It always answers.
+    fn website<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Response<ByteStream>>;
+
+    /// Whether requests to this bucket are logged, so that the front door gathers what a line needs.
+    fn is_logged(&self, bucket: &str) -> bool;
+
+    /// Takes a request that was answered, for the bucket's access log.
+    fn log(&self, request: Answered);
+}
+
+/// The head of a request to a website host name.
+pub struct Page<'a> {
+    /// The cloud, for time and the decision.
+    pub cloud: &'a Arc<Cloud>,
+    /// The bucket that the host names.
+    pub bucket: &'a str,
+    /// The method.
+    pub method: &'a http::Method,
+    /// The path as it was sent, percent-encoded.
+    pub path: &'a str,
+    /// The query without `?`.
+    pub query: &'a str,
+    /// The request's id.
+    pub id: &'a str,
+    /// Where the request came from, with its headers.
+    pub origin: Origin,
+}
+
+/// A request to S3 that was answered to its end.
+#[derive(Debug)]
+pub struct Answered {
+    /// The bucket that was addressed.
+    pub bucket: String,
+    /// The operation; `None` for what is none of the API, such as a page of a website.
+    pub operation: Option<&'static str>,
+    /// What was asked in the place of an operation: `WEBSITE.GET.OBJECT`, say.
+    pub other: &'static str,
+    /// The method.
+    pub method: String,
+    /// The path without the bucket, percent-encoded, without its first slash; empty for the bucket itself.
+    pub path: String,
+    /// Path and query as they were sent.
+    pub target: String,
+    /// The query alone.
+    pub query: String,
+    /// When the request came, in milliseconds since 1970 by the cloud's clock.
+    pub at: i64,
+    /// Who asked.
+    pub principal: Principal,
+    /// The client's address.
+    pub source_ip: IpAddr,
+    /// The request's id as the answer's headers show it, and the longer one.
+    pub ids: (String, String),
+    /// The status of the answer.
+    pub status: u16,
+    /// The error's code, where it is one.
+    pub error: Option<String>,
+    /// Bytes of the answer's body that left.
+    pub sent: u64,
+    /// Bytes that the request's body announced.
+    pub received: Option<u64>,
+    /// From the head's arrival to the last byte of the answer, in milliseconds.
+    pub total_ms: u64,
+    /// From the head's arrival to the first byte of the answer, in milliseconds.
+    pub turnaround_ms: u64,
+    /// Whether the connection was TLS.
+    pub secure: bool,
+    /// `SigV2` or `SigV4`; `None` for unsigned requests.
+    pub signature: Option<&'static str>,
+    /// Whether the signature came in the query.
+    pub presigned: bool,
+    /// The request's headers.
+    pub headers: Arc<HeaderMap>,
+    /// The answer's headers.
+    pub answer: HeaderMap,
 }
 
 /// The head of a form upload.

@@ -181,6 +181,13 @@ impl S3 {
                 self.also(cx, &name, key.unwrap_or_default(), &also, &mut all)?;
                 Ok(all)
             }
+            "PutBucketReplication" => {
+                let mut all = one("s3:PutReplicationConfiguration")?;
+                if let Some(put) = input.as_any().downcast_ref::<api::PutBucketReplicationInput>() {
+                    all.push(Access::new("iam:PassRole", put.replication_configuration.role.clone()));
+                }
+                Ok(all)
+            }
             "PutObjectRetention" => {
                 let mut all = one("s3:PutObjectRetention")?;
                 if header(cx, "x-amz-bypass-governance-retention")

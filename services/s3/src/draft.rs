@@ -215,6 +215,7 @@ impl Draft {
             hold: self.hold,
             customer_key: self.customer_key,
             restored: None,
+            replication: None,
         }
     }
 }

@@ -39,16 +39,31 @@ struct Parcel {
 
 /// Emits the event to every destination that asks for it, in the transaction that causes it.
 pub(crate) fn emit(tx: &mut Tx<'_>, cx: &Context, bucket: &Bucket, event: &Event<'_>) -> Result<()> {
+    emit_with(tx, cx, bucket, event, None)
+}
+
+/// The same with data that only some events have, under its name.
+pub(crate) fn emit_with(
+    tx: &mut Tx<'_>,
+    cx: &Context,
+    bucket: &Bucket,
+    event: &Event<'_>,
+    more: Option<(&str, Value)>,
+) -> Result<()> {
     for destination in bucket.notifications.iter().filter(|n| n.target == Target::Lambda) {
         if !wants(destination, event.name, event.key) {
             continue;
+        }
+        let mut told = record(cx, bucket, destination, event);
+        if let Some((name, data)) = &more {
+            told[*name] = data.clone();
         }
         let parcel = Parcel {
             function: destination.arn.clone(),
             bucket: bucket.arn(),
             account: bucket.owner.clone(),
             region: bucket.region.clone(),
-            event: json!({ "Records": [record(cx, bucket, destination, event)] }),
+            event: json!({ "Records": [told] }),
         };
         let now = u64::try_from(cx.millis()).unwrap_or_default();
         tx.emit(Message {
@@ -152,7 +167,7 @@ fn principal_id(principal: &Principal) -> String {
 }
 
 /// The request's ids as the answer's headers show them.
-fn request_ids(request_id: &str) -> (String, String) {
+pub(crate) fn request_ids(request_id: &str) -> (String, String) {
     use base64::Engine;
     let short =
         request_id.chars().filter(char::is_ascii_alphanumeric).take(16).map(|c| c.to_ascii_uppercase());

@@ -24,14 +24,17 @@ mod form;
 mod integrity;
 mod lifecycle;
 mod listing;
+mod logging;
 mod names;
 mod operations;
 mod public;
+mod replication;
 mod state;
 mod tags;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod website;
 mod words;
 
 use crate::errors::{Result, access_denied, no_such_bucket};
@@ -40,7 +43,8 @@ use bytes::Bytes;
 use cloudlet_api_s3 as api;
 use cloudlet_bus::Bus;
 use cloudlet_service::{
-    Access, BoxFuture, ByteStream, Cloud, Context, Error, Form, Operation, Service, Structure, Web,
+    Access, Answered, BoxFuture, ByteStream, Cloud, Context, Error, Form, Operation, Page, Service,
+    Structure, Web,
 };
 use cloudlet_store::Store;
 use http::{HeaderMap, Response};
@@ -50,6 +54,7 @@ use std::sync::Arc;
 pub struct S3 {
     store: Store,
     policies: access::Policies,
+    notes: logging::Notes,
 }
 
 impl S3 {
@@ -60,7 +65,14 @@ impl S3 {
             events::delivery(),
             Arc::new(events::Deliverer { cloud: cloud.clone() }),
         );
-        let s3 = Arc::new(Self { store, policies: access::Policies::default() });
+        let (notes, answers) = logging::notes();
+        let s3 = Arc::new(Self { store, policies: access::Policies::default(), notes });
+        bus.subscribe(
+            replication::QUEUE,
+            replication::delivery(),
+            Arc::new(replication::Deliverer { s3: Arc::downgrade(&s3), cloud: cloud.clone() }),
+        );
+        logging::start(Arc::downgrade(&s3), Arc::downgrade(&cloud), answers);
         lifecycle::start(Arc::downgrade(&s3), Arc::downgrade(&cloud));
         s3
     }
@@ -138,5 +150,17 @@ impl Web for S3 {
 
     fn form<'a>(&'a self, form: Form<'a>, body: ByteStream) -> BoxFuture<'a, Response<Bytes>> {
         Box::pin(self.post_form(form, body))
+    }
+
+    fn website<'a>(&'a self, page: Page<'a>) -> BoxFuture<'a, Response<ByteStream>> {
+        Box::pin(self.visit(page))
+    }
+
+    fn is_logged(&self, bucket: &str) -> bool {
+        self.has_log(bucket)
+    }
+
+    fn log(&self, request: Answered) {
+        self.note(request);
     }
 }

@@ -268,6 +268,9 @@ pub(crate) struct Version {
     /// Until when a restored copy of an archived object is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restored: Option<i64>,
+    /// `x-amz-replication-status`, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replication: Option<String>,
 }
 
 impl Record for Version {

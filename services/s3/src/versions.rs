@@ -170,6 +170,25 @@ pub(crate) fn add(
     Ok(object.version)
 }
 
+/// Stores a replica, which keeps the id and the number of its original and so takes its place among the versions.
+pub(crate) fn add_replica(tx: &mut Tx<'_>, bucket: &Bucket, key: &str, version: &Version) -> Result<()> {
+    let at = Object::key(bucket.id, key);
+    let object = match tx.get::<Object>(&at)? {
+        None => Object { version: version.clone(), older: 0, null: None },
+        Some(old) if old.version.seq > version.seq => {
+            tx.put(&Version::key(bucket.id, key, version.seq), version)?;
+            Object { older: old.older + 1, ..old }
+        }
+        Some(old) => {
+            tx.put(&Version::key(bucket.id, key, old.version.seq), &old.version)?;
+            let null = if old.version.id.is_none() { Some(old.version.seq) } else { old.null };
+            Object { version: version.clone(), older: old.older + 1, null }
+        }
+    };
+    tx.put(&at, &object)?;
+    Ok(())
+}
+
 /// Removes a version for good; the newest of the older ones becomes current where the current one goes. Gives what
 /// was removed, `None` where there was none.
 pub(crate) fn remove(tx: &mut Tx<'_>, bucket: u64, key: &str, which: Which<'_>) -> Result<Option<Version>> {

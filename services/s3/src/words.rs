@@ -12,6 +12,9 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
         return Error::sender("InvalidLocationConstraint", "The specified location-constraint is not valid")
             .with("LocationConstraint", value);
     }
+    if first.member == "Protocol" && op.name == "PutBucketWebsite" && !first.absent {
+        return invalid_request(crate::website::PROTOCOL);
+    }
     // What lies inside a structure came in the body.
     if first.path.contains('.') {
         return malformed_xml();

@@ -5,6 +5,7 @@ use crate::draft::{delete_marker, millis};
 use crate::errors::{Result, malformed_xml, precondition_failed};
 use crate::events::{self, Event};
 use crate::names::{caller, check_key};
+use crate::replication::{self, What};
 use crate::state::{Bucket, Live, Object, Version, Versioning};
 use crate::versions::{self, Which};
 use cloudlet_api_s3::{
@@ -184,7 +185,10 @@ fn delete(tx: &mut Tx<'_>, cx: &Context, bucket: &Bucket, wanted: &Wanted<'_>) -
     }
     let current = tx.get::<Object>(&Object::key(bucket.id, wanted.key))?;
     let owner = Some(caller(cx)).filter(|c| !c.is_empty() && *c != bucket.owner).map(str::to_owned);
-    let marker = versions::add(tx, cx, bucket, wanted.key, current, delete_marker(cx.millis(), owner))?;
+    let mut marker = delete_marker(cx.millis(), owner);
+    replication::mark(tx, bucket, wanted.key, &mut marker)?;
+    let marker = versions::add(tx, cx, bucket, wanted.key, current, marker)?;
+    replication::send(tx, cx, bucket, wanted.key, &marker, What::Object)?;
     let name = "ObjectRemoved:DeleteMarkerCreated";
     events::emit(tx, cx, bucket, &Event { name, key: wanted.key, version: &marker })?;
     Ok(Done { version: Some(marker.shown_id()), marker: true })

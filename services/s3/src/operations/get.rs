@@ -104,6 +104,7 @@ macro_rules! describe {
         }
         $output.object_lock_legal_hold_status =
             version.hold.map(|on| if on { "ON".to_owned() } else { "OFF".to_owned() });
+        $output.replication_status = version.replication.clone();
         $output.restore = restore_header(version, $cx.millis());
         $output.expiration = $self.expiration_header(&$bucket, &$input.key, version)?;
     }};

@@ -14,6 +14,7 @@ mod multipart_list;
 mod notification;
 mod permissions;
 mod put;
+mod replication;
 mod restore;
 mod settings;
 mod stored;
@@ -22,4 +23,6 @@ mod web;
 
 pub(crate) use delete::check_lock;
 pub(crate) use multipart::drop_parts;
+pub(crate) use put::insert;
+pub(crate) use settings::LOGGING;
 pub(crate) use web::CORS;

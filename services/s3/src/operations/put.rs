@@ -12,6 +12,7 @@ use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
 use crate::names::{caller, check_key};
 use crate::operations::get::shown_version;
+use crate::replication::{self, What};
 use crate::state::{Bucket, Draft, Live, Object, Version};
 use crate::tags;
 use crate::versions;
@@ -135,7 +136,7 @@ pub(crate) fn insert(
     cx: &Context,
     bucket: &Bucket,
     key: &str,
-    version: Version,
+    mut version: Version,
     conditions: &WriteConditions<'_>,
     event: &'static str,
 ) -> Result<Version> {
@@ -144,7 +145,9 @@ pub(crate) fn insert(
     }
     let current = tx.get::<Object>(&Object::key(bucket.id, key))?;
     conditions.check(key, current.as_ref().map(|o| &o.version))?;
+    replication::mark(tx, bucket, key, &mut version)?;
     let version = versions::add(tx, cx, bucket, key, current, version)?;
+    replication::send(tx, cx, bucket, key, &version, What::Object)?;
     events::emit(tx, cx, bucket, &Event { name: event, key, version: &version })?;
     Ok(version)
 }

@@ -4,6 +4,7 @@ use crate::S3;
 use crate::errors::{Result, method_not_allowed};
 use crate::events::{self, Event};
 use crate::operations::get::shown_version;
+use crate::replication;
 use crate::state::{Bucket, Version};
 use crate::tags::{self, OBJECT_TAGS};
 use crate::versions::{self, Which};
@@ -104,6 +105,7 @@ impl S3 {
                     return Err(on_marker(key, version, method).into());
                 }
                 change(&mut found.version)?;
+                replication::changed(tx, cx, bucket, key, &mut found.version)?;
                 versions::rewrite(tx, bucket.id, key, &found)?;
                 if let Some(name) = event {
                     events::emit(tx, cx, bucket, &Event { name, key, version: &found.version })?;

@@ -2,24 +2,16 @@
 
 use crate::S3;
 use crate::configurations::Kind;
-use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml};
+use crate::errors::{Result, invalid_request, malformed_xml};
+use crate::website::{self, WEBSITE};
 use cloudlet_api_s3::{self as api, NoMembers};
 use cloudlet_service::{Context, Error};
 
 pub(crate) const CORS: Kind =
     Kind { name: "cors", missing: ("NoSuchCORSConfiguration", "The CORS configuration does not exist") };
-pub(crate) const WEBSITE: Kind = Kind {
-    name: "website",
-    missing: ("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
-};
-pub(crate) const REPLICATION: Kind = Kind {
-    name: "replication",
-    missing: ("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
-};
 
-/// The most rules of either kind.
+/// The most CORS rules.
 const MOST_CORS: usize = 100;
-const MOST_ROUTES: usize = 50;
 
 impl S3 {
     /// The bucket's CORS rules. Errors: `NoSuchCORSConfiguration`.
@@ -116,7 +108,7 @@ impl S3 {
         input: api::PutBucketWebsiteInput,
     ) -> Result<NoMembers, Error> {
         let configuration = input.website_configuration;
-        check_website(&configuration)?;
+        website::check(&configuration)?;
         let owner = input.expected_bucket_owner.as_deref();
         self.put_config(&input.bucket, owner, &WEBSITE, "", &configuration).await?;
         Ok(NoMembers)
@@ -131,88 +123,4 @@ impl S3 {
         self.delete_config(&input.bucket, input.expected_bucket_owner.as_deref(), &WEBSITE, "").await?;
         Ok(NoMembers)
     }
-
-    /// The replication rules. Errors: `ReplicationConfigurationNotFoundError`.
-    pub async fn get_bucket_replication(
-        &self,
-        _: &Context,
-        input: api::GetBucketReplicationInput,
-    ) -> Result<api::GetBucketReplicationOutput, Error> {
-        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
-        let stored = self.config::<api::ReplicationConfiguration>(&bucket, &REPLICATION, "")?;
-        let stored = stored.ok_or_else(|| REPLICATION.missing(&bucket.name))?;
-        Ok(api::GetBucketReplicationOutput { replication_configuration: Some(stored) })
-    }
-
-    /// Removes them. Errors: `NoSuchBucket`.
-    pub async fn delete_bucket_replication(
-        &self,
-        _: &Context,
-        input: api::DeleteBucketReplicationInput,
-    ) -> Result<NoMembers, Error> {
-        self.delete_config(&input.bucket, input.expected_bucket_owner.as_deref(), &REPLICATION, "").await?;
-        Ok(NoMembers)
-    }
-}
-
-/// Errors: `InvalidArgument`, `InvalidRequest`, `MalformedXML`.
-fn check_website(website: &api::WebsiteConfiguration) -> Result<(), Error> {
-    if website.redirect_all_requests_to.is_some() {
-        if website.index_document.is_some()
-            || website.error_document.is_some()
-            || website.routing_rules.is_some()
-        {
-            return Err(invalid_argument(
-                "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.",
-                "RedirectAllRequestsTo",
-                "not null",
-            ));
-        }
-        return Ok(());
-    }
-    let Some(index) = &website.index_document else {
-        return Err(invalid_argument(
-            "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty",
-            "IndexDocument",
-            "null",
-        ));
-    };
-    if index.suffix.is_empty() || index.suffix.contains('/') {
-        return Err(invalid_argument(
-            "The IndexDocument Suffix is not well formed",
-            "IndexDocument",
-            index.suffix.clone(),
-        ));
-    }
-    let rules = website.routing_rules.as_deref().unwrap_or_default();
-    if rules.len() > MOST_ROUTES {
-        return Err(invalid_request(format!(
-            "The maximum number of routing rules is limited to {MOST_ROUTES}. You have {}.",
-            rules.len()
-        )));
-    }
-    for rule in rules {
-        let redirect = &rule.redirect;
-        if redirect.replace_key_with.is_some() && redirect.replace_key_prefix_with.is_some() {
-            return Err(invalid_request("You can only define ReplaceKeyPrefix or ReplaceKey but not both."));
-        }
-        if let Some(code) = redirect.http_redirect_code.as_deref()
-            && !(code.len() == 3
-                && code.starts_with('3')
-                && code != "300"
-                && code.bytes().all(|b| b.is_ascii_digit()))
-        {
-            return Err(invalid_request(format!(
-                "The provided HTTP redirect code ({code}) is not valid. Valid codes are 3XX except 300."
-            )));
-        }
-        if let Some(code) = rule.condition.as_ref().and_then(|c| c.http_error_code_returned_equals.as_deref())
-            && !(code.len() == 3 && (code.starts_with('4') || code.starts_with('5')))
-        {
-            return Err(invalid_request(format!(
-                "The provided HTTP error code ({code}) is not valid. Valid codes are 4XX or 5XX."
-            )));
-        }
-    }
-    Ok(())
 }
