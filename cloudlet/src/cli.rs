@@ -50,6 +50,11 @@ pub(crate) enum Command {
     Snapshot(SnapshotCommand),
     /// Delete everything the running cloud holds
     Reset(TargetOptions),
+    /// Say which statement of which policy refused a request
+    WhyDenied(WhyDeniedOptions),
+    /// Policies from what was really done
+    #[command(subcommand)]
+    Iam(IamCommand),
     /// Print the log of a function or of any log group
     Logs(LogsOptions),
     /// Print the certificate of the cloud's own authority, for clients that use https
@@ -178,6 +183,39 @@ pub(crate) enum SnapshotCommand {
     },
     /// List what was saved
     List,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct WhyDeniedOptions {
+    /// The id of the request, as errors show it (default: the latest refusals)
+    pub(crate) request_id: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum IamCommand {
+    /// Print the least policy that covers what a role or user did
+    GeneratePolicy(GeneratePolicyOptions),
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct GeneratePolicyOptions {
+    /// The name or ARN of the role, or the ARN of a user
+    #[arg(long = "for", value_name = "ROLE")]
+    pub(crate) role: String,
+
+    /// How far back to look: 30s, 10m, 2h, 1d (default: since it was created)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+
+    /// The account, where no ARN names it
+    #[arg(long, value_name = "ID", default_value = "000000000000")]
+    pub(crate) account: String,
+
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
 }
 
 #[derive(Args, Debug, Clone)]

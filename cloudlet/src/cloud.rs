@@ -3,7 +3,7 @@
 use crate::config::{Config, Place};
 use crate::control::{Answer, Ask};
 use crate::endpoints::Endpoints;
-use crate::{Failure, cli, instance, paths, start};
+use crate::{Failure, cli, explain, instance, paths, start};
 use cloudlet_api_logs as logs_api;
 use cloudlet_bus::Bus;
 use cloudlet_compute::{Compute, EdgeRoute};
@@ -31,6 +31,7 @@ pub(crate) struct Running {
     bus: Arc<Bus>,
     compute: Arc<Compute>,
     cloud: Arc<Cloud>,
+    identities: Arc<Identities>,
     edge: Edge,
     address: SocketAddr,
     place: String,
@@ -44,6 +45,25 @@ pub(crate) struct Keys {
     pub(crate) secret: String,
     /// `None` for the well-known key; otherwise whether the key was made at this start.
     pub(crate) made: Option<bool>,
+}
+
+/// What commands about identities need.
+#[derive(Clone)]
+struct Owner {
+    identities: Arc<Identities>,
+    keys: Keys,
+}
+
+impl Owner {
+    /// Tells the identities that the store holds something else. The key that the owner was shown goes on working when
+    /// everything was deleted.
+    async fn restored(&self, emptied: bool) -> Result<(), Failure> {
+        self.identities.restored().await?;
+        if emptied && self.keys.made.is_some() {
+            self.identities.keep_root_key(ACCOUNT, &self.keys.access_key_id, &self.keys.secret).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Running {
@@ -88,8 +108,8 @@ impl Running {
             lambda.clone(),
             cloudlet_s3::S3::new(store.clone(), cloud.clone(), &bus),
         ];
-        cloud.open(services, identities as Arc<dyn Identity>);
-        Ok(Self { store, bus, compute, cloud, edge, address, place, keys })
+        cloud.open(services, identities.clone() as Arc<dyn Identity>);
+        Ok(Self { store, bus, compute, cloud, identities, edge, address, place, keys })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -124,11 +144,12 @@ impl Running {
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
         let (store, cloud) = (self.store.clone(), self.cloud.clone());
+        let owner = Owner { identities: self.identities.clone(), keys: self.keys.clone() };
         Ok(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (store, cloud) = (store.clone(), cloud.clone());
+                let (store, cloud, owner) = (store.clone(), cloud.clone(), owner.clone());
                 tokio::spawn(async move {
-                    if let Err(why) = command(stream, &store, &cloud).await {
+                    if let Err(why) = command(stream, &store, &cloud, &owner).await {
                         tracing::debug!(%why, "an owner's command ended early");
                     }
                 });
@@ -213,13 +234,18 @@ fn compute_dir(data: &Path) -> PathBuf {
 }
 
 /// Reads one command, obeys it, answers.
-async fn command(stream: UnixStream, store: &Store, cloud: &Arc<Cloud>) -> Result<(), Failure> {
+async fn command(
+    stream: UnixStream,
+    store: &Store,
+    cloud: &Arc<Cloud>,
+    owner: &Owner,
+) -> Result<(), Failure> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(tokio::io::AsyncReadExt::take(read, LONGEST_COMMAND)).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line) {
         Ok(ask) => {
-            obey(ask, store, cloud).await.unwrap_or_else(|why| Answer::Failed { why: why.to_string() })
+            obey(ask, store, cloud, owner).await.unwrap_or_else(|why| Answer::Failed { why: why.to_string() })
         }
         Err(why) => Answer::Failed {
             why: format!("not understood: {why}; are the command and the cloud of one version?"),
@@ -229,12 +255,13 @@ async fn command(stream: UnixStream, store: &Store, cloud: &Arc<Cloud>) -> Resul
     Ok(())
 }
 
-async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>) -> Result<Answer, Failure> {
+async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>, owner: &Owner) -> Result<Answer, Failure> {
     let store = store.clone();
     Ok(match ask {
         Ask::Status => Answer::Status { rows: status(&store, cloud)? },
         Ask::Reset => {
             tokio::task::spawn_blocking(move || store.clear()).await??;
+            owner.restored(true).await?;
             Answer::Done
         }
         Ask::Save { dir } => {
@@ -243,7 +270,17 @@ async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>) -> Result<Answer, Fai
         }
         Ask::Load { dir } => {
             tokio::task::spawn_blocking(move || store.restore_from(Path::new(&dir))).await??;
+            owner.restored(false).await?;
             Answer::Done
+        }
+        Ask::WhyDenied { request } => {
+            Answer::Text { text: explain::why_denied(&owner.identities, request.as_deref()) }
+        }
+        Ask::LeastPolicy { account, name, since } => {
+            let policy = owner.identities.least_policy(&account, &name, since)?;
+            let policy =
+                policy.ok_or_else(|| format!("account {account} has no role or user named {name}"))?;
+            Answer::Text { text: serde_json::to_string_pretty(&policy)? }
         }
         Ask::Logs { account, region, group, since, token } => {
             let root = Principal::Root { account: account.as_str().into() };

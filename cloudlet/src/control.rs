@@ -20,6 +20,10 @@ pub(crate) enum Ask {
     Save { dir: String },
     /// Replace the state by the copy in this directory.
     Load { dir: String },
+    /// Why a request was refused; without an id, the latest refusals.
+    WhyDenied { request: Option<String> },
+    /// The least policy that covers what a role or user did since then, in milliseconds since the epoch.
+    LeastPolicy { account: String, name: String, since: i64 },
     /// The events of a log group, oldest first.
     Logs { account: String, region: String, group: String, since: i64, token: Option<String> },
 }
@@ -34,6 +38,8 @@ pub(crate) enum Answer {
     Failed { why: String },
     /// Name and value, to be shown.
     Status { rows: Vec<(String, String)> },
+    /// A text to be shown.
+    Text { text: String },
     /// Log events as (milliseconds since the epoch, message) and where to go on.
     Logs { events: Vec<(i64, String)>, next: Option<String> },
 }

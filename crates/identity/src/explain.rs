@@ -24,6 +24,21 @@ pub struct Denial {
     pub message: String,
     /// The statement that denied, where one did: the policy's name or ARN and the statement's text.
     pub statement: Option<(String, String)>,
+    /// Every statement that spoke about the request, in the order of evaluation.
+    pub considered: Vec<Considered>,
+}
+
+/// A statement that spoke about a request.
+#[derive(Debug, Clone)]
+pub struct Considered {
+    /// The kind of its policy, as AWS's messages name it.
+    pub layer: &'static str,
+    /// The policy's name or ARN.
+    pub policy: String,
+    /// Where in the policy.
+    pub place: String,
+    /// `Allow` or `Deny`.
+    pub effect: &'static str,
 }
 
 #[derive(Default)]
@@ -36,6 +51,10 @@ impl Denials {
             all.pop_front();
         }
         all.push_back(denial);
+    }
+
+    pub(crate) fn latest(&self, count: usize) -> Vec<Denial> {
+        self.0.lock().iter().rev().take(count).cloned().collect()
     }
 
     pub(crate) fn of(&self, request_id: &str) -> Vec<Denial> {

@@ -4,6 +4,7 @@ use crate::caller::{self, Caller};
 use crate::explain::Denials;
 use crate::records::{AccessKey, Role, RootKey, SealingKey, User, named};
 use crate::token::{Claims, Holder, Purpose, Sealer};
+use arc_swap::ArcSwap;
 use cloudlet_service::{Cloud, Error, Principal, Resolved, SecretKey};
 use cloudlet_store::{Key, Store, StoreError};
 use parking_lot::RwLock;
@@ -35,12 +36,15 @@ pub struct Identities {
     store: Store,
     pub(crate) cloud: Arc<Cloud>,
     settings: Settings,
-    pub(crate) sealer: Sealer,
+    sealer: ArcSwap<Sealer>,
     generation: AtomicU64,
     known: RwLock<HashMap<Box<str>, Known>>,
+    pub(crate) above: RwLock<(u64, HashMap<Box<str>, MaybeAbove>)>,
     pub(crate) denials: Denials,
-    pub(crate) uses: crate::uses::Uses,
+    pub(crate) uses: Arc<crate::uses::Uses>,
 }
+
+type MaybeAbove = Option<Arc<crate::organization::Above>>;
 
 /// What a key or a token turned out to be.
 struct Known {
@@ -57,31 +61,19 @@ const REMEMBERED: usize = 8192;
 impl Identities {
     /// Opens the identities of a store; makes its sealing key on first use.
     pub async fn open(store: Store, cloud: Arc<Cloud>, settings: Settings) -> Result<Arc<Self>, StoreError> {
-        let mut fresh = [0u8; 32];
-        cloud.random().fill(&mut fresh);
-        let sealing = store
-            .transact(|tx| {
-                if let Some(known) = tx.get::<SealingKey>(&Key::new())? {
-                    return Ok::<_, StoreError>(known);
-                }
-                let made = SealingKey { key: fresh.to_vec() };
-                tx.put(&Key::new(), &made)?;
-                Ok(made)
-            })
-            .await?;
-        let damaged = || StoreError::Corrupt {
-            what: "the key of session tokens".to_owned(),
-            detail: "it has not 32 bytes".to_owned(),
-        };
+        let sealer = sealer(&store, &cloud, None).await?;
+        let uses = Arc::new(crate::uses::Uses::default());
+        uses.read(&store)?;
         Ok(Arc::new(Self {
             store,
             cloud,
             settings,
-            sealer: Sealer::new(&sealing.key).ok_or_else(damaged)?,
+            sealer: ArcSwap::from_pointee(sealer),
             generation: AtomicU64::new(1),
             known: RwLock::default(),
+            above: RwLock::default(),
             denials: Denials::default(),
-            uses: crate::uses::Uses::default(),
+            uses,
         }))
     }
 
@@ -94,10 +86,43 @@ impl Identities {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// To be called after every committed change of a record of [`crate::records`], and after the store was
-    /// restored from a snapshot: what was remembered is looked up again.
+    pub(crate) fn sealer(&self) -> Arc<Sealer> {
+        self.sealer.load_full()
+    }
+
+    /// To be called after every committed change of a record of [`crate::records`]: what was remembered is looked up
+    /// again.
     pub fn changed(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// To be called after the store was emptied or restored from a snapshot: nothing that was remembered holds.
+    /// Sessions of before live on only where the snapshot brings what they were made for, and their sealing key.
+    pub async fn restored(&self) -> Result<(), StoreError> {
+        self.sealer.store(Arc::new(sealer(&self.store, &self.cloud, Some(&self.sealer())).await?));
+        self.uses.read(&self.store)?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Puts the root key of an account back, where the store was emptied under it.
+    pub async fn keep_root_key(&self, account: &str, id: &str, secret: &str) -> Result<(), StoreError> {
+        let key = AccessKey {
+            id: id.to_owned(),
+            account: account.to_owned(),
+            user: None,
+            secret: secret.to_owned(),
+            active: true,
+            created: self.cloud.clock().millis(),
+        };
+        let root = RootKey { access_key: id.to_owned() };
+        let kept = self.store.transact(|tx| {
+            tx.put(&AccessKey::key(id), &key)?;
+            tx.put(&Key::new().text(account), &root)
+        });
+        kept.await?;
+        self.changed();
+        Ok(())
     }
 
     /// The root key pair of an account; made on the first call.
@@ -195,7 +220,7 @@ impl Identities {
     }
 
     fn look_up_session(&self, id: &str, token: &str) -> Result<(Resolved, Option<i64>), Error> {
-        let claims: Claims = self.sealer.open(Purpose::Session, token).ok_or_else(unknown)?;
+        let claims: Claims = self.sealer().open(Purpose::Session, token).ok_or_else(unknown)?;
         if claims.access_key != id {
             return Err(unknown());
         }
@@ -261,4 +286,27 @@ fn unknown() -> Error {
 
 fn expired() -> Error {
     Error::new("ExpiredToken", 403, "The security token included in the request is expired")
+}
+
+/// The sealer of a store: by the key it holds, else by the one in use, else by a new one, which the store then holds.
+async fn sealer(store: &Store, cloud: &Cloud, current: Option<&Sealer>) -> Result<Sealer, StoreError> {
+    let mut fresh = [0u8; 32];
+    match current {
+        Some(current) => fresh = current.secret(),
+        None => cloud.random().fill(&mut fresh),
+    }
+    let sealing = store
+        .transact(|tx| {
+            if let Some(known) = tx.get::<SealingKey>(&Key::new())? {
+                return Ok::<_, StoreError>(known);
+            }
+            let made = SealingKey { key: fresh.to_vec() };
+            tx.put(&Key::new(), &made)?;
+            Ok(made)
+        })
+        .await?;
+    Sealer::new(&sealing.key).ok_or_else(|| StoreError::Corrupt {
+        what: "the key of session tokens".to_owned(),
+        detail: "it has not 32 bytes".to_owned(),
+    })
 }

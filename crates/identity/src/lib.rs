@@ -10,18 +10,25 @@
 mod bundle;
 mod caller;
 mod decide;
+mod der;
 mod explain;
 mod identities;
 mod keys;
+mod least;
 pub mod managed;
 pub mod mfa;
 mod mint;
+pub mod organization;
 pub mod records;
+pub mod saml;
 mod token;
 mod uses;
+pub mod x509;
+mod xml;
 
 pub use caller::{Bundle, Caller, Named, who};
-pub use explain::Denial;
+pub use explain::{Considered, Denial};
 pub use identities::{Identities, RootKeyPair, Settings};
 pub use mint::{Credentials, NewSession};
 pub use token::{Claims, Holder, MAX_TOKEN};
+pub use uses::ActionUse;

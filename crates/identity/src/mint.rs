@@ -93,7 +93,7 @@ impl Identities {
             provider_keys: session.provider_keys,
         };
         let session_token = self
-            .sealer
+            .sealer()
             .seal(Purpose::Session, &claims, self.cloud.random())
             .ok_or_else(|| Error::internal("a session token could not be sealed"))?;
         Ok(Credentials { access_key_id, secret: SecretKey::new(secret), session_token, expires })
@@ -101,13 +101,13 @@ impl Identities {
 
     /// Seals the explanation of a refusal, for services that hand it out encoded (EC2).
     pub fn encode_authorization_message(&self, message: &str) -> Result<String, Error> {
-        self.sealer
+        self.sealer()
             .seal(Purpose::AuthorizationMessage, &message, self.cloud.random())
             .ok_or_else(|| Error::internal("an authorization message could not be sealed"))
     }
 
     /// Opens such an explanation; `None` for a text that is not one.
     pub fn decode_authorization_message(&self, encoded: &str) -> Option<String> {
-        self.sealer.open(Purpose::AuthorizationMessage, encoded)
+        self.sealer().open(Purpose::AuthorizationMessage, encoded)
     }
 }

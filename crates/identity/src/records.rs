@@ -337,6 +337,9 @@ pub struct OidcProvider {
     pub client_ids: Vec<String>,
     /// SHA-1 of the server's top certificate, hexadecimal.
     pub thumbprints: Vec<String>,
+    /// Whether the issuer is one on this machine that speaks plain HTTP.
+    #[serde(default)]
+    pub plain: bool,
     /// When it was created.
     pub created: i64,
     /// Its tags.
@@ -356,7 +359,7 @@ impl OidcProvider {
 }
 
 /// A SAML 2.0 provider that roles may trust.
-#[derive(Serialize, Deserialize, Clone, Debug)]
+#[derive(Serialize, Deserialize, Clone)]
 pub struct SamlProvider {
     /// Its account.
     pub account: String,
@@ -368,6 +371,15 @@ pub struct SamlProvider {
     pub created: i64,
     /// When the metadata end.
     pub valid_until: Option<i64>,
+    /// The unique id.
+    #[serde(default)]
+    pub uuid: String,
+    /// `Required` or `Allowed`: whether assertions must be encrypted.
+    #[serde(default)]
+    pub encryption: Option<String>,
+    /// The private keys for encrypted assertions: id, text, and when it was added.
+    #[serde(default)]
+    pub private_keys: Vec<(String, String, i64)>,
     /// Its tags.
     #[serde(default)]
     pub tags: Vec<Tag>,
@@ -381,5 +393,11 @@ impl SamlProvider {
     /// `arn:aws:iam::ACCOUNT:saml-provider/NAME`
     pub fn arn(&self) -> String {
         format!("arn:aws:iam::{}:saml-provider/{}", self.account, self.name)
+    }
+}
+
+impl std::fmt::Debug for SamlProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SamlProvider({})", self.arn())
     }
 }

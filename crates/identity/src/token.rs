@@ -101,12 +101,19 @@ impl std::fmt::Debug for Claims {
 /// Seals and opens.
 pub(crate) struct Sealer {
     key: LessSafeKey,
+    secret: [u8; 32],
 }
 
 impl Sealer {
     /// `None` where the key has not 32 bytes.
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
-        Some(Self { key: LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key).ok()?) })
+        let secret = key.try_into().ok()?;
+        Some(Self { key: LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key).ok()?), secret })
+    }
+
+    /// The key, to write it down again after the store was emptied.
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.secret
     }
 
     /// Seals a value into text of the Base64 alphabet.

@@ -27,6 +27,9 @@ pub struct Origin {
     pub headers: Option<Arc<http::HeaderMap>>,
     /// Whether the signature came in the query string (a presigned URL).
     pub presigned: bool,
+    /// The services that make the call with the caller's permissions, the first that was asked first
+    /// (`aws:CalledVia`).
+    pub called_via: Vec<Arc<str>>,
 }
 
 /// The context of one call. Cheap to clone.
@@ -101,6 +104,14 @@ impl Context {
             source_account: Some(self.account.clone()),
         };
         Self { principal, session: None, origin: Arc::new(Origin::default()), ..self.clone() }
+    }
+
+    /// The same caller, asking through a service: how a service calls another with its caller's permissions. `service`
+    /// is a service principal, such as `s3.amazonaws.com`.
+    pub fn through(&self, service: &str) -> Self {
+        let mut origin = Origin::clone(&self.origin);
+        origin.called_via.push(service.into());
+        Self { origin: Arc::new(origin), ..self.clone() }
     }
 
     /// The same caller in another region or account, for calls on resources that an ARN names.

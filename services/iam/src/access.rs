@@ -3,9 +3,10 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS IAM".
 
 use crate::Iam;
+use crate::credentials::ServerCertificate;
 use crate::state::{Entity, InstanceProfile};
 use cloudlet_api_iam as api;
-use cloudlet_identity::records::{Group, Role, Tag, User};
+use cloudlet_identity::records::{Group, MfaDevice, OidcProvider, Role, SamlProvider, Tag, User};
 use cloudlet_service::api::{Access, Operation};
 use cloudlet_service::rules::text_member;
 use cloudlet_service::shape::Structure;
@@ -55,6 +56,17 @@ impl Iam {
             self.find::<InstanceProfile>(cx, &name)?.map(|p| (p.arn(), p.tags))
         } else if template == "{PolicyArn}" {
             self.policy(cx, &access.resource).ok().map(|p| (p.arn(), p.tags))
+        } else if template.ends_with(":server-certificate/{ServerCertificateName}") {
+            self.find::<ServerCertificate>(cx, &name)?.map(|c| (c.arn(), c.tags))
+        } else if template == "{OpenIDConnectProviderArn}" {
+            let all = self.all::<OidcProvider>(cx)?;
+            all.into_iter().find(|p| p.arn() == access.resource).map(|p| (p.arn(), p.tags))
+        } else if template == "{SAMLProviderArn}" {
+            let all = self.all::<SamlProvider>(cx)?;
+            all.into_iter().find(|p| p.arn() == access.resource).map(|p| (p.arn(), p.tags))
+        } else if template == "{SerialNumber}" {
+            let found = self.all::<MfaDevice>(cx)?;
+            found.into_iter().find(|d| d.serial == access.resource).map(|d| (d.serial, d.tags))
         } else {
             None
         };
@@ -101,6 +113,11 @@ fn fill(template: &str, cx: &Context, input: &dyn Structure) -> String {
         match name {
             "partition" => out.push_str("aws"),
             "account" => out.push_str(&cx.account),
+            // A provider's ARN names its issuer without the scheme.
+            "Url" => {
+                let url = text_member(input, name).unwrap_or_default();
+                out.push_str(url.split_once("://").map_or(&url, |(_, issuer)| issuer.trim_end_matches('/')));
+            }
             "Path" | "PathPrefix" => out.push_str(text_member(input, name).as_deref().unwrap_or("/")),
             "UserName" => match (text_member(input, name), &cx.principal) {
                 (Some(user), _) => out.push_str(&user),
@@ -124,8 +141,11 @@ fn requested_tags(input: &dyn Structure) -> Option<&[api::Tag]> {
             $(if let Some(input) = input.downcast_ref::<api::$required>() { return Some(&input.tags); })*
         };
     }
-    look!(CreateRoleInput CreateUserInput CreatePolicyInput CreateInstanceProfileInput;
-        TagRoleInput TagUserInput TagPolicyInput TagInstanceProfileInput);
+    look!(CreateRoleInput CreateUserInput CreatePolicyInput CreateInstanceProfileInput
+        CreateOpenIDConnectProviderInput CreateSAMLProviderInput UploadServerCertificateInput
+        CreateVirtualMFADeviceInput;
+        TagRoleInput TagUserInput TagPolicyInput TagInstanceProfileInput TagOpenIDConnectProviderInput
+        TagSAMLProviderInput TagServerCertificateInput TagMFADeviceInput);
     None
 }
 
@@ -137,6 +157,7 @@ fn untagged(input: &dyn Structure) -> Option<&[String]> {
             $(if let Some(input) = input.downcast_ref::<api::$shape>() { return Some(&input.tag_keys); })*
         };
     }
-    look!(UntagRoleInput UntagUserInput UntagPolicyInput UntagInstanceProfileInput);
+    look!(UntagRoleInput UntagUserInput UntagPolicyInput UntagInstanceProfileInput
+        UntagOpenIDConnectProviderInput UntagSAMLProviderInput UntagServerCertificateInput UntagMFADeviceInput);
     None
 }

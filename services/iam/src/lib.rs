@@ -5,6 +5,7 @@
 //! Guide, "IAM and AWS STS quotas".
 
 mod access;
+mod credentials;
 mod details;
 mod errors;
 mod operations;

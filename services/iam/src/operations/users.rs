@@ -1,10 +1,12 @@
 //! Users.
 
+use crate::credentials::{OfUser, ServiceCredential, SigningCertificate, SshKey};
 use crate::state::missing;
 use crate::{Iam, errors, shown};
 use cloudlet_api_iam::*;
-use cloudlet_identity::records::{AccessKey, Group, Permissions, User, named};
+use cloudlet_identity::records::{AccessKey, Group, Permissions, User, named, of_account};
 use cloudlet_service::{Context, Principal};
+use cloudlet_store::{StoreError, Tx};
 
 /// Users per account.
 const QUOTA: usize = 5_000;
@@ -138,6 +140,9 @@ impl Iam {
         let key = named(&cx.account, &input.user_name);
         self.change(|tx| {
             let user = tx.get::<User>(&key)?.ok_or_else(|| missing::<User>(&input.user_name))?;
+            let certificates = has::<SigningCertificate>(tx, cx, &user)?;
+            let ssh_keys = has::<SshKey>(tx, cx, &user)?;
+            let credentials = has::<ServiceCredential>(tx, cx, &user)?;
             let left = [
                 (!user.permissions.attached.is_empty(), "must detach all policies first"),
                 (!user.permissions.inline.is_empty(), "must delete policies first"),
@@ -145,6 +150,9 @@ impl Iam {
                 (!user.groups.is_empty(), "must remove users from group first"),
                 (user.login.is_some(), "must delete login profile first"),
                 (!user.mfa_devices.is_empty(), "must delete MFA device first"),
+                (certificates, "must delete signing certificates first"),
+                (ssh_keys, "must delete SSH public keys first"),
+                (credentials, "must delete service specific credentials first"),
             ];
             if let Some((_, what)) = left.iter().find(|(left, _)| *left) {
                 return Err(errors::conflict(format!("Cannot delete entity, {what}.")).into());
@@ -178,4 +186,14 @@ impl Iam {
         self.set_boundary::<User>(cx, &input.user_name, None).await?;
         Ok(NoMembers)
     }
+}
+
+/// Whether anything of this kind hangs on a user.
+fn has<R: OfUser>(tx: &mut Tx<'_>, cx: &Context, user: &User) -> Result<bool, StoreError> {
+    for row in tx.scan::<R>(of_account(&cx.account).prefix_range(), false) {
+        if row?.1.user_id() == user.id {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
