@@ -15,7 +15,8 @@ Chores of this repository.
 Usage: cargo xtask <CHORE>
 
 Chores:
-  test [PART...]       Everything that must hold; the parts: lint unit build acceptance fuzz
+  test [PART...]       Everything that must hold; the parts:
+                       lint clippy unit build acceptance roundtrip fuzz
   fuzz [--seconds N] [--seed N] [TARGET...], fuzz --input FILE TARGET
                        Throw broken input at the parsers, 60 s a target unless told, or one saved input again
   bench [--seconds N] [--large GIB] [--count N] [--binary FILE] [PART...]

@@ -20,11 +20,7 @@ pub(crate) fn run(only: &[String]) -> Outcome {
         let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
         return Err(format!("there is no part named {unknown}; the parts are {}", names.join(", ")).into());
     }
-    let by_name_only = ["clippy", "fuzz"];
-    let wanted = |name: &str| match only {
-        [] => !by_name_only.contains(&name),
-        only => only.iter().any(|o| o == name),
-    };
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|o| o == name);
     for (name, part) in parts.iter().filter(|(name, _)| wanted(name)) {
         println!("\n== {name}");
         let begun = Instant::now();
@@ -39,14 +35,12 @@ fn lint() -> Outcome {
     crate::deny::run()
 }
 
-/// By name only until every test helper is clean: `cargo xtask test clippy`.
 fn clippy() -> Outcome {
     cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"])
 }
 
 fn unit() -> Outcome {
-    // The fuzzer's own tests plant crashes, which want a process of their own: `cargo xtask fuzz` runs them.
-    cargo(&["test", "--quiet", "--workspace", "--exclude", "fuzz"])
+    cargo(&["test", "--quiet", "--workspace"])
 }
 
 fn build() -> Outcome {

@@ -231,15 +231,26 @@ pub(crate) fn table_prefix(table: &str) -> Vec<u8> {
     prefix
 }
 
-/// The engine's key of a record.
+/// The engine's key of a record that is to be written. Errors: `TooLarge`.
 pub(crate) fn record_key(table: &str, key: &Key) -> Result<Vec<u8>, StoreError> {
-    let mut full = Vec::with_capacity(table.len() + 2 + key.0.len());
-    push_escaped(&mut full, table.as_bytes());
-    full.extend_from_slice(&key.0);
+    let full = whole_key(table, key);
     if full.len() > MAX_KEY {
         return Err(StoreError::TooLarge { what: "key", len: full.len(), limit: MAX_KEY });
     }
     Ok(full)
+}
+
+/// The engine's key of a record that is to be read; `None` for one so long that there cannot be such a record. Names
+/// from outside are looked up before anybody measures them.
+pub(crate) fn lookup_key(table: &str, key: &Key) -> Option<Vec<u8>> {
+    Some(whole_key(table, key)).filter(|full| full.len() <= MAX_KEY)
+}
+
+fn whole_key(table: &str, key: &Key) -> Vec<u8> {
+    let mut full = Vec::with_capacity(table.len() + 2 + key.0.len());
+    push_escaped(&mut full, table.as_bytes());
+    full.extend_from_slice(&key.0);
+    full
 }
 
 #[cfg(test)]

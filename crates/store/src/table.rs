@@ -3,7 +3,7 @@
 use crate::{
     Key, KeyRange, Record, StoreError,
     engine::{Rows, Space, View},
-    key::{record_key, table_prefix},
+    key::{lookup_key, table_prefix},
     record::decode,
     store::Handle,
 };
@@ -28,14 +28,15 @@ impl<R: Record> Table<R> {
 
     /// The record, as it was last committed.
     pub fn get(&self, key: &Key) -> Result<Option<R>, StoreError> {
-        let value = self.inner.engine()?.get(Space::Records, &record_key(R::TABLE, key)?)?;
+        let Some(full) = lookup_key(R::TABLE, key) else { return Ok(None) };
+        let value = self.inner.engine()?.get(Space::Records, &full)?;
         value.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// The record out of memory when it was read this way before and has not changed since. For what every request
     /// needs: a bucket's settings, a function's configuration, a key's owner.
     pub fn get_arc(&self, key: &Key) -> Result<Option<Arc<R>>, StoreError> {
-        let full = record_key(R::TABLE, key)?;
+        let Some(full) = lookup_key(R::TABLE, key) else { return Ok(None) };
         let cache = &self.inner.cache;
         if let Some(record) = cache.get(&full) {
             return Ok(Some(record));
@@ -49,7 +50,8 @@ impl<R: Record> Table<R> {
 
     /// Whether there is such a record.
     pub fn exists(&self, key: &Key) -> Result<bool, StoreError> {
-        Ok(self.inner.engine()?.get(Space::Records, &record_key(R::TABLE, key)?)?.is_some())
+        let Some(full) = lookup_key(R::TABLE, key) else { return Ok(false) };
+        Ok(self.inner.engine()?.get(Space::Records, &full)?.is_some())
     }
 
     /// The records of a range in the order of their keys, or against it, as of now. Each is read when it is asked for,
@@ -78,13 +80,15 @@ impl Snapshot {
 
     /// The record at that instant.
     pub fn get<R: Record>(&self, key: &Key) -> Result<Option<R>, StoreError> {
-        let value = self.view()?.get(Space::Records, &record_key(R::TABLE, key)?)?;
+        let Some(full) = lookup_key(R::TABLE, key) else { return Ok(None) };
+        let value = self.view()?.get(Space::Records, &full)?;
         value.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// Whether there was such a record.
     pub fn exists<R: Record>(&self, key: &Key) -> Result<bool, StoreError> {
-        Ok(self.view()?.get(Space::Records, &record_key(R::TABLE, key)?)?.is_some())
+        let Some(full) = lookup_key(R::TABLE, key) else { return Ok(false) };
+        Ok(self.view()?.get(Space::Records, &full)?.is_some())
     }
 
     /// The records of a range at that instant.

@@ -3,7 +3,7 @@
 use crate::{
     BlobId, Key, KeyRange, Message, MessageId, Record, Scan, StoreError,
     engine::{Commit, Digest, Engine, Outcome, RangeRead, Read, Rows, Space, View, Write},
-    key::{record_key, table_prefix},
+    key::{lookup_key, record_key, table_prefix},
     outbox::{StoredMessage, message_key},
     queues::Touched,
     record::{decode, encode},
@@ -63,13 +63,15 @@ impl<'a> Tx<'a> {
 
     /// The record, with this transaction's own changes.
     pub fn get<R: Record>(&mut self, key: &Key) -> Result<Option<R>, StoreError> {
-        let value = self.get_bytes(Space::Records, record_key(R::TABLE, key)?)?;
+        let Some(full) = lookup_key(R::TABLE, key) else { return Ok(None) };
+        let value = self.get_bytes(Space::Records, full)?;
         value.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// Whether there is such a record.
     pub fn exists<R: Record>(&mut self, key: &Key) -> Result<bool, StoreError> {
-        Ok(self.get_bytes(Space::Records, record_key(R::TABLE, key)?)?.is_some())
+        let Some(full) = lookup_key(R::TABLE, key) else { return Ok(false) };
+        Ok(self.get_bytes(Space::Records, full)?.is_some())
     }
 
     /// Writes the record, new or not.
