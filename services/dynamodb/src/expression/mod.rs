@@ -1,1 +1,218 @@
 //! Expressions: what a condition, a filter, a key condition, a projection and an update say about an item.
+//!
+//! A request's placeholders are taken by [`Parameters::new`]; its expressions are then read with the methods of
+//! [`Parameters`] in AWS's order (update, condition, key condition, filter, projection), and [`Parameters::finish`]
+//! refuses what none of them used. `lexer` and `parser` turn text into `syntax`, which `cache` remembers; `checks` says
+//! what is wrong with it by itself; `bind` puts names and values in. `legacy` makes the same trees from the parameters
+//! that came before expressions.
+//!
+//! Source: Developer Guide, "Expressions"; the order of errors is the service's own.
+
+mod bind;
+mod cache;
+mod checks;
+mod condition;
+mod key;
+pub mod legacy;
+mod lexer;
+mod parameters;
+mod parser;
+mod path;
+mod projection;
+mod reserved;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod update;
+
+use crate::value::invalid;
+use cache::{Cache, Grammar, Syntax};
+use cloudlet_service::Error;
+use parser::Parser;
+use std::sync::{Arc, LazyLock};
+
+pub use condition::{Condition, Filter, Operand};
+pub use key::{KeyCondition, KeyPredicate, KeyQuery, KeySchema};
+pub use parameters::Parameters;
+pub use path::{Element, Path};
+pub use projection::Projection;
+pub use syntax::Comparator;
+pub use update::{Action, Assigned, Source, Update};
+
+/// Which parameter of a request an expression is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Update,
+    Condition,
+    KeyCondition,
+    Filter,
+    Projection,
+}
+
+impl Purpose {
+    fn parameter(self) -> &'static str {
+        match self {
+            Purpose::Update => "UpdateExpression",
+            Purpose::Condition => "ConditionExpression",
+            Purpose::KeyCondition => "KeyConditionExpression",
+            Purpose::Filter => "FilterExpression",
+            Purpose::Projection => "ProjectionExpression",
+        }
+    }
+
+    fn refusal(self, message: &str) -> Error {
+        invalid(format!("Invalid {}: {message}", self.parameter()))
+    }
+}
+
+static CACHE: LazyLock<Cache> = LazyLock::new(Cache::default);
+
+fn read_condition(text: &str, purpose: Purpose) -> Result<Arc<Syntax>, String> {
+    CACHE.get(Grammar::Condition, text, || {
+        let (condition, notes) = Parser::condition(text)?;
+        checks::condition(&condition, &notes, purpose)?;
+        Ok(Syntax::Condition(condition))
+    })
+}
+
+impl Parameters {
+    /// Reads an `UpdateExpression`.
+    pub fn update(&mut self, text: &str) -> Result<Update, Error> {
+        let read = || {
+            let (actions, sections, notes) = Parser::update(text)?;
+            checks::update(&actions, &sections, &notes)?;
+            Ok(Syntax::Update(actions))
+        };
+        let actions = CACHE.get(Grammar::Update, text, read).and_then(|syntax| match &*syntax {
+            Syntax::Update(actions) => bind::update(actions, self),
+            _ => Ok(Vec::new()),
+        });
+        actions.map(Update::new).map_err(|message| Purpose::Update.refusal(&message))
+    }
+
+    /// Reads a `ConditionExpression`.
+    pub fn condition(&mut self, text: &str) -> Result<Condition, Error> {
+        self.condition_for(text, Purpose::Condition)
+    }
+
+    /// Reads a `FilterExpression`.
+    pub fn filter(&mut self, text: &str) -> Result<Filter, Error> {
+        self.condition_for(text, Purpose::Filter)
+    }
+
+    /// Reads a `KeyConditionExpression`.
+    pub fn key_condition(&mut self, text: &str) -> Result<KeyCondition, Error> {
+        KeyCondition::from_condition(self.condition_for(text, Purpose::KeyCondition)?)
+    }
+
+    fn condition_for(&mut self, text: &str, purpose: Purpose) -> Result<Condition, Error> {
+        let condition = read_condition(text, purpose).and_then(|syntax| match &*syntax {
+            Syntax::Condition(condition) => bind::condition(condition, self),
+            _ => Ok(Condition::And(Vec::new())),
+        });
+        condition.map_err(|message| purpose.refusal(&message))
+    }
+
+    /// Reads a `ProjectionExpression`.
+    pub fn projection(&mut self, text: &str) -> Result<Projection, Error> {
+        let read = || {
+            let paths = Parser::projection(text)?;
+            checks::projection(&paths)?;
+            Ok(Syntax::Projection(paths))
+        };
+        let paths = CACHE.get(Grammar::Projection, text, read).and_then(|syntax| match &*syntax {
+            Syntax::Projection(paths) => bind::projection(paths, self),
+            _ => Ok(Vec::new()),
+        });
+        paths.map(Projection::of).map_err(|message| Purpose::Projection.refusal(&message))
+    }
+}
+
+/// Which expressions and which of the older parameters a request has, in AWS's order and spelling.
+///
+/// Errors: both kinds in one request; names or values without an expression that could use them.
+pub fn check_kinds(
+    expressions: &[(&str, bool)],
+    legacy: &[(&str, bool)],
+    has_names: bool,
+    has_values: bool,
+) -> Result<(), Error> {
+    let given = |list: &[(&str, bool)]| -> Vec<String> {
+        list.iter().filter(|(_, given)| *given).map(|(name, _)| (*name).to_owned()).collect()
+    };
+    let (new, mut old) = (given(expressions), given(legacy));
+    if !new.is_empty() {
+        // A query may take its keys the old way as long as it does nothing the new way with them.
+        if !new.iter().any(|name| name == "KeyConditionExpression") {
+            old.retain(|name| name != "KeyConditions");
+        }
+        if !old.is_empty() {
+            return Err(invalid(format!(
+                "Can not use both expression and non-expression parameters in the same request: \
+                 Non-expression parameters: {{{}}} Expression parameters: {{{}}}",
+                old.join(", "),
+                new.join(", ")
+            )));
+        }
+    }
+    if has_names && new.is_empty() {
+        return Err(invalid("ExpressionAttributeNames can only be specified when using expressions"));
+    }
+    let takes_values = || expressions.iter().filter(|(name, _)| *name != "ProjectionExpression");
+    if has_values && takes_values().all(|(_, given)| !given) {
+        let missing: Vec<String> = takes_values().map(|(name, _)| format!("{name} is null")).collect();
+        let missing = match missing.split_last() {
+            Some((_, [])) | None => missing.join(""),
+            Some(_) => missing.join(" and "),
+        };
+        return Err(invalid(format!(
+            "ExpressionAttributeValues can only be specified when using expressions: {missing}"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses paths that lead into a key attribute of the table or of one of its indexes: keys are scalars.
+pub fn check_nested_keys<'p, 'k>(
+    paths: impl IntoIterator<Item = &'p Path> + Clone,
+    table_keys: impl IntoIterator<Item = &'k str>,
+    index_keys: impl IntoIterator<Item = &'k str>,
+) -> Result<(), Error> {
+    let nested = |key: &str| paths.clone().into_iter().any(|path| path.is_nested() && path.root() == key);
+    let refusal = |what: &str, key: &str| {
+        Err(invalid(format!(
+            "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: \
+             {what}: {key}"
+        )))
+    };
+    for key in table_keys {
+        if nested(key) {
+            return refusal("Key", key);
+        }
+    }
+    for key in index_keys {
+        if nested(key) {
+            return refusal("IndexKey", key);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a filter of a query that reads a key attribute of what is queried.
+pub fn check_filter_keys<'k>(filter: &Filter, keys: impl IntoIterator<Item = &'k str>) -> Result<(), Error> {
+    let paths = filter.paths();
+    for key in keys {
+        if paths.iter().any(|path| path.root() == key) {
+            return Err(invalid(format!(
+                "Filter Expression can only contain non-primary key attributes: Primary key attribute: {key}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The sentence as PutItem and UpdateItem say it, which put what is wrong with their parameters into the frame of the
+/// model's constraints. What is wrong only with the item that is there stays as it is.
+pub fn framed(error: Error) -> Error {
+    invalid(format!("1 validation error detected: {}", error.message()))
+}

@@ -135,6 +135,11 @@ impl Value {
     /// Errors: `ValidationException` in AWS's words for no type or several, for numbers that are none or do not fit,
     /// for empty sets and duplicates in them, and for documents nested too deep.
     pub fn from_api(value: &AttributeValue) -> Result<Self, Error> {
+        convert(value.clone(), 1)
+    }
+
+    /// As [`Self::from_api`], without a copy of texts and bytes.
+    pub fn take(value: AttributeValue) -> Result<Self, Error> {
         convert(value, 1)
     }
 
@@ -202,6 +207,11 @@ pub fn from_api(item: &BTreeMap<String, AttributeValue>) -> Result<Item, Error> 
     item.iter().map(|(name, value)| Ok((name.clone(), Value::from_api(value)?))).collect()
 }
 
+/// As [`from_api`], without a copy of texts and bytes.
+pub fn take(item: BTreeMap<String, AttributeValue>) -> Result<Item, Error> {
+    item.into_iter().map(|(name, value)| Ok((name, Value::take(value)?))).collect()
+}
+
 /// The item as the wire has it.
 pub fn into_api(item: Item) -> BTreeMap<String, AttributeValue> {
     item.into_iter().map(|(name, value)| (name, value.into_api())).collect()
@@ -227,45 +237,46 @@ fn types(value: &AttributeValue) -> usize {
 }
 
 /// What each type that is set says is checked before their number, as AWS does.
-fn convert(value: &AttributeValue, depth: usize) -> Result<Value, Error> {
+fn convert(value: AttributeValue, depth: usize) -> Result<Value, Error> {
     if depth > MAX_DEPTH {
         return Err(too_deep());
     }
-    let count = types(value);
+    let count = types(&value);
     if count == 0 {
         return Err(invalid(EMPTY));
     }
     let mut found = Value::Null;
-    if let Some(text) = &value.n {
+    if let Some(text) = value.n {
         found = Value::N(text.parse().map_err(|error: NumberError| invalid(error.to_string()))?);
     }
     if value.null == Some(false) {
         return Err(invalid_values("Null attribute value types must have the value of true"));
     }
-    if let Some(texts) = &value.ss {
-        found = Value::SS(text_set(texts)?);
+    if let Some(texts) = value.ss {
+        found = Value::SS(text_set(&texts)?);
     }
-    if let Some(texts) = &value.ns {
-        found = Value::NS(number_set(texts)?);
+    if let Some(texts) = value.ns {
+        found = Value::NS(number_set(&texts)?);
     }
-    if let Some(blobs) = &value.bs {
+    if let Some(blobs) = value.bs {
         found = Value::BS(byte_set(blobs)?);
     }
-    if let Some(map) = &value.m {
-        let member = |(name, value): (&String, _)| Ok((name.clone(), convert(value, depth + 1)?));
-        found = Value::M(map.iter().map(member).collect::<Result<_, Error>>()?);
+    if let Some(map) = value.m {
+        let member = |(name, value)| Ok((name, convert(value, depth + 1)?));
+        found = Value::M(map.into_iter().map(member).collect::<Result<_, Error>>()?);
     }
-    if let Some(list) = &value.l {
-        found = Value::L(list.iter().map(|value| convert(value, depth + 1)).collect::<Result<_, Error>>()?);
+    if let Some(list) = value.l {
+        let elements = list.into_iter().map(|value| convert(value, depth + 1));
+        found = Value::L(elements.collect::<Result<_, Error>>()?);
     }
     if count > 1 {
         return Err(invalid(SEVERAL));
     }
-    if let Some(text) = &value.s {
-        found = Value::S(text.clone());
+    if let Some(text) = value.s {
+        found = Value::S(text);
     }
-    if let Some(blob) = &value.b {
-        found = Value::B(Bytes::copy_from_slice(blob.as_ref()));
+    if let Some(blob) = value.b {
+        found = Value::B(Bytes::from(blob.into_inner()));
     }
     if let Some(value) = value.bool {
         found = Value::Bool(value);
@@ -301,13 +312,14 @@ fn number_set(texts: &[String]) -> Result<BTreeSet<Number>, Error> {
     Ok(set)
 }
 
-fn byte_set(blobs: &[Blob]) -> Result<BTreeSet<Bytes>, Error> {
+fn byte_set(blobs: Vec<Blob>) -> Result<BTreeSet<Bytes>, Error> {
     if blobs.is_empty() {
         return Err(invalid_values("Binary sets should not be empty"));
     }
-    let set: BTreeSet<Bytes> = blobs.iter().map(|blob| Bytes::copy_from_slice(blob.as_ref())).collect();
-    if set.len() < blobs.len() {
-        let texts: Vec<String> = blobs.iter().map(|blob| base64(blob.as_ref())).collect();
+    let list: Vec<Bytes> = blobs.into_iter().map(|blob| Bytes::from(blob.into_inner())).collect();
+    let set: BTreeSet<Bytes> = list.iter().cloned().collect();
+    if set.len() < list.len() {
+        let texts: Vec<String> = list.iter().map(|bytes| base64(bytes)).collect();
         // AWS's own sentence lacks the space.
         return Err(invalid_values(format_args!(
             "Input collection [{}]of type BS contains duplicates.",

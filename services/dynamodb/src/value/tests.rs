@@ -14,10 +14,6 @@ fn text(text: &str) -> AttributeValue {
     AttributeValue { s: Some(text.into()), ..Default::default() }
 }
 
-fn number(text: &str) -> AttributeValue {
-    AttributeValue { n: Some(text.into()), ..Default::default() }
-}
-
 #[test]
 fn numbers_have_one_form() {
     for (from, to) in [
@@ -76,8 +72,9 @@ fn numbers_that_are_refused() {
     }
     assert_eq!(n(&"9".repeat(38)).digits(), 38);
     assert!(Number::from_str(&format!("{}e87", "9".repeat(39))).is_err());
-    assert!(Number::from_str(&format!("{}e88", "9".repeat(38))).is_err());
-    assert!(Number::from_str(&format!("{}e87", "9".repeat(38))).is_err());
+
+    assert!(Number::from_str(&format!("{}e88", "9".repeat(38))).is_ok());
+    assert!(Number::from_str(&format!("{}e89", "9".repeat(38))).is_err());
 }
 
 #[test]
