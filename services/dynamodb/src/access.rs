@@ -49,8 +49,7 @@ type Keys = Vec<(String, Vec<String>)>;
 fn leading(table: Option<&Table>, items: &[&BTreeMap<String, api::AttributeValue>]) -> Keys {
     let Some(hash) = table.map(Table::hash) else { return Vec::new() };
     let text = |value: &api::AttributeValue| value.s.clone().or_else(|| value.n.clone());
-    let values: Vec<String> =
-        items.iter().filter_map(|item| item.get(hash)).filter_map(text).collect();
+    let values: Vec<String> = items.iter().filter_map(|item| item.get(hash)).filter_map(text).collect();
     if values.is_empty() { Vec::new() } else { vec![("dynamodb:LeadingKeys".to_owned(), values)] }
 }
 

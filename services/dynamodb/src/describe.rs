@@ -226,10 +226,10 @@ fn replica_of(table: &Table, replica: &crate::state::Replica) -> api::ReplicaDes
         replica_status: Some("ACTIVE".to_owned()),
         replica_arn: Some(crate::names::table_arn(&table.account, &replica.region, &table.name)),
         kms_master_key_id: replica.key.clone(),
-        replica_table_class_summary: replica.class.as_ref().map(|class| api::TableClassSummary {
-            table_class: Some(class.clone()),
-            ..Default::default()
-        }),
+        replica_table_class_summary: replica
+            .class
+            .as_ref()
+            .map(|class| api::TableClassSummary { table_class: Some(class.clone()), ..Default::default() }),
         ..Default::default()
     }
 }

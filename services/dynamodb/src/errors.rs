@@ -39,11 +39,6 @@ pub(crate) fn stored(error: StoreError) -> Error {
     }
 }
 
-/// A stored record that cannot be what we wrote.
-pub(crate) fn damaged(what: &str) -> Error {
-    Error::internal(format!("a damaged record: {what}"))
-}
-
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::validation(message)
 }

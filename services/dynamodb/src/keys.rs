@@ -179,7 +179,9 @@ pub(crate) fn of_item(table: &Table, item: &Item) -> Result<Key> {
 pub(crate) fn check_indexed(table: &Table, item: &Item) -> Result<()> {
     for index in table.globals.iter().chain(&table.locals) {
         for name in index.keys.names() {
-            let (Some(value), Some(expected)) = (item.get(name), table.kind_of(name).map(kind)) else { continue };
+            let (Some(value), Some(expected)) = (item.get(name), table.kind_of(name).map(kind)) else {
+                continue;
+            };
             if value.kind() != expected {
                 return Err(parameters(format_args!(
                     "Type mismatch for Index Key {name} Expected: {} Actual: {} IndexName: {}",
@@ -210,7 +212,9 @@ pub(crate) fn check_indexed(table: &Table, item: &Item) -> Result<()> {
 pub(crate) fn check_updated(table: &Table, item: &Item, changed: impl Fn(&str) -> bool) -> Result<()> {
     for index in table.globals.iter().chain(&table.locals) {
         for name in index.keys.names() {
-            let (Some(value), Some(expected)) = (item.get(name), table.kind_of(name).map(kind)) else { continue };
+            let (Some(value), Some(expected)) = (item.get(name), table.kind_of(name).map(kind)) else {
+                continue;
+            };
             if table.keys.has(name) || !changed(name) {
                 continue;
             }
@@ -256,8 +260,9 @@ mod tests {
                 for at in [mine.saturating_sub(1), mine, (mine + 1).min(total - 1)] {
                     // An empty rest after the key means that the range holds it.
                     let range = segment(5, at, total);
-                    let holds = range.clone().from(&key).until(&Key::from_bytes([key.as_bytes(), &[0]].concat()))
-                        == KeyRange::between(&key, &Key::from_bytes([key.as_bytes(), &[0]].concat()));
+                    let holds =
+                        range.clone().from(&key).until(&Key::from_bytes([key.as_bytes(), &[0]].concat()))
+                            == KeyRange::between(&key, &Key::from_bytes([key.as_bytes(), &[0]].concat()));
                     assert_eq!(holds, at == mine, "{hash} of {total} in {at}");
                 }
             }

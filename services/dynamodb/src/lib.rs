@@ -59,12 +59,8 @@ pub struct DynamoDb {
 impl DynamoDb {
     /// The service over this store. Must be called within a tokio runtime, because the bus starts its deliveries.
     pub fn new(store: Store, cloud: Arc<Cloud>, bus: &Bus) -> Arc<Self> {
-        let service = Arc::new(Self {
-            store,
-            cloud,
-            live: Arc::default(),
-            policies: access::Policies::default(),
-        });
+        let service =
+            Arc::new(Self { store, cloud, live: Arc::default(), policies: access::Policies::default() });
         let few = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };
         bus.subscribe(purge::QUEUE, few, Arc::new(purge::Purge(service.clone())));
         bus.subscribe(replicas::QUEUE, Delivery::default(), Arc::new(replicas::Replicator(service.clone())));

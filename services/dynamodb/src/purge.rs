@@ -83,7 +83,9 @@ impl Handler for Purge {
 /// Begins what is done at intervals, for as long as the service lives.
 pub(crate) fn start(service: &Arc<DynamoDb>) {
     let weak = Arc::downgrade(service);
-    tokio::spawn(every(VOLUMES, weak.clone(), |service| Box::pin(async move { service.write_volumes().await })));
+    tokio::spawn(every(VOLUMES, weak.clone(), |service| {
+        Box::pin(async move { service.write_volumes().await })
+    }));
     tokio::spawn(every(EXPIRED, weak, |service| Box::pin(async move { service.expire().await })));
 }
 
@@ -136,7 +138,9 @@ impl DynamoDb {
                 self.forget::<Undo>(range).await
             }
             Task::Fill { key, index } => self.fill(&Key::from_bytes(key.clone()), *index).await,
-            Task::Expiries { key, number } => self.note_expiries(&Key::from_bytes(key.clone()), *number).await,
+            Task::Expiries { key, number } => {
+                self.note_expiries(&Key::from_bytes(key.clone()), *number).await
+            }
             Task::Seed { key, region } => self.seed(&Key::from_bytes(key.clone()), region).await,
         }
     }

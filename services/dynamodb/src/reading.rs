@@ -130,8 +130,8 @@ impl<'a> Source<'a> {
         if self.index.is_none() && item.len() != names.len() {
             return Err(wrong(": The provided key element does not match the schema"));
         }
-        let key = keys::given(self.table, &table_key)
-            .map_err(|error| wrong(&format!(": {}", error.message())))?;
+        let key =
+            keys::given(self.table, &table_key).map_err(|error| wrong(&format!(": {}", error.message())))?;
         let key = match self.index {
             None => key,
             Some(index) => {
@@ -252,7 +252,10 @@ pub(crate) fn check_select(
 }
 
 /// The items of an answer, as the wire has them.
-pub(crate) fn items_out(items: Vec<Item>, select: Option<&str>) -> Option<Vec<BTreeMap<String, api::AttributeValue>>> {
+pub(crate) fn items_out(
+    items: Vec<Item>,
+    select: Option<&str>,
+) -> Option<Vec<BTreeMap<String, api::AttributeValue>>> {
     (select != Some("COUNT")).then(|| items.into_iter().map(item_out).collect())
 }
 

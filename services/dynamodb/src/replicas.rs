@@ -106,7 +106,9 @@ pub(crate) fn change(
 ) -> Result<(), Failure> {
     for update in updates {
         if update.disassociate.is_some() {
-            return Err(Error::not_implemented_part("dynamodb:UpdateTable ReplicaUpdates Disassociate").into());
+            return Err(
+                Error::not_implemented_part("dynamodb:UpdateTable ReplicaUpdates Disassociate").into()
+            );
         }
         if let Some(create) = &update.create {
             add(cx, tx, table, create)?;
@@ -239,8 +241,7 @@ impl DynamoDb {
         let space = self.live.space(to.number);
         let _together = space.gate.read().await;
         let Some(to) = self.table_at(&place(&news.to))? else { return Ok(()) };
-        let (Some(source), Some(target)) =
-            (keys::primary(&from, &news.key), keys::primary(&to, &news.key))
+        let (Some(source), Some(target)) = (keys::primary(&from, &news.key), keys::primary(&to, &news.key))
         else {
             return Ok(());
         };

@@ -51,7 +51,9 @@ fn simple_keys(given: &[api::KeySchemaElement]) -> Result<Keys> {
     if let [first, second, ..] = given
         && first.attribute_name == second.attribute_name
     {
-        return Err(invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name"));
+        return Err(invalid(
+            "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+        ));
     }
     let Some(first) = given.first().filter(|first| first.key_type == "HASH") else {
         return Err(invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type"));
@@ -70,9 +72,9 @@ fn simple_keys(given: &[api::KeySchemaElement]) -> Result<Keys> {
 }
 
 fn too_many(given: &[api::KeySchemaElement]) -> cloudlet_service::Error {
-    let shown = given
-        .iter()
-        .map(|key| format!("KeySchemaElement(attributeName={}, keyType={})", key.attribute_name, key.key_type));
+    let shown = given.iter().map(|key| {
+        format!("KeySchemaElement(attributeName={}, keyType={})", key.attribute_name, key.key_type)
+    });
     invalid(format!(
         "1 validation error detected: Value '[{}]' at 'keySchema' failed to satisfy constraint: Member must have length \
          less than or equal to 2",
@@ -391,10 +393,8 @@ pub(crate) fn on_demand(
         }
     }
     let kept = |units: Option<i64>| units.filter(|units| *units > 0);
-    let both = OnDemand {
-        read: kept(given.max_read_request_units),
-        write: kept(given.max_write_request_units),
-    };
+    let both =
+        OnDemand { read: kept(given.max_read_request_units), write: kept(given.max_write_request_units) };
     Ok((both != OnDemand::default()).then_some(both))
 }
 
@@ -404,7 +404,9 @@ pub(crate) const WARM: Warm = Warm { read: 12_000, write: 4_000 };
 pub(crate) fn warm(given: Option<&api::WarmThroughput>) -> Result<Option<Warm>> {
     let Some(given) = given else { return Ok(None) };
     if given.read_units_per_second.is_none() && given.write_units_per_second.is_none() {
-        return Err(parameters("At least one of ReadUnitsPerSecond or WriteUnitsPerSecond must be specified"));
+        return Err(parameters(
+            "At least one of ReadUnitsPerSecond or WriteUnitsPerSecond must be specified",
+        ));
     }
     for (units, least, name) in [
         (given.read_units_per_second, WARM.read, "ReadUnitsPerSecond"),
@@ -428,9 +430,7 @@ pub(crate) fn stream(given: Option<&api::StreamSpecification>) -> Result<Option<
     match (given.stream_enabled, given.stream_view_type.as_deref()) {
         (true, Some(view)) => Ok(View::parse(view)),
         (true, None) => Err(parameters("StreamViewType must be specified when StreamEnabled is true")),
-        (false, Some(_)) => {
-            Err(parameters("StreamViewType cannot be specified when StreamEnabled is false"))
-        }
+        (false, Some(_)) => Err(parameters("StreamViewType cannot be specified when StreamEnabled is false")),
         (false, None) => Ok(None),
     }
 }

@@ -387,47 +387,6 @@ impl Record for Token {
     const TABLE: &'static str = "dynamodb.tokens";
 }
 
-/// A backup. Key: account, region, its ARN's last part.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-pub(crate) struct Backup {
-    /// The space that holds its items.
-    pub number: u64,
-    pub id: String,
-    pub name: String,
-    pub created: i64,
-    pub bytes: i64,
-    pub items: i64,
-    pub table: Table,
-}
-
-impl Record for Backup {
-    const TABLE: &'static str = "dynamodb.backups";
-}
-
-/// An export to or an import from S3. Key: account, region, kind, its ARN's last part.
-#[derive(Serialize, Deserialize, Clone, Debug)]
-pub(crate) struct Transfer {
-    pub id: String,
-    pub table: String,
-    pub table_id: String,
-    pub started: i64,
-    pub ended: Option<i64>,
-    /// AWS's status word.
-    pub status: String,
-    pub failure: Option<(String, String)>,
-    pub items: i64,
-    pub errors: i64,
-    pub bytes: i64,
-    pub manifest: Option<String>,
-    /// The request, as it was made, in JSON.
-    pub request: String,
-    pub token: Option<String>,
-}
-
-impl Record for Transfer {
-    const TABLE: &'static str = "dynamodb.transfers";
-}
-
 pub(crate) fn place_key(account: &str, region: &str) -> Key {
     Key::new().text(account).text(region)
 }

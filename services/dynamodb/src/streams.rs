@@ -327,9 +327,8 @@ impl Streams {
                 )));
             }
             (Some(text), true) => {
-                let number = parse_sequence(text).ok_or_else(|| {
-                    Error::validation(format!("Invalid SequenceNumber in request: {text}"))
-                })?;
+                let number = parse_sequence(text)
+                    .ok_or_else(|| Error::validation(format!("Invalid SequenceNumber in request: {text}")))?;
                 let end = at.and_then(|at| shards.get(at + 1)).map_or(u64::MAX, |next| next.shard.first);
                 if number < shard.shard.first || number >= end {
                     return Err(Error::validation(format!(
@@ -342,8 +341,7 @@ impl Streams {
             (None, false) if kind == "LATEST" => self.horizon(stream.number).await?.saturating_sub(1),
             (None, false) => 0,
         };
-        let iterator =
-            Iterator { arn: input.stream_arn, shard: input.shard_id, after, made: cx.millis() };
+        let iterator = Iterator { arn: input.stream_arn, shard: input.shard_id, after, made: cx.millis() };
         Ok(api::GetShardIteratorOutput { shard_iterator: Some(iterator.text()), ..Default::default() })
     }
 
@@ -471,4 +469,3 @@ fn record(stream: &StreamOf, number: u64, entry: Entry, arn: &str) -> api::Recor
         ..Default::default()
     }
 }
-

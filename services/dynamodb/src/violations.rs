@@ -106,7 +106,9 @@ fn reword(op: &'static Operation, violation: &mut Violation) {
         }
     }
     // An empty collection is shown as it is.
-    if violation.value.as_deref() == Some("[...]") && violation.constraint.contains("greater than or equal to 1") {
+    if violation.value.as_deref() == Some("[...]")
+        && violation.constraint.contains("greater than or equal to 1")
+    {
         let map = op.name.starts_with("Batch") && violation.path == "requestItems";
         violation.value = Some(if map { "{}" } else { "[]" }.to_owned());
     }

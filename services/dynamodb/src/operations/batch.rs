@@ -16,6 +16,9 @@ const MOST_KEYS: usize = 100;
 const MOST_WRITES: usize = 25;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
+/// An action, and the key where the action has not got it.
+type Keyed = (Option<Item>, Action);
+
 const TWICE: &str = "Provided list of item keys contains duplicates";
 
 /// What is asked of one table.
@@ -88,8 +91,7 @@ impl DynamoDb {
             if !left.is_empty()
                 && let Some(asked) = input.request_items.get(one.name)
             {
-                unprocessed
-                    .insert(one.name.to_owned(), KeysAndAttributes { keys: left, ..asked.clone() });
+                unprocessed.insert(one.name.to_owned(), KeysAndAttributes { keys: left, ..asked.clone() });
             }
             consumed.extend(capacity::consumed(
                 input.return_consumed_capacity.as_deref(),
@@ -114,7 +116,7 @@ impl DynamoDb {
         cx: &Context,
         input: BatchWriteItemInput,
     ) -> Result<BatchWriteItemOutput> {
-        let mut asked: Vec<(&str, Vec<(Option<Item>, Action)>)> = Vec::new();
+        let mut asked: Vec<(&str, Vec<Keyed>)> = Vec::new();
         let mut count = 0;
         for (name, writes) in &input.request_items {
             let mut all = Vec::with_capacity(writes.len());
@@ -200,7 +202,7 @@ pub(crate) fn shown(asked: Option<&str>, all: Vec<ConsumedCapacity>) -> Option<V
 }
 
 /// One write of a batch: the key, where the action has not got it, and the action.
-fn action(write: &WriteRequest) -> Result<(Option<Item>, Action)> {
+fn action(write: &WriteRequest) -> Result<Keyed> {
     match (&write.put_request, &write.delete_request) {
         (Some(_), Some(_)) => Err(invalid(
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",

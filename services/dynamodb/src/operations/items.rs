@@ -58,7 +58,11 @@ impl DynamoDb {
         })
     }
 
-    pub(crate) fn metrics(&self, write: &Write, asked: Option<&str>) -> Result<Option<ItemCollectionMetrics>> {
+    pub(crate) fn metrics(
+        &self,
+        write: &Write,
+        asked: Option<&str>,
+    ) -> Result<Option<ItemCollectionMetrics>> {
         if asked != Some("SIZE") {
             return Ok(None);
         }
@@ -156,10 +160,9 @@ impl DynamoDb {
         let (key, update, condition) = read().map_err(framed)?;
         let held = self.hold(cx, &input.table_name).await?;
         let shows = shows_item(input.return_values_on_condition_check_failure.as_deref());
-        let makes_nothing = input
-            .attribute_updates
-            .as_ref()
-            .is_some_and(|all| !all.is_empty() && all.values().all(|u| u.action.as_deref() == Some("DELETE")));
+        let makes_nothing = input.attribute_updates.as_ref().is_some_and(|all| {
+            !all.is_empty() && all.values().all(|u| u.action.as_deref() == Some("DELETE"))
+        });
         let action = Action::Update { update, makes_nothing };
         let write = Write::new(held.table.clone(), Some(key), action, condition, shows)?;
         let done = self.write_one(cx, &write).await?;

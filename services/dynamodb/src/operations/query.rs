@@ -108,8 +108,7 @@ impl DynamoDb {
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
         )?;
-        let old_filter =
-            request::filter(input.query_filter.as_ref(), input.conditional_operator.as_deref())?;
+        let old_filter = request::filter(input.query_filter.as_ref(), input.conditional_operator.as_deref())?;
         let old_keys = input.key_conditions.as_ref().map(legacy::key_conditions).transpose()?;
         check_select(
             input.select.as_deref(),
@@ -138,8 +137,7 @@ impl DynamoDb {
         let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
         let start = input.exclusive_start_key.as_ref().map(|key| source.start(key)).transpose()?;
         let names = source.keys();
-        let schema =
-            KeySchema { hash: &typed(&table, &names.hash), range: &typed(&table, &names.range) };
+        let schema = KeySchema { hash: &typed(&table, &names.hash), range: &typed(&table, &names.range) };
         let query = conditions.resolve(schema)?;
         if input.filter_expression.is_some()
             && let Some(filter) = &filter

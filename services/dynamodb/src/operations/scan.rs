@@ -20,9 +20,7 @@ fn segment(input: &ScanInput) -> Result<Option<(u32, u32)>> {
             "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {segment} is not \
              less than TotalSegments: {total}"
         ))),
-        (Some(segment), Some(total)) => {
-            Ok(u32::try_from(segment).ok().zip(u32::try_from(total).ok()))
-        }
+        (Some(segment), Some(total)) => Ok(u32::try_from(segment).ok().zip(u32::try_from(total).ok())),
     }
 }
 
@@ -48,8 +46,7 @@ impl DynamoDb {
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
         )?;
-        let old_filter =
-            request::filter(input.scan_filter.as_ref(), input.conditional_operator.as_deref())?;
+        let old_filter = request::filter(input.scan_filter.as_ref(), input.conditional_operator.as_deref())?;
         check_select(
             input.select.as_deref(),
             input.index_name.is_some(),

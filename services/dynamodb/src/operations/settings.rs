@@ -255,7 +255,8 @@ impl DynamoDb {
     fn governed(&self, arn: &str) -> Result<(Arc<Table>, bool)> {
         if let Some((place, label)) = names::of_stream_arn(arn) {
             let missing = || not_found(format!("Requested resource not found: Stream: {arn} not found"));
-            let table = self.table_at(&place)?.filter(|t| t.stream.as_ref().is_some_and(|s| s.label == label));
+            let table =
+                self.table_at(&place)?.filter(|t| t.stream.as_ref().is_some_and(|s| s.label == label));
             return Ok((table.ok_or_else(missing)?, true));
         }
         let Some(place) = names::of_arn(arn).filter(|place| names::is_name(&place.name)) else {
@@ -395,7 +396,8 @@ impl DynamoDb {
         for table in &tables {
             let own = table.insights.iter().map(|insights| (None, insights));
             let indexes = table.globals.iter();
-            let theirs = indexes.filter_map(|index| Some((Some(index.name.clone()), index.insights.as_ref()?)));
+            let theirs =
+                indexes.filter_map(|index| Some((Some(index.name.clone()), index.insights.as_ref()?)));
             for (index, insights) in own.chain(theirs) {
                 all.push(ContributorInsightsSummary {
                     table_name: Some(table.name.clone()),

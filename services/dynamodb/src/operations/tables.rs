@@ -24,7 +24,12 @@ pub(crate) fn billing(mode: Option<&str>, units: Option<&ProvisionedThroughput>)
         )),
         units => {
             let throughput = units.map(schema::throughput).transpose()?.unwrap_or_default();
-            Ok(Billing { on_demand: pays_per_request, shown: pays_per_request, to_on_demand: None, throughput })
+            Ok(Billing {
+                on_demand: pays_per_request,
+                shown: pays_per_request,
+                to_on_demand: None,
+                throughput,
+            })
         }
     }
 }

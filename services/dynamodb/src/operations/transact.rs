@@ -37,6 +37,7 @@ pub(crate) enum Reason {
     Condition(Option<Item>),
     Invalid(String),
     /// PartiQL: an item to be inserted is there.
+    #[allow(dead_code)]
     Duplicate,
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn cancelled(reasons: Vec<Reason>) -> Error {
 
 /// The answer to one item of a transaction of statements.
 pub(crate) struct Committed {
+    #[allow(dead_code)]
     pub done: Vec<Done>,
     /// Units by the tables' names, in the caller's words.
     pub costs: BTreeMap<String, Cost>,
@@ -149,9 +151,8 @@ impl DynamoDb {
             return Err(cancelled(reasons));
         }
         let _mine = self.live.lock_all(writes.iter().map(|write| write.key.as_bytes())).await;
-        let token_key = token.map(|(token, request)| {
-            (place_key(&cx.account, &cx.region).text(token), request)
-        });
+        let token_key =
+            token.map(|(token, request)| (place_key(&cx.account, &cx.region).text(token), request));
         let mut attempt = Attempt::new(&self.store, &self.live, cx.millis());
         let committed = self
             .store
@@ -325,36 +326,57 @@ fn known(
 /// A hash of all that a transaction asks.
 fn fingerprint(input: &TransactWriteItemsInput) -> u64 {
     let mut hasher = Xxh3::new();
-    let mut part = |kind: &str, table: &str, item: &BTreeMap<String, AttributeValue>, texts: [&Option<String>; 2]| {
-        hasher.update(kind.as_bytes());
-        hasher.write(table.as_bytes());
-        hash_values(&mut hasher, item);
-        for text in texts.into_iter().flatten() {
-            hasher.write(text.as_bytes());
-            hasher.write_u8(0xFF);
-        }
-    };
+    let mut part =
+        |kind: &str, table: &str, item: &BTreeMap<String, AttributeValue>, texts: [&Option<String>; 2]| {
+            hasher.update(kind.as_bytes());
+            hasher.write(table.as_bytes());
+            hash_values(&mut hasher, item);
+            for text in texts.into_iter().flatten() {
+                hasher.write(text.as_bytes());
+                hasher.write_u8(0xFF);
+            }
+        };
     for item in &input.transact_items {
         if let Some(put) = &item.put {
             part("put", &put.table_name, &put.item, [&put.condition_expression, &None]);
-            part("", "", put.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()), [&None, &None]);
+            part(
+                "",
+                "",
+                put.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()),
+                [&None, &None],
+            );
             part("", &names_text(&put.expression_attribute_names), &BTreeMap::new(), [&None, &None]);
         }
         if let Some(update) = &item.update {
             let expression = Some(update.update_expression.clone());
             part("update", &update.table_name, &update.key, [&update.condition_expression, &expression]);
-            part("", "", update.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()), [&None, &None]);
+            part(
+                "",
+                "",
+                update.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()),
+                [&None, &None],
+            );
             part("", &names_text(&update.expression_attribute_names), &BTreeMap::new(), [&None, &None]);
         }
         if let Some(delete) = &item.delete {
             part("delete", &delete.table_name, &delete.key, [&delete.condition_expression, &None]);
-            part("", "", delete.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()), [&None, &None]);
+            part(
+                "",
+                "",
+                delete.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()),
+                [&None, &None],
+            );
             part("", &names_text(&delete.expression_attribute_names), &BTreeMap::new(), [&None, &None]);
         }
         if let Some(check) = &item.condition_check {
             let condition = Some(check.condition_expression.clone());
             part("check", &check.table_name, &check.key, [&condition, &None]);
-            part("", "", check.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()), [&None, &None]);
+            part(
+                "",
+                "",
+                check.expression_attribute_values.as_ref().unwrap_or(&BTreeMap::new()),
+                [&None, &None],
+            );
             part("", &names_text(&check.expression_attribute_names), &BTreeMap::new(), [&None, &None]);
         }
     }
@@ -379,12 +401,8 @@ fn hash_values(hasher: &mut Xxh3, values: &BTreeMap<String, AttributeValue>) {
 
 /// What one item of the request asks. Errors: not exactly one action; what is wrong with its expressions.
 fn asked(item: &TransactWriteItem) -> Result<Asked<'_>> {
-    let actions = [
-        item.condition_check.is_some(),
-        item.put.is_some(),
-        item.update.is_some(),
-        item.delete.is_some(),
-    ];
+    let actions =
+        [item.condition_check.is_some(), item.put.is_some(), item.update.is_some(), item.delete.is_some()];
     match actions.iter().filter(|given| **given).count() {
         0 => {
             return Err(invalid(
