@@ -101,12 +101,15 @@ impl Running {
         let compute = Arc::new(compute);
         let lambda = cloudlet_lambda::Lambda::new(store.clone(), cloud.clone(), &bus, compute.clone(), &sink);
         endpoints.open(lambda.clone());
+        let dynamodb = cloudlet_dynamodb::DynamoDb::new(store.clone(), cloud.clone(), &bus);
         let services: Vec<Arc<dyn Service>> = vec![
             cloudlet_iam::Iam::new(identities.clone()),
             cloudlet_sts::Sts::new(identities.clone()),
             cloudlet_logs::Logs::new(store.clone(), cloud.clone(), &bus),
             lambda.clone(),
             cloudlet_s3::S3::new(store.clone(), cloud.clone(), &bus),
+            dynamodb.streams(),
+            dynamodb,
         ];
         cloud.open(services, identities.clone() as Arc<dyn Identity>);
         Ok(Self { store, bus, compute, cloud, identities, edge, address, place, keys })

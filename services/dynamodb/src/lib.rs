@@ -4,8 +4,115 @@
 //! AWS's condition, filter, key condition, projection and update expressions (and the parameters that came before
 //! them) and evaluates them. `partiql/` turns statements into the same trees. None of the three knows the store.
 //!
+//! Start with [`DynamoDb`]; `operations/` has the story of each call, `keys` where an item lies, `change` what happens
+//! when one changes: its indexes, its stream, its history, all in one commit. [`Streams`] is the second API, over the
+//! same tables.
+//!
 //! Source: Amazon DynamoDB API Reference and Developer Guide.
 
+mod access;
+mod capacity;
+mod change;
+mod convert;
+mod describe;
+mod errors;
 pub mod expression;
+mod keys;
+mod live;
+mod names;
+mod operations;
 pub mod partiql;
+mod purge;
+mod reading;
+mod replicas;
+mod request;
+mod schema;
+mod state;
+mod streams;
 pub mod value;
+mod violations;
+mod write;
+
+use cloudlet_bus::{Bus, Delivery};
+use cloudlet_service::rules::Violations;
+use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Service, Structure};
+use cloudlet_store::Store;
+use errors::{Result, no_resource, no_table, stored};
+use live::Live;
+use names::Place;
+use state::{Table, Volume, table_key};
+use std::sync::Arc;
+
+pub use streams::Streams;
+
+/// The sequence that numbers tables, indexes, streams and backups.
+pub(crate) const SEQUENCE: &str = "dynamodb";
+
+/// The service.
+pub struct DynamoDb {
+    pub(crate) store: Store,
+    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) live: Arc<Live>,
+    policies: access::Policies,
+}
+
+impl DynamoDb {
+    /// The service over this store. Must be called within a tokio runtime, because the bus starts its deliveries.
+    pub fn new(store: Store, cloud: Arc<Cloud>, bus: &Bus) -> Arc<Self> {
+        let service =
+            Arc::new(Self { store, cloud, live: Arc::default(), policies: access::Policies::default() });
+        let few = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };
+        bus.subscribe(purge::QUEUE, few, Arc::new(purge::Purge(service.clone())));
+        bus.subscribe(replicas::QUEUE, Delivery::default(), Arc::new(replicas::Replicator(service.clone())));
+        purge::start(&service);
+        service
+    }
+
+    /// The table's record, out of memory when it was read before.
+    pub(crate) fn table_at(&self, place: &Place) -> Result<Option<Arc<Table>>> {
+        let key = table_key(&place.account, &place.region, &place.name);
+        self.store.table::<Table>().get_arc(&key).map_err(stored)
+    }
+
+    /// The table that a call on items means.
+    ///
+    /// Errors: `ResourceNotFoundException`.
+    pub(crate) fn table(&self, cx: &Context, name: &str) -> Result<Arc<Table>> {
+        self.table_at(&names::locate(cx, name)?)?.ok_or_else(no_resource)
+    }
+
+    /// The table that a call on tables means.
+    ///
+    /// Errors: `ResourceNotFoundException` with the table's name.
+    pub(crate) fn control_table(&self, cx: &Context, name: &str) -> Result<Arc<Table>> {
+        let place = names::locate(cx, name)?;
+        self.table_at(&place)?.ok_or_else(|| no_table(&place.name))
+    }
+
+    /// What a space held when it was last counted.
+    pub(crate) fn volumes(&self, number: u64) -> Result<Volume> {
+        let key = cloudlet_store::Key::new().number(number);
+        Ok(self.store.table::<Volume>().get(&key).map_err(stored)?.unwrap_or_default())
+    }
+}
+
+impl Service for DynamoDb {
+    cloudlet_api_dynamodb::operations!();
+
+    fn access<'a>(
+        &'a self,
+        op: &'static Operation,
+        cx: &'a Context,
+        input: &'a dyn Structure,
+    ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
+        Box::pin(async move { self.accesses(op, cx, input) })
+    }
+
+    fn invalid_input(&self, op: &'static Operation, violations: Violations) -> Error {
+        violations::error(op, violations)
+    }
+
+    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
+        denied.with_code("AccessDeniedException")
+    }
+}

@@ -1,0 +1,10 @@
+//! The operations, a file for each family.
+
+pub(crate) mod batch;
+pub(crate) mod items;
+pub(crate) mod query;
+pub(crate) mod scan;
+pub(crate) mod settings;
+pub(crate) mod tables;
+pub(crate) mod transact;
+pub(crate) mod update_table;

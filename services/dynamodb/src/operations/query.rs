@@ -1,0 +1,182 @@
+//! Queries: the items of one partition, in the order of their sort keys.
+
+use crate::errors::{Result, invalid};
+use crate::expression::{self, Comparator, KeyPredicate, KeyQuery, KeySchema, Parameters, legacy};
+use crate::keys;
+use crate::reading::{Page, Source, check_select, consumed, items_out};
+use crate::state::Table;
+use crate::value::{Item, Kind, Value, order};
+use crate::{DynamoDb, capacity, request};
+use cloudlet_api_dynamodb::*;
+use cloudlet_store::{Key, KeyRange};
+
+/// The attributes of a key with their types.
+pub(crate) fn typed<'t>(table: &'t Table, names: &'t [String]) -> Vec<(&'t str, Kind)> {
+    let kind = |name: &String| table.kind_of(name).map_or(Kind::S, keys::kind);
+    names.iter().map(|name| (name.as_str(), kind(name))).collect()
+}
+
+/// The part of a source that a key condition means.
+pub(crate) fn range(source: &Source<'_>, query: &KeyQuery) -> KeyRange {
+    let mut prefix = keys::partition(source.number(), query.hash.iter());
+    for value in &query.range {
+        order::encode(value, &mut prefix);
+    }
+    let with = |value: &Value| {
+        let mut out = prefix.clone();
+        order::encode(value, &mut out);
+        Key::from_bytes(out)
+    };
+    let all = Key::from_bytes(prefix.clone()).prefix_range();
+    match &query.last {
+        None | Some(KeyPredicate::NotIndexable) => all,
+        Some(KeyPredicate::Compare(comparator, value)) => match comparator {
+            Comparator::Less => all.until(&with(value)),
+            Comparator::LessEqual => until_past(all, &with(value)),
+            Comparator::Greater => all.past(&with(value)),
+            Comparator::GreaterEqual => all.from(&with(value)),
+            Comparator::Equal => with(value).prefix_range(),
+            Comparator::NotEqual => all,
+        },
+        Some(KeyPredicate::Between(low, high)) => until_past(all.from(&with(low)), &with(high)),
+        Some(KeyPredicate::BeginsWith(value)) => {
+            let mut out = prefix.clone();
+            match value {
+                Value::S(text) => order::encode_prefix(text.as_bytes(), &mut out),
+                Value::B(bytes) => order::encode_prefix(bytes, &mut out),
+                _ => return all,
+            }
+            Key::from_bytes(out).prefix_range()
+        }
+    }
+}
+
+/// A range until after all that begins with a key.
+fn until_past(range: KeyRange, key: &Key) -> KeyRange {
+    // Encoded values end in bytes that are not `FF` throughout, so that the last one can be counted up.
+    let mut bytes = key.as_bytes().to_vec();
+    while let Some(last) = bytes.pop() {
+        if last < u8::MAX {
+            bytes.push(last + 1);
+            return range.until(&Key::from_bytes(bytes));
+        }
+    }
+    range
+}
+
+/// Whether a start key lies in what is queried.
+fn check_start(source: &Source<'_>, query: &KeyQuery, start: &Item) -> Result<()> {
+    let names = source.keys();
+    let same = names.hash.iter().zip(&query.hash).all(|(name, value)| start.get(name) == Some(value));
+    if !same {
+        return Err(invalid(
+            "The provided starting key is outside query boundaries based on provided conditions",
+        ));
+    }
+    let equal = names.range.iter().zip(&query.range).all(|(name, value)| start.get(name) == Some(value));
+    let last = query.last.as_ref().is_none_or(|predicate| {
+        let name = names.range.get(query.range.len());
+        name.and_then(|name| start.get(name)).is_some_and(|value| predicate.matches(value))
+    });
+    if !equal || !last {
+        return Err(invalid("The provided starting key does not match the range key predicate"));
+    }
+    Ok(())
+}
+
+impl DynamoDb {
+    /// Reads the items of one partition.
+    ///
+    /// Errors: `ResourceNotFoundException`, `ValidationException`.
+    pub async fn query(&self, cx: &Context, input: QueryInput) -> Result<QueryOutput> {
+        expression::check_kinds(
+            &[
+                ("ProjectionExpression", input.projection_expression.is_some()),
+                ("FilterExpression", input.filter_expression.is_some()),
+                ("KeyConditionExpression", input.key_condition_expression.is_some()),
+            ],
+            &[
+                ("AttributesToGet", input.attributes_to_get.is_some()),
+                ("QueryFilter", input.query_filter.is_some()),
+                ("ConditionalOperator", input.conditional_operator.is_some()),
+                ("KeyConditions", input.key_conditions.is_some()),
+            ],
+            input.expression_attribute_names.is_some(),
+            input.expression_attribute_values.is_some(),
+        )?;
+        let mut parameters = Parameters::new(
+            input.expression_attribute_names.as_ref(),
+            input.expression_attribute_values.as_ref(),
+        )?;
+        let old_filter = request::filter(input.query_filter.as_ref(), input.conditional_operator.as_deref())?;
+        let old_keys = input.key_conditions.as_ref().map(legacy::key_conditions).transpose()?;
+        check_select(
+            input.select.as_deref(),
+            input.index_name.is_some(),
+            input.projection_expression.is_some(),
+            input.attributes_to_get.is_some(),
+        )?;
+        let new_keys =
+            input.key_condition_expression.as_ref().map(|text| parameters.key_condition(text)).transpose()?;
+        let filter = match &input.filter_expression {
+            Some(text) => Some(parameters.filter(text)?),
+            None => old_filter,
+        };
+        let wanted = match &input.projection_expression {
+            Some(text) => Some(parameters.projection(text)?),
+            None => input.attributes_to_get.as_deref().map(legacy::attributes_to_get).transpose()?,
+        };
+        parameters.finish()?;
+        let Some(conditions) = new_keys.or(old_keys) else {
+            return Err(invalid(
+                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+            ));
+        };
+        let table = self.table(cx, &input.table_name)?;
+        let consistent = input.consistent_read == Some(true);
+        let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
+        let start = input.exclusive_start_key.as_ref().map(|key| source.start(key)).transpose()?;
+        let names = source.keys();
+        let schema = KeySchema { hash: &typed(&table, &names.hash), range: &typed(&table, &names.range) };
+        let query = conditions.resolve(schema)?;
+        if input.filter_expression.is_some()
+            && let Some(filter) = &filter
+        {
+            expression::check_filter_keys(filter, names.names())?;
+        }
+        if let Some(filter) = &input.query_filter {
+            legacy::check_filter_keys(filter, names.names())?;
+        }
+        if let Some(wanted) = &wanted {
+            source.check_wanted(wanted)?;
+        }
+        let mut range = range(&source, &query);
+        let reverse = input.scan_index_forward == Some(false);
+        if let Some((item, key)) = &start {
+            check_start(&source, &query, item)?;
+            range = if reverse { range.until(key) } else { range.after(key) };
+        }
+        let found = self.page(&Page {
+            source,
+            range,
+            reverse,
+            limit: input.limit.and_then(|limit| usize::try_from(limit).ok()),
+            select: input.select.as_deref(),
+            wanted: wanted.as_ref(),
+            filter: filter.as_ref(),
+            read: capacity::read(input.consistent_read),
+        })?;
+        Ok(QueryOutput {
+            items: items_out(found.items, input.select.as_deref()),
+            count: i32::try_from(found.count).ok(),
+            scanned_count: i32::try_from(found.scanned).ok(),
+            last_evaluated_key: found.last.map(crate::convert::item_out),
+            consumed_capacity: consumed(
+                input.return_consumed_capacity.as_deref(),
+                &input.table_name,
+                &found.cost,
+            ),
+            ..Default::default()
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Scans: all items of a table or an index, in the order of the hashes of their partition keys, whole or by segments.
+
+use crate::errors::{Result, invalid};
+use crate::expression::{self, Parameters, legacy};
+use crate::reading::{Page, Source, check_select, consumed, items_out};
+use crate::{DynamoDb, capacity, keys, request};
+use cloudlet_api_dynamodb::*;
+
+/// Which part of the whole is meant. Errors: a segment without a total, or beyond it.
+fn segment(input: &ScanInput) -> Result<Option<(u32, u32)>> {
+    match (input.segment, input.total_segments) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(invalid(
+            "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+        )),
+        (None, Some(_)) => Err(invalid(
+            "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+        )),
+        (Some(segment), Some(total)) if segment >= total => Err(invalid(format!(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {segment} is not \
+             less than TotalSegments: {total}"
+        ))),
+        (Some(segment), Some(total)) => Ok(u32::try_from(segment).ok().zip(u32::try_from(total).ok())),
+    }
+}
+
+impl DynamoDb {
+    /// Reads all items, or those of a segment.
+    ///
+    /// Errors: `ResourceNotFoundException`, `ValidationException`.
+    pub async fn scan(&self, cx: &Context, input: ScanInput) -> Result<ScanOutput> {
+        expression::check_kinds(
+            &[
+                ("ProjectionExpression", input.projection_expression.is_some()),
+                ("FilterExpression", input.filter_expression.is_some()),
+            ],
+            &[
+                ("AttributesToGet", input.attributes_to_get.is_some()),
+                ("ScanFilter", input.scan_filter.is_some()),
+                ("ConditionalOperator", input.conditional_operator.is_some()),
+            ],
+            input.expression_attribute_names.is_some(),
+            input.expression_attribute_values.is_some(),
+        )?;
+        let mut parameters = Parameters::new(
+            input.expression_attribute_names.as_ref(),
+            input.expression_attribute_values.as_ref(),
+        )?;
+        let old_filter = request::filter(input.scan_filter.as_ref(), input.conditional_operator.as_deref())?;
+        check_select(
+            input.select.as_deref(),
+            input.index_name.is_some(),
+            input.projection_expression.is_some(),
+            input.attributes_to_get.is_some(),
+        )?;
+        let segment = segment(&input)?;
+        let filter = match &input.filter_expression {
+            Some(text) => Some(parameters.filter(text)?),
+            None => old_filter,
+        };
+        let wanted = match &input.projection_expression {
+            Some(text) => Some(parameters.projection(text)?),
+            None => input.attributes_to_get.as_deref().map(legacy::attributes_to_get).transpose()?,
+        };
+        parameters.finish()?;
+        let table = self.table(cx, &input.table_name)?;
+        let consistent = input.consistent_read == Some(true);
+        let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
+        if let Some(wanted) = &wanted {
+            source.check_wanted(wanted)?;
+        }
+        let mut range = match segment {
+            Some((segment, total)) => keys::segment(source.number(), segment, total),
+            None => keys::space(source.number()),
+        };
+        if let Some(given) = &input.exclusive_start_key {
+            let (_, key) = source.start(given)?;
+            if let Some((segment, total)) = segment
+                && keys::segment_of(&key, total) != segment
+            {
+                return Err(invalid(format!(
+                    "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with \
+                     correct Segment. TotalSegments: {total} Segment: {segment}"
+                )));
+            }
+            range = range.after(&key);
+        }
+        let found = self.page(&Page {
+            source,
+            range,
+            reverse: false,
+            limit: input.limit.and_then(|limit| usize::try_from(limit).ok()),
+            select: input.select.as_deref(),
+            wanted: wanted.as_ref(),
+            filter: filter.as_ref(),
+            read: capacity::read(input.consistent_read),
+        })?;
+        Ok(ScanOutput {
+            items: items_out(found.items, input.select.as_deref()),
+            count: i32::try_from(found.count).ok(),
+            scanned_count: i32::try_from(found.scanned).ok(),
+            last_evaluated_key: found.last.map(crate::convert::item_out),
+            consumed_capacity: consumed(
+                input.return_consumed_capacity.as_deref(),
+                &input.table_name,
+                &found.cost,
+            ),
+            ..Default::default()
+        })
+    }
+}

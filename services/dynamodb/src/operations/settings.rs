@@ -1,0 +1,503 @@
+//! What belongs to tables beside items: tags, time to live, policies, point-in-time recovery, insights; and what is said
+//! about the account.
+
+use crate::describe::time;
+use crate::errors::{Failure, Result, invalid, no_table, not_found, parameters, stored};
+use crate::operations::tables::check_tags;
+use crate::purge::Task;
+use crate::state::{History, Insights, Policy, Table, Ttl};
+use crate::{DynamoDb, names, schema};
+use cloudlet_api_dynamodb::*;
+use cloudlet_service::pages;
+use std::sync::Arc;
+
+/// AWS: how many tags one answer lists.
+const TAGS_PAGE: usize = 10;
+/// AWS: how many tables' insights one answer lists.
+const INSIGHTS_PAGE: usize = 100;
+/// How long point-in-time recovery reaches back unless it is said, in days.
+const RECOVERY_DAYS: i32 = 35;
+/// What an account may provision altogether.
+const ACCOUNT_UNITS: i64 = 80_000;
+
+impl DynamoDb {
+    /// The table of a resource ARN.
+    fn tagged(&self, arn: &str) -> Result<Arc<Table>> {
+        let Some(place) = names::of_arn(arn).filter(|place| names::is_name(&place.name)) else {
+            return Err(invalid(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")));
+        };
+        let missing = || not_found(format!("Requested resource not found: ResourcArn: {arn} not found"));
+        self.table_at(&place)?.ok_or_else(missing)
+    }
+
+    /// Changes a table's record while nobody changes its items.
+    pub(crate) async fn change_table<T: Send>(
+        &self,
+        found: &Table,
+        mut change: impl FnMut(&mut cloudlet_store::Tx<'_>, &mut Table) -> Result<T, Failure> + Send,
+    ) -> Result<T> {
+        let space = self.live.space(found.number);
+        let _alone = space.gate.write().await;
+        let key = found.key();
+        let changed = self.store.transact(|tx| {
+            let mut table = tx.get::<Table>(&key)?.ok_or_else(|| no_table(&found.name))?;
+            let value = change(tx, &mut table)?;
+            tx.put(&key, &table)?;
+            Ok::<_, Failure>(value)
+        });
+        Ok(changed.await?)
+    }
+
+    /// Adds tags to a table.
+    ///
+    /// Errors: `ResourceNotFoundException`, `ValidationException`.
+    pub async fn tag_resource(&self, _: &Context, input: TagResourceInput) -> Result<TagResourceOutput> {
+        if input.tags.is_empty() {
+            return Err(invalid("Atleast one Tag needs to be provided as Input."));
+        }
+        let table = self.tagged(&input.resource_arn)?;
+        let tags = crate::operations::tables::tags(&input.tags)?;
+        self.change_table(&table, |_, table| {
+            table.tags.extend(tags.clone());
+            Ok(check_tags(&table.tags)?)
+        })
+        .await?;
+        Ok(TagResourceOutput::default())
+    }
+
+    /// Takes tags away from a table.
+    ///
+    /// Errors: `ResourceNotFoundException`, `ValidationException`.
+    pub async fn untag_resource(
+        &self,
+        _: &Context,
+        input: UntagResourceInput,
+    ) -> Result<UntagResourceOutput> {
+        if input.tag_keys.is_empty() {
+            return Err(invalid("Atleast one Tag Key needs to be provided as Input."));
+        }
+        let table = self.tagged(&input.resource_arn)?;
+        self.change_table(&table, |_, table| {
+            table.tags.retain(|key, _| !input.tag_keys.contains(key));
+            Ok(())
+        })
+        .await?;
+        Ok(UntagResourceOutput::default())
+    }
+
+    /// Lists the tags of a table.
+    ///
+    /// Errors: `ResourceNotFoundException`, `ValidationException`.
+    pub async fn list_tags_of_resource(
+        &self,
+        _: &Context,
+        input: ListTagsOfResourceInput,
+    ) -> Result<ListTagsOfResourceOutput> {
+        let table = self.tagged(&input.resource_arn)?;
+        let bad = || invalid("Invalid NextToken");
+        let page = pages::page(
+            table.tags.iter(),
+            TAGS_PAGE,
+            input.next_token.as_deref(),
+            |(key, _)| key.as_bytes().to_vec(),
+            bad,
+        )?;
+        let tag = |(key, value): (&String, &String)| Tag {
+            key: key.clone(),
+            value: value.clone(),
+            ..Default::default()
+        };
+        Ok(ListTagsOfResourceOutput {
+            tags: Some(page.items.into_iter().map(tag).collect()),
+            next_token: page.next,
+            ..Default::default()
+        })
+    }
+
+    /// Turns time to live on or off.
+    ///
+    /// Errors: `ResourceNotFoundException`, `ValidationException` for what is so already.
+    pub async fn update_time_to_live(
+        &self,
+        cx: &Context,
+        input: UpdateTimeToLiveInput,
+    ) -> Result<UpdateTimeToLiveOutput> {
+        let wanted = &input.time_to_live_specification;
+        let table = self.control_table(cx, &input.table_name)?;
+        self.change_table(&table, |tx, table| {
+            let current = table.ttl.as_ref().filter(|ttl| ttl.enabled);
+            match current {
+                Some(_) if wanted.enabled => {
+                    return Err(invalid("TimeToLive is already enabled").into());
+                }
+                Some(ttl) if ttl.attribute != wanted.attribute_name => {
+                    let message = format!(
+                        "TimeToLive is active on a different AttributeName: current AttributeName is {}",
+                        ttl.attribute
+                    );
+                    return Err(invalid(message).into());
+                }
+                None if !wanted.enabled => return Err(invalid("TimeToLive is already disabled").into()),
+                _ => {}
+            }
+            if wanted.enabled {
+                let task = Task::Expiries { key: table.key().as_bytes().to_vec(), number: table.number };
+                tx.emit(task.message(cx.millis()))?;
+            }
+            table.ttl = Some(Ttl { attribute: wanted.attribute_name.clone(), enabled: wanted.enabled });
+            Ok(())
+        })
+        .await?;
+        Ok(UpdateTimeToLiveOutput {
+            time_to_live_specification: Some(input.time_to_live_specification),
+            ..Default::default()
+        })
+    }
+
+    /// Shows a table's time to live.
+    ///
+    /// Errors: `ResourceNotFoundException`.
+    pub async fn describe_time_to_live(
+        &self,
+        cx: &Context,
+        input: DescribeTimeToLiveInput,
+    ) -> Result<DescribeTimeToLiveOutput> {
+        let table = self.control_table(cx, &input.table_name)?;
+        let ttl = table.ttl.as_ref().filter(|ttl| ttl.enabled);
+        let description = TimeToLiveDescription {
+            time_to_live_status: Some(if ttl.is_some() { "ENABLED" } else { "DISABLED" }.to_owned()),
+            attribute_name: ttl.map(|ttl| ttl.attribute.clone()),
+            ..Default::default()
+        };
+        Ok(DescribeTimeToLiveOutput { time_to_live_description: Some(description), ..Default::default() })
+    }
+
+    /// Shows what the account may use.
+    pub async fn describe_limits(&self, _: &Context, _: DescribeLimitsInput) -> Result<DescribeLimitsOutput> {
+        Ok(DescribeLimitsOutput {
+            account_max_read_capacity_units: Some(ACCOUNT_UNITS),
+            account_max_write_capacity_units: Some(ACCOUNT_UNITS),
+            table_max_read_capacity_units: Some(schema::TABLE_UNITS),
+            table_max_write_capacity_units: Some(schema::TABLE_UNITS),
+            ..Default::default()
+        })
+    }
+
+    /// Names the endpoint to call.
+    pub async fn describe_endpoints(
+        &self,
+        cx: &Context,
+        _: DescribeEndpointsRequest,
+    ) -> Result<DescribeEndpointsResponse> {
+        let endpoint = cx.endpoint();
+        let address = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, host)| host).to_owned();
+        let one = Endpoint { address, cache_period_in_minutes: 1440, ..Default::default() };
+        Ok(DescribeEndpointsResponse { endpoints: vec![one], ..Default::default() })
+    }
+
+    /// The table of a call on backups, which has an error of its own.
+    pub(crate) fn backed_up(&self, cx: &Context, name: &str) -> Result<Arc<Table>> {
+        let place = names::locate(cx, name)?;
+        let missing = || TableNotFoundException::error(format!("Table not found: {}", place.name));
+        self.table_at(&place)?.ok_or_else(missing)
+    }
+
+    /// Shows whether a table can be restored to a point in time.
+    ///
+    /// Errors: `TableNotFoundException`.
+    pub async fn describe_continuous_backups(
+        &self,
+        cx: &Context,
+        input: DescribeContinuousBackupsInput,
+    ) -> Result<DescribeContinuousBackupsOutput> {
+        let table = self.backed_up(cx, &input.table_name)?;
+        Ok(DescribeContinuousBackupsOutput {
+            continuous_backups_description: Some(continuous(&table, cx.millis())),
+            ..Default::default()
+        })
+    }
+
+    /// Turns point-in-time recovery on or off.
+    ///
+    /// Errors: `TableNotFoundException`.
+    pub async fn update_continuous_backups(
+        &self,
+        cx: &Context,
+        input: UpdateContinuousBackupsInput,
+    ) -> Result<UpdateContinuousBackupsOutput> {
+        let table = self.backed_up(cx, &input.table_name)?;
+        let wanted = &input.point_in_time_recovery_specification;
+        if wanted.recovery_period_in_days.is_some() && !wanted.point_in_time_recovery_enabled {
+            return Err(parameters(
+                "RecoveryPeriodInDays can only be specified when PointInTimeRecoveryEnabled is true",
+            ));
+        }
+        let changed = self
+            .change_table(&table, |tx, table| {
+                if wanted.point_in_time_recovery_enabled {
+                    let days = wanted.recovery_period_in_days;
+                    let history =
+                        table.history.get_or_insert(History { since: cx.millis(), days: RECOVERY_DAYS });
+                    history.days = days.unwrap_or(history.days);
+                } else if table.history.take().is_some() {
+                    tx.emit(Task::History { number: table.number, until: None }.message(cx.millis()))?;
+                }
+                Ok(table.clone())
+            })
+            .await?;
+        Ok(UpdateContinuousBackupsOutput {
+            continuous_backups_description: Some(continuous(&changed, cx.millis())),
+            ..Default::default()
+        })
+    }
+
+    /// The table of a policy's ARN, and whether its stream is meant.
+    fn governed(&self, arn: &str) -> Result<(Arc<Table>, bool)> {
+        if let Some((place, label)) = names::of_stream_arn(arn) {
+            let missing = || not_found(format!("Requested resource not found: Stream: {arn} not found"));
+            let table =
+                self.table_at(&place)?.filter(|t| t.stream.as_ref().is_some_and(|s| s.label == label));
+            return Ok((table.ok_or_else(missing)?, true));
+        }
+        let Some(place) = names::of_arn(arn).filter(|place| names::is_name(&place.name)) else {
+            return Err(invalid(format!("Invalid ResourceArn: {arn}")));
+        };
+        Ok((self.table_at(&place)?.ok_or_else(|| no_table(&place.name))?, false))
+    }
+
+    /// Gives a table or stream a policy.
+    ///
+    /// Errors: `ResourceNotFoundException`, `PolicyNotFoundException` for another revision than expected.
+    pub async fn put_resource_policy(
+        &self,
+        cx: &Context,
+        input: PutResourcePolicyInput,
+    ) -> Result<PutResourcePolicyOutput> {
+        let (table, stream) = self.governed(&input.resource_arn)?;
+        crate::access::parse_policy(&input.policy)?;
+        let revision = self
+            .change_table(&table, |_, table| {
+                let policy = if stream { &mut table.stream_policy } else { &mut table.policy };
+                check_revision(&input.resource_arn, policy.as_ref(), input.expected_revision_id.as_deref())?;
+                let same = policy.as_ref().filter(|policy| policy.document == input.policy);
+                let revision = same.map_or_else(|| cx.random().uuid(), |policy| policy.revision.clone());
+                *policy = Some(Policy { document: input.policy.clone(), revision: revision.clone() });
+                Ok(revision)
+            })
+            .await?;
+        Ok(PutResourcePolicyOutput { revision_id: Some(revision), ..Default::default() })
+    }
+
+    /// Shows a policy.
+    ///
+    /// Errors: `ResourceNotFoundException`, `PolicyNotFoundException`.
+    pub async fn get_resource_policy(
+        &self,
+        _: &Context,
+        input: GetResourcePolicyInput,
+    ) -> Result<GetResourcePolicyOutput> {
+        let (table, stream) = self.governed(&input.resource_arn)?;
+        let policy = if stream { &table.stream_policy } else { &table.policy };
+        let policy = policy.as_ref().ok_or_else(|| no_policy(&input.resource_arn))?;
+        Ok(GetResourcePolicyOutput {
+            policy: Some(policy.document.clone()),
+            revision_id: Some(policy.revision.clone()),
+            ..Default::default()
+        })
+    }
+
+    /// Takes a policy away. There need not be one.
+    ///
+    /// Errors: `ResourceNotFoundException`, `PolicyNotFoundException` for another revision than expected.
+    pub async fn delete_resource_policy(
+        &self,
+        _: &Context,
+        input: DeleteResourcePolicyInput,
+    ) -> Result<DeleteResourcePolicyOutput> {
+        let (table, stream) = self.governed(&input.resource_arn)?;
+        let revision = self
+            .change_table(&table, |_, table| {
+                let policy = if stream { &mut table.stream_policy } else { &mut table.policy };
+                check_revision(&input.resource_arn, policy.as_ref(), input.expected_revision_id.as_deref())?;
+                Ok(policy.take().map(|policy| policy.revision))
+            })
+            .await?;
+        Ok(DeleteResourcePolicyOutput { revision_id: revision, ..Default::default() })
+    }
+
+    /// Turns contributor insights on or off, of a table or an index.
+    ///
+    /// Errors: `ResourceNotFoundException`.
+    pub async fn update_contributor_insights(
+        &self,
+        cx: &Context,
+        input: UpdateContributorInsightsInput,
+    ) -> Result<UpdateContributorInsightsOutput> {
+        let table = self.control_table(cx, &input.table_name)?;
+        let enabled = input.contributor_insights_action == "ENABLE";
+        let mode = input
+            .contributor_insights_mode
+            .clone()
+            .unwrap_or_else(|| "ACCESSED_AND_THROTTLED_KEYS".to_owned());
+        self.change_table(&table, |_, table| {
+            let insights = Insights { enabled, changed: cx.millis(), mode: mode.clone() };
+            *insights_of(table, input.index_name.as_deref())? = Some(insights);
+            Ok(())
+        })
+        .await?;
+        Ok(UpdateContributorInsightsOutput {
+            table_name: Some(table.name.clone()),
+            index_name: input.index_name,
+            contributor_insights_status: Some(if enabled { "ENABLING" } else { "DISABLING" }.to_owned()),
+            contributor_insights_mode: Some(mode),
+            ..Default::default()
+        })
+    }
+
+    /// Shows the contributor insights of a table or an index.
+    ///
+    /// Errors: `ResourceNotFoundException`.
+    pub async fn describe_contributor_insights(
+        &self,
+        cx: &Context,
+        input: DescribeContributorInsightsInput,
+    ) -> Result<DescribeContributorInsightsOutput> {
+        let mut table = (*self.control_table(cx, &input.table_name)?).clone();
+        let insights = insights_of(&mut table, input.index_name.as_deref())?.clone();
+        Ok(DescribeContributorInsightsOutput {
+            table_name: Some(table.name),
+            index_name: input.index_name,
+            contributor_insights_status: Some(insights_status(insights.as_ref()).to_owned()),
+            last_update_date_time: insights.as_ref().map(|insights| time(insights.changed)),
+            contributor_insights_mode: insights.map(|insights| insights.mode),
+            ..Default::default()
+        })
+    }
+
+    /// Lists the contributor insights of one table or of all.
+    ///
+    /// Errors: `ResourceNotFoundException`.
+    pub async fn list_contributor_insights(
+        &self,
+        cx: &Context,
+        input: ListContributorInsightsInput,
+    ) -> Result<ListContributorInsightsOutput> {
+        let mut tables = Vec::new();
+        match &input.table_name {
+            Some(name) => tables.push((*self.control_table(cx, name)?).clone()),
+            None => {
+                let range = crate::state::place_key(&cx.account, &cx.region).prefix_range();
+                for row in self.store.table::<Table>().scan(range, false) {
+                    tables.push(row.map_err(stored)?.1);
+                }
+            }
+        }
+        let mut all = Vec::new();
+        for table in &tables {
+            let own = table.insights.iter().map(|insights| (None, insights));
+            let indexes = table.globals.iter();
+            let theirs =
+                indexes.filter_map(|index| Some((Some(index.name.clone()), index.insights.as_ref()?)));
+            for (index, insights) in own.chain(theirs) {
+                all.push(ContributorInsightsSummary {
+                    table_name: Some(table.name.clone()),
+                    index_name: index,
+                    contributor_insights_status: Some(insights_status(Some(insights)).to_owned()),
+                    contributor_insights_mode: Some(insights.mode.clone()),
+                    ..Default::default()
+                });
+            }
+        }
+        let limit = usize::try_from(input.max_results.unwrap_or(0)).ok().filter(|n| *n > 0);
+        let key = |one: &ContributorInsightsSummary| {
+            let parts = [one.table_name.as_deref(), one.index_name.as_deref()];
+            parts.map(Option::unwrap_or_default).join("\u{1}").into_bytes()
+        };
+        all.sort_by_key(key);
+        let page = pages::page(
+            all.into_iter(),
+            limit.unwrap_or(INSIGHTS_PAGE),
+            input.next_token.as_deref(),
+            key,
+            || invalid("Invalid NextToken"),
+        )?;
+        Ok(ListContributorInsightsOutput {
+            contributor_insights_summaries: Some(page.items),
+            next_token: page.next,
+            ..Default::default()
+        })
+    }
+
+    /// Shows where a table's changes go beside its stream: nowhere, since there is no Kinesis here.
+    ///
+    /// Errors: `ResourceNotFoundException`.
+    pub async fn describe_kinesis_streaming_destination(
+        &self,
+        cx: &Context,
+        input: DescribeKinesisStreamingDestinationInput,
+    ) -> Result<DescribeKinesisStreamingDestinationOutput> {
+        let table = self.control_table(cx, &input.table_name)?;
+        Ok(DescribeKinesisStreamingDestinationOutput {
+            table_name: Some(table.name.clone()),
+            kinesis_data_stream_destinations: Some(Vec::new()),
+            ..Default::default()
+        })
+    }
+}
+
+fn insights_status(insights: Option<&Insights>) -> &'static str {
+    if insights.is_some_and(|insights| insights.enabled) { "ENABLED" } else { "DISABLED" }
+}
+
+fn insights_of<'a>(table: &'a mut Table, index: Option<&str>) -> Result<&'a mut Option<Insights>> {
+    match index {
+        None => Ok(&mut table.insights),
+        Some(name) => {
+            let name = name.to_owned();
+            let found = table.globals.iter_mut().find(|index| index.name == name);
+            match found {
+                Some(index) => Ok(&mut index.insights),
+                None => Err(not_found(format!(
+                    "Requested resource not found: Table: {} not found or Index: {name} not found",
+                    table.name
+                ))),
+            }
+        }
+    }
+}
+
+fn no_policy(arn: &str) -> Error {
+    PolicyNotFoundException::error(format!(
+        "Resource-based policy not found for the provided ResourceArn: {arn}"
+    ))
+}
+
+/// `NO_POLICY` expects that there is none.
+fn check_revision(arn: &str, policy: Option<&Policy>, expected: Option<&str>) -> Result<()> {
+    match (policy, expected) {
+        (_, None) | (None, Some("NO_POLICY")) => Ok(()),
+        (Some(policy), Some(expected)) if policy.revision == expected => Ok(()),
+        (None, Some(_)) => Err(no_policy(arn)),
+        (Some(_), Some(expected)) => Err(PolicyNotFoundException::error(format!(
+            "Resource-based policy not found for the provided ResourceArn: {arn}, revision: {expected}"
+        ))),
+    }
+}
+
+fn continuous(table: &Table, now: i64) -> ContinuousBackupsDescription {
+    let history = table.history.as_ref();
+    let earliest = history.map(|h| h.since.max(now - i64::from(h.days) * crate::describe::DAY));
+    ContinuousBackupsDescription {
+        continuous_backups_status: "ENABLED".to_owned(),
+        point_in_time_recovery_description: Some(PointInTimeRecoveryDescription {
+            point_in_time_recovery_status: Some(
+                if history.is_some() { "ENABLED" } else { "DISABLED" }.to_owned(),
+            ),
+            recovery_period_in_days: history.map(|history| history.days),
+            earliest_restorable_date_time: earliest.map(time),
+            latest_restorable_date_time: history.map(|_| time(now)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}

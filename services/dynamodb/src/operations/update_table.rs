@@ -1,0 +1,359 @@
+//! Changes of what a table is: throughput, indexes, stream, encryption, class, protection, replicas.
+
+use crate::describe::Phase;
+use crate::errors::{Failure, Result, in_use, invalid, limit, no_resource, no_table, parameters};
+use crate::operations::tables::{close_stream, open_stream, sse};
+use crate::purge::Task;
+use crate::schema::NewGlobal;
+use crate::state::{Class, Index, Table, Throughput};
+use crate::{DynamoDb, schema};
+use cloudlet_api_dynamodb::*;
+use cloudlet_store::Tx;
+use std::collections::BTreeSet;
+
+const NOTHING: &str = "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
+     GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required";
+
+const UNITS_WITH_REQUESTS: &str =
+    "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST";
+
+impl DynamoDb {
+    /// Changes a table.
+    ///
+    /// Errors: `ResourceNotFoundException`, `ResourceInUseException`, `LimitExceededException`, `ValidationException`.
+    pub async fn update_table(&self, cx: &Context, input: UpdateTableInput) -> Result<UpdateTableOutput> {
+        check(&input)?;
+        let found = self.control_table(cx, &input.table_name)?;
+        let space = self.live.space(found.number);
+        let _alone = space.gate.write().await;
+        let key = found.key();
+        let changed = self.store.transact(|tx| {
+            let mut table = tx.get::<Table>(&key)?.ok_or_else(|| no_table(&found.name))?;
+            if table.globals.iter().any(|index| index.filling) && changes_shape(&input) {
+                let message = format!(
+                    "Attempt to change a resource which is still in use: Table is being updated: {}",
+                    table.name
+                );
+                return Err(Failure(in_use(message)));
+            }
+            change_billing(&mut table, &input, cx.millis())?;
+            let gone = change_indexes(&mut table, &input, cx.millis())?;
+            for index in table.globals.iter_mut().filter(|index| index.number == 0) {
+                index.number = tx.sequence(crate::SEQUENCE)?;
+                index.filling = true;
+                let task = Task::Fill { key: key.as_bytes().to_vec(), index: index.number };
+                tx.emit(task.message(cx.millis()))?;
+            }
+            if let Some(spaces) = gone {
+                tx.emit(Task::Spaces { spaces }.message(cx.millis()))?;
+            }
+            change_stream(tx, &mut table, &input, cx.millis())?;
+            if let Some(given) = &input.sse_specification {
+                table.sse = sse(cx, Some(given))?;
+            }
+            if let Some(class) = &input.table_class {
+                let infrequent = class == "STANDARD_INFREQUENT_ACCESS";
+                table.class = Some(Class { infrequent, changed: Some(cx.millis()) });
+            }
+            if let Some(protected) = input.deletion_protection_enabled {
+                table.protected = protected;
+            }
+            if let Some(updates) = &input.replica_updates {
+                crate::replicas::change(cx, tx, &mut table, updates)?;
+            }
+            tx.put(&key, &table)?;
+            Ok(table)
+        });
+        let table = changed.await?;
+        let mut description = self.describe(&table, Phase::Updating, cx.millis())?;
+        if changes_only_settings(&input) {
+            description.table_status = Some("ACTIVE".to_owned());
+        }
+        Ok(UpdateTableOutput { table_description: Some(description), ..Default::default() })
+    }
+}
+
+/// Whether an update needs the table to have come to rest.
+fn changes_shape(input: &UpdateTableInput) -> bool {
+    input.global_secondary_index_updates.as_ref().is_some_and(|updates| !updates.is_empty())
+        || input.provisioned_throughput.is_some()
+        || input.billing_mode.is_some()
+        || input.replica_updates.is_some()
+}
+
+/// What takes effect at once on AWS as well.
+fn changes_only_settings(input: &UpdateTableInput) -> bool {
+    input.deletion_protection_enabled.is_some()
+        && !changes_shape(input)
+        && input.stream_specification.is_none()
+        && input.sse_specification.is_none()
+        && input.table_class.is_none()
+        && input.on_demand_throughput.is_none()
+        && input.warm_throughput.is_none()
+}
+
+/// What is wrong with an update whatever the table is.
+fn check(input: &UpdateTableInput) -> Result<()> {
+    for (given, name) in [
+        (input.vector_index_updates.is_some(), "VectorIndexUpdates"),
+        (input.global_table_witness_updates.is_some(), "GlobalTableWitnessUpdates"),
+        (input.global_table_settings_replication_mode.is_some(), "GlobalTableSettingsReplicationMode"),
+        (input.disassociation_protection_enabled.is_some(), "DisassociationProtectionEnabled"),
+        (input.multi_region_consistency.as_deref() == Some("STRONG"), "MultiRegionConsistency"),
+    ] {
+        if given {
+            return Err(Error::not_implemented_part(format_args!("dynamodb:UpdateTable {name}")));
+        }
+    }
+    let updates = input.global_secondary_index_updates.as_deref().unwrap_or_default();
+    let any = input.provisioned_throughput.is_some()
+        || input.billing_mode.is_some()
+        || !updates.is_empty()
+        || input.stream_specification.is_some()
+        || input.sse_specification.is_some()
+        || input.replica_updates.is_some()
+        || input.table_class.is_some()
+        || input.deletion_protection_enabled.is_some()
+        || input.on_demand_throughput.is_some()
+        || input.warm_throughput.is_some();
+    if !any {
+        return Err(invalid(NOTHING));
+    }
+    if let Some(units) = &input.provisioned_throughput {
+        if input.billing_mode.as_deref() == Some("PAY_PER_REQUEST") {
+            return Err(parameters(UNITS_WITH_REQUESTS));
+        }
+        schema::throughput(units)?;
+    }
+    let mut names = BTreeSet::new();
+    let mut made_or_deleted = 0;
+    for update in updates {
+        let given = [
+            update.update.as_ref().map(|u| &u.index_name),
+            update.create.as_ref().map(|c| &c.index_name),
+            update.delete.as_ref().map(|d| &d.index_name),
+        ];
+        let mut given = given.into_iter().flatten();
+        let (Some(name), None) = (given.next(), given.next()) else {
+            return Err(parameters(
+                "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
+                 GlobalSecondaryIndexUpdate.Delete must not be null",
+            ));
+        };
+        if !names.insert(name.as_str()) {
+            return Err(parameters(format_args!(
+                "Only one global secondary index update per index is allowed simultaneously. Index: {name}"
+            )));
+        }
+        made_or_deleted += usize::from(update.update.is_none());
+    }
+    if made_or_deleted > 1 {
+        return Err(limit(
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+        ));
+    }
+    Ok(())
+}
+
+/// New units for old ones. Errors: no change.
+fn change_units(
+    old: &Throughput,
+    given: &ProvisionedThroughput,
+    what: &str,
+    subject: &str,
+    now: i64,
+) -> Result<Throughput> {
+    let new = schema::throughput(given)?;
+    schema::check_units(&new)?;
+    if (old.read, old.write) == (new.read, new.write) {
+        return Err(invalid(format!(
+            "The provisioned throughput for the {subject} will not change. The requested value equals the current value. \
+             Current ReadCapacityUnits provisioned for the {what}: {}. Requested ReadCapacityUnits: {}. Current \
+             WriteCapacityUnits provisioned for the {what}: {}. Requested WriteCapacityUnits: {}. Refer to the Amazon \
+             DynamoDB Developer Guide for current limits and how to request higher limits.",
+            old.read, new.read, old.write, new.write
+        )));
+    }
+    let mut changed = Throughput { read: new.read, write: new.write, ..*old };
+    if new.read > old.read || new.write > old.write {
+        changed.increased = Some(now);
+    }
+    if new.read < old.read || new.write < old.write {
+        let day = crate::describe::DAY;
+        let today = old.decreased.is_some_and(|at| at.div_euclid(day) == now.div_euclid(day));
+        changed.decreases = if today { old.decreases + 1 } else { 1 };
+        changed.decreased = Some(now);
+    }
+    Ok(changed)
+}
+
+fn change_billing(table: &mut Table, input: &UpdateTableInput, now: i64) -> Result<()> {
+    let units = input.provisioned_throughput.as_ref();
+    match input.billing_mode.as_deref() {
+        Some("PAY_PER_REQUEST") if !table.billing.on_demand => {
+            table.billing.on_demand = true;
+            table.billing.shown = true;
+            table.billing.to_on_demand = Some(now);
+            table.billing.throughput = Throughput::default();
+            for index in &mut table.globals {
+                index.throughput = Throughput::default();
+            }
+        }
+        Some("PROVISIONED") if table.billing.on_demand => {
+            let Some(units) = units else {
+                return Err(parameters(
+                    "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+                ));
+            };
+            table.billing.on_demand = false;
+            table.billing.shown = true;
+            table.billing.throughput = schema::throughput(units)?;
+            schema::check_units(&table.billing.throughput)?;
+            table.on_demand = None;
+            let updates = input.global_secondary_index_updates.as_deref().unwrap_or_default();
+            for index in &table.globals {
+                let mut given =
+                    updates.iter().filter_map(|u| u.update.as_ref()).filter(|u| u.index_name == index.name);
+                if given.next().is_none_or(|u| u.provisioned_throughput.is_none()) {
+                    return Err(parameters(format_args!(
+                        "ProvisionedThroughput must be specified for index: {}",
+                        index.name
+                    )));
+                }
+            }
+        }
+        _ => {
+            if let Some(units) = units {
+                if table.billing.on_demand {
+                    return Err(parameters(UNITS_WITH_REQUESTS));
+                }
+                table.billing.throughput =
+                    change_units(&table.billing.throughput, units, "table", "table", now)?;
+            }
+        }
+    }
+    if let Some(given) = &input.on_demand_throughput {
+        table.on_demand = schema::on_demand(Some(given), table.billing.on_demand)?;
+    }
+    if let Some(given) = &input.warm_throughput {
+        table.warm = schema::warm(Some(given))?;
+    }
+    Ok(())
+}
+
+/// Changes the global indexes. New ones have no number yet. Gives the spaces of those that are gone.
+fn change_indexes(table: &mut Table, input: &UpdateTableInput, now: i64) -> Result<Option<Vec<u64>>> {
+    let mut gone = None;
+    for update in input.global_secondary_index_updates.as_deref().unwrap_or_default() {
+        if let Some(create) = &update.create {
+            if table.global(&create.index_name).is_some() || table.local(&create.index_name).is_some() {
+                return Err(invalid("Attempting to create an index which already exists"));
+            }
+            let index = new_index(table, create, input.attribute_definitions.as_deref())?;
+            table.globals.push(index);
+            schema::check_count(table.globals.len())?;
+        }
+        if let Some(delete) = &update.delete {
+            let found = table.globals.iter().position(|index| index.name == delete.index_name);
+            let index = table.globals.remove(found.ok_or_else(no_resource)?);
+            gone = Some(vec![index.number]);
+            forget_unused(table);
+        }
+        if let Some(change) = &update.update {
+            let pays_per_request = table.billing.on_demand;
+            let index = table.globals.iter_mut().find(|index| index.name == change.index_name);
+            let index = index.ok_or_else(no_resource)?;
+            if let Some(units) = &change.provisioned_throughput {
+                if pays_per_request {
+                    return Err(parameters(format_args!(
+                        "ProvisionedThroughput should not be specified for index: {} when BillingMode is \
+                         PAY_PER_REQUEST",
+                        index.name
+                    )));
+                }
+                let subject = format!("index {}", index.name);
+                index.throughput = change_units(&index.throughput, units, "index", &subject, now)?;
+            }
+            if let Some(given) = &change.on_demand_throughput {
+                index.on_demand = schema::on_demand(Some(given), pays_per_request)?;
+            }
+            if let Some(given) = &change.warm_throughput {
+                index.warm = schema::warm(Some(given))?;
+            }
+        }
+    }
+    Ok(gone)
+}
+
+/// A new index, whose attributes become the table's.
+fn new_index(
+    table: &mut Table,
+    create: &CreateGlobalSecondaryIndexAction,
+    given: Option<&[AttributeDefinition]>,
+) -> Result<Index> {
+    let given = schema::attributes(given.unwrap_or_default())?;
+    let mut defined = table.attributes.clone();
+    for (name, kind) in &given {
+        match defined.iter().find(|(known, _)| known == name) {
+            Some((_, known)) if known != kind => {
+                return Err(parameters(format_args!(
+                    "Attribute {name} is already defined with type {}",
+                    known.name()
+                )));
+            }
+            Some(_) => {}
+            None => defined.push((name.clone(), *kind)),
+        }
+    }
+    let new = NewGlobal {
+        name: &create.index_name,
+        keys: &create.key_schema,
+        projection: &create.projection,
+        throughput: create.provisioned_throughput.as_ref(),
+        on_demand: create.on_demand_throughput.as_ref(),
+        warm: create.warm_throughput.as_ref(),
+    };
+    let index = schema::global(&new, &defined, table.billing.on_demand)?;
+    table.attributes = defined;
+    let mut used: Vec<&str> = table.keys.names().collect();
+    for name in table.locals.iter().chain(&table.globals).chain([&index]).flat_map(|i| i.keys.names()) {
+        if !used.contains(&name) {
+            used.push(name);
+        }
+    }
+    if given.iter().any(|(name, _)| !used.contains(&name.as_str())) {
+        let names: Vec<&str> = table.attributes.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(parameters(format_args!(
+            "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",
+            names.join(", "),
+            used.join(", ")
+        )));
+    }
+    Ok(index)
+}
+
+/// Definitions that no key uses any more go with the index that used them.
+fn forget_unused(table: &mut Table) {
+    let Table { attributes, keys, locals, globals, .. } = table;
+    attributes
+        .retain(|(name, _)| keys.has(name) || locals.iter().chain(globals.iter()).any(|i| i.keys.has(name)));
+}
+
+fn change_stream(
+    tx: &mut Tx<'_>,
+    table: &mut Table,
+    input: &UpdateTableInput,
+    now: i64,
+) -> Result<(), Failure> {
+    let Some(given) = &input.stream_specification else { return Ok(()) };
+    match schema::stream(Some(given))? {
+        Some(_) if table.live_stream().is_some() => {
+            Err(invalid(format!("Table already has an enabled stream: TableName: {}", table.name)).into())
+        }
+        Some(view) => open_stream(tx, table, view, now),
+        None if table.live_stream().is_none() => {
+            Err(invalid(format!("Table is already disabled for stream: TableName: {}", table.name)).into())
+        }
+        None => close_stream(tx, table, now),
+    }
+}

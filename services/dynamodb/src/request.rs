@@ -1,0 +1,105 @@
+//! What requests ask in either form: by expressions or by the parameters that came before them.
+
+use crate::errors::Result;
+use crate::expression::{self, Condition, Parameters, Update, legacy};
+use cloudlet_api_dynamodb as api;
+use std::collections::BTreeMap;
+
+type Names = Option<BTreeMap<String, String>>;
+type Values = Option<BTreeMap<String, api::AttributeValue>>;
+
+/// The parameters that say under which condition something is written.
+pub(crate) struct Conditional<'a> {
+    pub expression: Option<&'a str>,
+    pub names: &'a Names,
+    pub values: &'a Values,
+    pub expected: Option<&'a BTreeMap<String, api::ExpectedAttributeValue>>,
+    pub operator: Option<&'a str>,
+}
+
+impl Conditional<'_> {
+    /// Errors: both forms at once, or names and values for nothing. `update` are the parameters of an update, in
+    /// either form.
+    pub(crate) fn check(&self, update: Option<(bool, bool)>) -> Result<()> {
+        let mut new = Vec::new();
+        let mut old = Vec::new();
+        if let Some((expression, attributes)) = update {
+            new.push(("UpdateExpression", expression));
+            old.push(("AttributeUpdates", attributes));
+        }
+        new.push(("ConditionExpression", self.expression.is_some()));
+        old.push(("Expected", self.expected.is_some()));
+        old.push(("ConditionalOperator", self.operator.is_some()));
+        expression::check_kinds(&new, &old, self.names.is_some(), self.values.is_some())?;
+        legacy::check_conditional_operator(self.operator, self.expected.map(BTreeMap::len))
+    }
+
+    /// The condition.
+    pub(crate) fn read(&self, parameters: &mut Parameters) -> Result<Option<Condition>> {
+        match self.expression {
+            Some(text) => parameters.condition(text).map(Some),
+            None => self.expected.map(|all| legacy::expected(all, self.operator)).transpose(),
+        }
+    }
+}
+
+/// The condition of a write that has no other expression.
+pub(crate) fn condition(of: &Conditional<'_>, bare: bool) -> Result<Option<Condition>> {
+    let mut parameters = match bare {
+        true => Parameters::bare(of.names.as_ref(), of.values.as_ref())?,
+        false => Parameters::new(of.names.as_ref(), of.values.as_ref())?,
+    };
+    let condition = of.read(&mut parameters)?;
+    parameters.finish()?;
+    Ok(condition)
+}
+
+/// An update and its condition.
+pub(crate) fn update(
+    expression: Option<&str>,
+    attributes: Option<&BTreeMap<String, api::AttributeValueUpdate>>,
+    of: &Conditional<'_>,
+    bare: bool,
+) -> Result<(Update, Option<Condition>)> {
+    let mut parameters = match bare {
+        true => Parameters::bare(of.names.as_ref(), of.values.as_ref())?,
+        false => Parameters::new(of.names.as_ref(), of.values.as_ref())?,
+    };
+    let update = match expression {
+        Some(text) => parameters.update(text)?,
+        None => legacy::updates(attributes.unwrap_or(&BTreeMap::new()))?,
+    };
+    let condition = of.read(&mut parameters)?;
+    parameters.finish()?;
+    Ok((update, condition))
+}
+
+/// What of an item is wanted, of calls that say nothing else.
+pub(crate) fn projection(
+    expression: Option<&str>,
+    names: &Names,
+    attributes: Option<&[String]>,
+) -> Result<Option<expression::Projection>> {
+    expression::check_kinds(
+        &[("ProjectionExpression", expression.is_some())],
+        &[("AttributesToGet", attributes.is_some())],
+        names.is_some(),
+        false,
+    )?;
+    let mut parameters = Parameters::new(names.as_ref(), None)?;
+    let projection = match expression {
+        Some(text) => Some(parameters.projection(text)?),
+        None => attributes.map(legacy::attributes_to_get).transpose()?,
+    };
+    parameters.finish()?;
+    Ok(projection)
+}
+
+/// `QueryFilter` or `ScanFilter`.
+pub(crate) fn filter(
+    conditions: Option<&BTreeMap<String, api::Condition>>,
+    operator: Option<&str>,
+) -> Result<Option<expression::Filter>> {
+    legacy::check_conditional_operator(operator, conditions.map(BTreeMap::len))?;
+    conditions.map(|all| legacy::filter(all, operator)).transpose()
+}

@@ -1,0 +1,471 @@
+//! The API `streams.dynamodb`: streams, their shards, iterators over their records.
+//!
+//! A stream has one open shard at a time; after some hours the next one takes over, as on AWS. Records are kept a day.
+//! Source: DynamoDB Streams API Reference; Developer Guide, "Change data capture for DynamoDB Streams".
+
+use crate::describe::{key_schema, time};
+use crate::errors::{Failure, Result, stored};
+use crate::state::{Entry, Shard, StreamOf};
+use crate::value::Item;
+use crate::{DynamoDb, names};
+use cloudlet_api_dynamodbstreams as api;
+use cloudlet_service::rules::Violations;
+use cloudlet_service::{Access, BoxFuture, Context, Error, Operation, Service, Structure, pages};
+use cloudlet_store::{Key, Store};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The sequence that numbers records.
+pub(crate) const SEQUENCE: &str = "dynamodb.records";
+/// How long records are kept, in milliseconds.
+pub(crate) const KEPT: i64 = 24 * 60 * 60 * 1000;
+/// How long a shard takes records. AWS: "up to four hours".
+pub(crate) const SHARD_AGE: i64 = 4 * 60 * 60 * 1000;
+/// How long an iterator may be used.
+const ITERATOR_AGE: i64 = 15 * 60 * 1000;
+/// AWS: the most bytes in an answer of `GetRecords`.
+const MOST_BYTES: i64 = 1024 * 1024;
+/// What is added to our numbers, so that they have the 21 digits of AWS's.
+const NUMBER_BASE: u128 = 100_000_000_000_000_000_000;
+
+/// The service over the streams of [`DynamoDb`]'s tables.
+pub struct Streams(pub(crate) Arc<DynamoDb>);
+
+impl DynamoDb {
+    /// The streams of these tables, as the service that AWS makes of them.
+    pub fn streams(self: &Arc<Self>) -> Arc<Streams> {
+        Arc::new(Streams(self.clone()))
+    }
+}
+
+impl Service for Streams {
+    cloudlet_api_dynamodbstreams::operations!();
+
+    fn access<'a>(
+        &'a self,
+        op: &'static Operation,
+        cx: &'a Context,
+        input: &'a dyn Structure,
+    ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
+        Box::pin(async move { self.accesses(op, cx, input) })
+    }
+
+    fn invalid_input(&self, op: &'static Operation, violations: Violations) -> Error {
+        crate::violations::error(op, violations)
+    }
+
+    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
+        denied.with_code("AccessDeniedException")
+    }
+}
+
+/// The last shard of a stream and when it was opened.
+pub(crate) fn last_shard(store: &Store, stream: u64) -> Result<Option<(u64, i64)>, Failure> {
+    let range = Key::new().number(stream).prefix_range();
+    match store.table::<Shard>().scan(range, true).next() {
+        Some(row) => {
+            let (key, shard) = row?;
+            let mut parts = key.parts();
+            Ok(parts.number().and_then(|_| parts.number()).map(|number| (number, shard.opened)))
+        }
+        None => Ok(None),
+    }
+}
+
+fn sequence(number: u64) -> String {
+    (NUMBER_BASE + u128::from(number)).to_string()
+}
+
+fn parse_sequence(text: &str) -> Option<u64> {
+    text.parse::<u128>().ok()?.checked_sub(NUMBER_BASE)?.try_into().ok()
+}
+
+/// AWS's form of a shard's id: when it was opened, and something to tell it from others.
+fn shard_id(stream: u64, number: u64, opened: i64) -> String {
+    let mark = xxhash_rust::xxh3::xxh3_64(&[stream.to_be_bytes(), number.to_be_bytes()].concat());
+    format!("shardId-{:020}-{:08x}", opened, mark & 0xFFFF_FFFF)
+}
+
+/// Where an iterator stands.
+struct Iterator {
+    arn: String,
+    shard: String,
+    /// The record after which it goes on.
+    after: u64,
+    made: i64,
+}
+
+impl Iterator {
+    /// `ARN|1|…` is AWS's form.
+    fn text(&self) -> String {
+        let position = format!("{}|{}|{}", self.shard, self.after, self.made);
+        format!("{}|1|{}", self.arn, pages::token(position))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (arn, rest) = text.split_once("|1|")?;
+        let position = String::from_utf8(pages::position(rest)?).ok()?;
+        let mut parts = position.split('|');
+        Some(Self {
+            arn: arn.to_owned(),
+            shard: parts.next()?.to_owned(),
+            after: parts.next()?.parse().ok()?,
+            made: parts.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// The stream that an iterator is of.
+pub(crate) fn stream_of(iterator: &str) -> Option<String> {
+    Iterator::parse(iterator).map(|iterator| iterator.arn)
+}
+
+fn not_found(arn: &str) -> Error {
+    api::ResourceNotFoundException::error(format!("Requested resource not found: Stream: {arn} not found"))
+}
+
+fn no_shard(shard: &str, arn: &str) -> Error {
+    api::ResourceNotFoundException::error(format!(
+        "Requested resource not found: Shard does not exist: {shard} in stream: {arn}"
+    ))
+}
+
+/// A shard with its number and its id, in the order of time.
+struct Numbered {
+    number: u64,
+    id: String,
+    shard: Shard,
+}
+
+impl Streams {
+    fn stream(&self, arn: &str) -> Result<StreamOf> {
+        let Some((place, label)) = names::of_stream_arn(arn) else {
+            return Err(Error::validation(format!("Invalid StreamArn: {arn}")));
+        };
+        let key = crate::state::table_key(&place.account, &place.region, &place.name).text(&label);
+        let found = self.0.store.table::<StreamOf>().get(&key).map_err(stored)?;
+        found.ok_or_else(|| not_found(arn))
+    }
+
+    fn shards(&self, stream: &StreamOf) -> Result<Vec<Numbered>> {
+        let range = Key::new().number(stream.number).prefix_range();
+        let mut all = Vec::new();
+        for row in self.0.store.table::<Shard>().scan(range, false) {
+            let (key, shard) = row.map_err(stored)?;
+            let mut parts = key.parts();
+            let Some(number) = parts.number().and_then(|_| parts.number()) else { continue };
+            let id = shard_id(stream.number, number, shard.opened);
+            all.push(Numbered { number, id, shard });
+        }
+        Ok(all)
+    }
+
+    /// The number before which every record of a stream is there.
+    async fn horizon(&self, stream: u64) -> Result<u64> {
+        let space = self.0.live.space(stream);
+        if space.flow.lock().last == 0 {
+            let number = self.0.store.transact(|tx| Ok::<_, Failure>(tx.sequence(SEQUENCE)?)).await?;
+            let mut flow = space.flow.lock();
+            flow.last = flow.last.max(number);
+        }
+        let flow = space.flow.lock();
+        Ok(flow.horizon().min(flow.last + 1))
+    }
+
+    /// Lists streams, by table or all.
+    pub async fn list_streams(
+        &self,
+        cx: &Context,
+        input: api::ListStreamsInput,
+    ) -> Result<api::ListStreamsOutput> {
+        let mut range = crate::state::place_key(&cx.account, &cx.region).prefix_range();
+        if let Some(table) = &input.table_name {
+            range = crate::state::table_key(&cx.account, &cx.region, table).prefix_range();
+        }
+        if let Some(after) = &input.exclusive_start_stream_arn {
+            let Some((place, label)) = names::of_stream_arn(after) else {
+                return Err(Error::validation(format!("Invalid StreamArn: {after}")));
+            };
+            range = range
+                .after(&crate::state::table_key(&place.account, &place.region, &place.name).text(&label));
+        }
+        let limit = usize::try_from(input.limit.unwrap_or(100)).unwrap_or(100);
+        let mut streams: Vec<api::Stream> = Vec::new();
+        let mut last = None;
+        for row in self.0.store.table::<StreamOf>().scan(range, false) {
+            let (_, stream) = row.map_err(stored)?;
+            if streams.len() == limit {
+                last = streams.last().and_then(|stream| stream.stream_arn.clone());
+                break;
+            }
+            let table = names::table_arn(&cx.account, &cx.region, &stream.table);
+            streams.push(api::Stream {
+                stream_arn: Some(format!("{table}/stream/{}", stream.label)),
+                table_name: Some(stream.table),
+                stream_label: Some(stream.label),
+                ..Default::default()
+            });
+        }
+        Ok(api::ListStreamsOutput {
+            streams: Some(streams),
+            last_evaluated_stream_arn: last,
+            ..Default::default()
+        })
+    }
+
+    /// Shows a stream and its shards.
+    ///
+    /// Errors: `ResourceNotFoundException`.
+    pub async fn describe_stream(
+        &self,
+        cx: &Context,
+        input: api::DescribeStreamInput,
+    ) -> Result<api::DescribeStreamOutput> {
+        let stream = self.stream(&input.stream_arn)?;
+        let shards = self.shards(&stream)?;
+        let limit = usize::try_from(input.limit.unwrap_or(100)).unwrap_or(100);
+        let oldest = cx.millis() - KEPT;
+        let mut shown: Vec<api::Shard> = Vec::new();
+        let mut last = None;
+        let mut passed = input.exclusive_start_shard_id.is_none();
+        let child_of = match &input.shard_filter {
+            Some(filter) => filter.shard_id.as_deref(),
+            None => None,
+        };
+        for (at, one) in shards.iter().enumerate() {
+            let next = shards.get(at + 1);
+            if !passed {
+                passed = input.exclusive_start_shard_id.as_deref() == Some(one.id.as_str());
+                continue;
+            }
+            // A shard all of whose records are gone is gone as well.
+            if next.is_some_and(|next| next.shard.opened < oldest) {
+                continue;
+            }
+            let parent = at.checked_sub(1).and_then(|at| shards.get(at));
+            if child_of.is_some() && parent.map(|p| p.id.as_str()) != child_of {
+                continue;
+            }
+            if shown.len() == limit {
+                last = shown.last().and_then(|shard| shard.shard_id.clone());
+                break;
+            }
+            let ended = match next {
+                Some(next) => Some(next.shard.first.saturating_sub(1)),
+                None if stream.ended.is_some() => Some(self.last_number(&stream, one)?),
+                None => None,
+            };
+            shown.push(api::Shard {
+                shard_id: Some(one.id.clone()),
+                sequence_number_range: Some(api::SequenceNumberRange {
+                    starting_sequence_number: Some(sequence(one.shard.first)),
+                    ending_sequence_number: ended.map(|number| sequence(number.max(one.shard.first))),
+                    ..Default::default()
+                }),
+                parent_shard_id: parent.map(|parent| parent.id.clone()),
+                ..Default::default()
+            });
+        }
+        let description = api::StreamDescription {
+            stream_arn: Some(input.stream_arn),
+            stream_label: Some(stream.label),
+            stream_status: Some(if stream.ended.is_some() { "DISABLED" } else { "ENABLED" }.to_owned()),
+            stream_view_type: Some(stream.view.name().to_owned()),
+            creation_request_date_time: Some(time(stream.created)),
+            table_name: Some(stream.table),
+            key_schema: Some(
+                key_schema(&stream.keys)
+                    .into_iter()
+                    .map(|key| api::KeySchemaElement {
+                        attribute_name: key.attribute_name,
+                        key_type: key.key_type,
+                        ..Default::default()
+                    })
+                    .collect(),
+            ),
+            shards: Some(shown),
+            last_evaluated_shard_id: last,
+            ..Default::default()
+        };
+        Ok(api::DescribeStreamOutput { stream_description: Some(description), ..Default::default() })
+    }
+
+    /// The number of a shard's last record.
+    fn last_number(&self, stream: &StreamOf, shard: &Numbered) -> Result<u64> {
+        let range = Key::new().number(stream.number).number(shard.number).prefix_range();
+        match self.0.store.table::<Entry>().scan(range, true).next() {
+            Some(row) => Ok(number_of(&row.map_err(stored)?.0).unwrap_or(shard.shard.first)),
+            None => Ok(shard.shard.first),
+        }
+    }
+
+    /// Gives a place in a shard to read from.
+    ///
+    /// Errors: `ResourceNotFoundException`, `TrimmedDataAccessException`, `ValidationException`.
+    pub async fn get_shard_iterator(
+        &self,
+        cx: &Context,
+        input: api::GetShardIteratorInput,
+    ) -> Result<api::GetShardIteratorOutput> {
+        let stream = self.stream(&input.stream_arn)?;
+        let shards = self.shards(&stream)?;
+        let at = shards.iter().position(|shard| shard.id == input.shard_id);
+        let Some(shard) = at.and_then(|at| shards.get(at)) else {
+            return Err(no_shard(&input.shard_id, &input.stream_arn));
+        };
+        let kind = input.shard_iterator_type.as_str();
+        let numbered = kind.ends_with("_SEQUENCE_NUMBER");
+        let after = match (&input.sequence_number, numbered) {
+            (None, true) => {
+                return Err(Error::validation(format!(
+                    "One or more parameter values were invalid: SequenceNumber must be specified for ShardIteratorType: {kind}"
+                )));
+            }
+            (Some(_), false) => {
+                return Err(Error::validation(format!(
+                    "One or more parameter values were invalid: SequenceNumber cannot be specified for ShardIteratorType: {kind}"
+                )));
+            }
+            (Some(text), true) => {
+                let number = parse_sequence(text)
+                    .ok_or_else(|| Error::validation(format!("Invalid SequenceNumber in request: {text}")))?;
+                let end = at.and_then(|at| shards.get(at + 1)).map_or(u64::MAX, |next| next.shard.first);
+                if number < shard.shard.first || number >= end {
+                    return Err(Error::validation(format!(
+                        "Invalid SequenceNumber in request: {text} is not within the range of shard {}",
+                        shard.id
+                    )));
+                }
+                if kind == "AT_SEQUENCE_NUMBER" { number.saturating_sub(1) } else { number }
+            }
+            (None, false) if kind == "LATEST" => self.horizon(stream.number).await?.saturating_sub(1),
+            (None, false) => 0,
+        };
+        let iterator = Iterator { arn: input.stream_arn, shard: input.shard_id, after, made: cx.millis() };
+        Ok(api::GetShardIteratorOutput { shard_iterator: Some(iterator.text()), ..Default::default() })
+    }
+
+    /// Reads records from where an iterator stands.
+    ///
+    /// Errors: `ExpiredIteratorException`, `ResourceNotFoundException`, `ValidationException`.
+    pub async fn get_records(
+        &self,
+        cx: &Context,
+        input: api::GetRecordsInput,
+    ) -> Result<api::GetRecordsOutput> {
+        let Some(iterator) = Iterator::parse(&input.shard_iterator) else {
+            return Err(Error::validation("Invalid ShardIterator"));
+        };
+        if cx.millis() - iterator.made > ITERATOR_AGE {
+            return Err(api::ExpiredIteratorException::error(format!(
+                "Iterator expired. The iterator was created at time {} while right now it is {}, which is further in the \
+                 future than the tolerated delay of {ITERATOR_AGE} milliseconds.",
+                iterator.made,
+                cx.millis()
+            )));
+        }
+        let stream = self.stream(&iterator.arn)?;
+        let shards = self.shards(&stream)?;
+        let Some(at) = shards.iter().position(|shard| shard.id == iterator.shard) else {
+            return Err(no_shard(&iterator.shard, &iterator.arn));
+        };
+        let Some(shard) = shards.get(at) else { return Err(no_shard(&iterator.shard, &iterator.arn)) };
+        // What is known to be closed now stays so; the horizon is looked at before the records.
+        let closed = at + 1 < shards.len() || stream.ended.is_some();
+        let horizon = self.horizon(stream.number).await?;
+        let limit = usize::try_from(input.limit.unwrap_or(1000)).unwrap_or(1000);
+        let prefix = Key::new().number(stream.number).number(shard.number);
+        let range = prefix
+            .prefix_range()
+            .from(&Key::new().number(stream.number).number(shard.number).number(iterator.after + 1));
+        let oldest = cx.millis() - KEPT;
+        let mut records = Vec::new();
+        let (mut after, mut bytes, mut whole) = (iterator.after, 0, true);
+        for row in self.0.store.table::<Entry>().scan(range, false) {
+            let (key, entry) = row.map_err(stored)?;
+            let Some(number) = number_of(&key) else { continue };
+            if number >= horizon {
+                break;
+            }
+            if records.len() == limit || bytes >= MOST_BYTES {
+                whole = false;
+                break;
+            }
+            after = number;
+            if entry.at < oldest {
+                continue;
+            }
+            bytes += entry.size;
+            records.push(record(&stream, number, entry, &iterator.arn));
+        }
+        let next = Iterator { after, made: cx.millis(), ..iterator };
+        Ok(api::GetRecordsOutput {
+            records: Some(records),
+            next_shard_iterator: (!(closed && whole)).then(|| next.text()),
+            ..Default::default()
+        })
+    }
+}
+
+fn number_of(key: &Key) -> Option<u64> {
+    let mut parts = key.parts();
+    parts.number()?;
+    parts.number()?;
+    parts.number()
+}
+
+fn item(item: Item) -> BTreeMap<String, api::AttributeValue> {
+    item.into_iter().map(|(name, value)| (name, attribute(value))).collect()
+}
+
+fn attribute(value: crate::value::Value) -> api::AttributeValue {
+    use crate::value::Value;
+    let mut out = api::AttributeValue::default();
+    match value {
+        Value::S(text) => out.s = Some(text),
+        Value::N(number) => out.n = Some(number.to_string()),
+        Value::B(bytes) => out.b = Some(api::Blob::new(bytes)),
+        Value::Bool(value) => out.bool = Some(value),
+        Value::Null => out.null = Some(true),
+        Value::SS(set) => out.ss = Some(set.into_iter().collect()),
+        Value::NS(set) => out.ns = Some(set.iter().map(ToString::to_string).collect()),
+        Value::BS(set) => out.bs = Some(set.into_iter().map(api::Blob::new).collect()),
+        Value::L(list) => out.l = Some(list.into_iter().map(attribute).collect()),
+        Value::M(map) => out.m = Some(item(map)),
+    }
+    out
+}
+
+fn record(stream: &StreamOf, number: u64, entry: Entry, arn: &str) -> api::Record {
+    let id = [stream.number.to_be_bytes(), number.to_be_bytes()].concat();
+    let event = match entry.event {
+        'I' => "INSERT",
+        'M' => "MODIFY",
+        _ => "REMOVE",
+    };
+    let region = cloudlet_service::Arn::parse(arn).map(|arn| arn.region.to_owned());
+    api::Record {
+        event_id: Some(hex::encode(id)),
+        event_name: Some(event.to_owned()),
+        event_version: Some("1.1".to_owned()),
+        event_source: Some("aws:dynamodb".to_owned()),
+        aws_region: region,
+        dynamodb: Some(api::StreamRecord {
+            // AWS shows whole seconds.
+            approximate_creation_date_time: Some(time(entry.at - entry.at.rem_euclid(1000))),
+            keys: Some(item(entry.keys)),
+            new_image: entry.new.map(item),
+            old_image: entry.old.map(item),
+            sequence_number: Some(sequence(number)),
+            size_bytes: Some(entry.size),
+            stream_view_type: Some(stream.view.name().to_owned()),
+            ..Default::default()
+        }),
+        user_identity: entry.expired.then(|| api::Identity {
+            principal_id: Some("dynamodb.amazonaws.com".to_owned()),
+            r#type: Some("Service".to_owned()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
