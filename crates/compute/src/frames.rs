@@ -27,6 +27,12 @@ pub(crate) enum Message {
     Response { id: String, payload: Bytes },
     /// The handler's failure.
     Error { id: String, kind: String, payload: Bytes },
+    /// The handler's answer comes in parts, of this type.
+    Stream { id: String, content_type: String },
+    /// The next part.
+    Chunk { id: String, payload: Bytes },
+    /// That was the last part.
+    End { id: String },
     /// An answer beyond [`MAX_RESPONSE`], of this size; not kept.
     TooLarge { id: String, size: usize },
 }
@@ -148,6 +154,9 @@ impl Frames {
             "init_error" => Message::InitError { kind: header.kind, payload },
             "response" => Message::Response { id: header.id, payload },
             "error" => Message::Error { id: header.id, kind: header.kind, payload },
+            "stream" => Message::Stream { id: header.id, content_type: header.kind },
+            "chunk" => Message::Chunk { id: header.id, payload },
+            "end" => Message::End { id: header.id },
             _ => return Err(nonsense("the runtime's message is of no known type")),
         }))
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 /// A boxed future, for the few places that take one from a caller.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -97,6 +98,19 @@ pub enum LogFormat {
     },
 }
 
+/// A part of a response that a function streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamPart {
+    /// It begins, with this content type. `application/vnd.awslambda.http-integration-response` says that the bytes
+    /// are a JSON object (status, headers, cookies), eight zero bytes, and the body.
+    Begin {
+        /// Such as `application/octet-stream`.
+        content_type: String,
+    },
+    /// The next bytes.
+    Chunk(Bytes),
+}
+
 /// One call of a function.
 #[derive(Clone, Debug)]
 pub struct Invocation {
@@ -112,6 +126,9 @@ pub struct Invocation {
     pub cognito_identity: Option<String>,
     /// `X-Amzn-Trace-Id`.
     pub trace_id: Option<String>,
+    /// Takes the response while the function streams it; the result's payload is empty then. A function that does not
+    /// stream answers in the result. Without it, what is streamed is collected. A slow taker slows the function down.
+    pub stream: Option<mpsc::Sender<StreamPart>>,
 }
 
 impl Invocation {
@@ -124,6 +141,7 @@ impl Invocation {
             client_context: None,
             cognito_identity: None,
             trace_id: None,
+            stream: None,
         }
     }
 }

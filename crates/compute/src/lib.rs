@@ -57,7 +57,7 @@ pub use config::{Config, EdgeRoute, Isolation, Network, Progress};
 pub use error::{ArchiveError, ComputeError};
 pub use function::{
     BoxFuture, CodeRef, Credentials, CredentialsProvider, FunctionError, FunctionSpec, Invocation,
-    InvokeResult, LogFormat, Phases,
+    InvokeResult, LogFormat, Phases, StreamPart,
 };
 pub use logs::{LogLine, LogSink, LogStream, MAX_EVENT_BYTES, NoLogs};
 pub use probe::{Capability, probe};

@@ -17,7 +17,7 @@ use crate::jail::Level;
 use crate::output::Output;
 use crate::runtime_api::Api;
 use crate::runtimes::environment::{self, Places};
-use crate::runtimes::{Runtime, Runtimes, Start, provided};
+use crate::runtimes::{Runtime, Runtimes, Start, WRAPPER, provided};
 use crate::sandbox::{End, InitFailure, Link, Sandbox};
 use crate::warden::client::{Event, Warden};
 use crate::warden::protocol::{Assign, Program, SandboxId, Spawn, ToWarden};
@@ -49,6 +49,8 @@ pub(crate) struct Blank {
     pub(crate) runtime: Arc<Runtime>,
     /// Listener of the Runtime API, if the runtime speaks it.
     pub(crate) api: Option<TcpListener>,
+    /// Its interpreter runs already.
+    pub(crate) started: bool,
 }
 
 /// Ends the sandbox when dropped.
@@ -118,8 +120,9 @@ impl Machine {
             && self.warden().await.is_ok_and(|warden| warden.hello.attach)
     }
 
-    /// Builds a sandbox for this runtime, up to the point where it waits for code.
-    pub(crate) async fn raise(&self, runtime: &Arc<Runtime>) -> Result<Blank, ComputeError> {
+    /// Builds a sandbox for this runtime, up to the point where it waits for code. `ahead` starts its interpreter, where
+    /// that is possible.
+    pub(crate) async fn raise(&self, runtime: &Arc<Runtime>, ahead: bool) -> Result<Blank, ComputeError> {
         let warden = self.warden().await?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let plain = warden.hello.level == Level::Plain;
@@ -138,7 +141,7 @@ impl Machine {
             near.set_nonblocking(true).map_err(io("cannot set up a socket"))?;
             frames = Some(Frames::new(UnixStream::from_std(near).map_err(io("cannot set up a socket"))?));
             fds.push(far.into());
-            if warden.hello.attach {
+            if warden.hello.attach && ahead {
                 program = Some(if plain { unjailed } else { jailed }.clone());
                 zygote = forks.clone();
             }
@@ -211,7 +214,7 @@ impl Machine {
                 )));
             }
         }
-        Ok(Blank { handle, events, frames, capture, runtime: runtime.clone(), api })
+        Ok(Blank { handle, events, frames, capture, runtime: runtime.clone(), api, started })
     }
 
     /// Makes a sandbox into one of `spec`, loading its handler. `blank` is one from the pool, if there was one.
@@ -230,9 +233,9 @@ impl Machine {
         };
         let blank = match blank {
             Some(blank) => blank,
-            None => self.raise(&runtime).await?,
+            None => self.raise(&runtime, !runtime.starts_late(&spec.env)).await?,
         };
-        let Blank { handle, mut events, mut frames, capture, runtime, api } = blank;
+        let Blank { handle, mut events, mut frames, capture, runtime, api, started } = blank;
         let stream = Arc::new(LogStream {
             account: spec.account.clone(),
             region: spec.region.clone(),
@@ -276,10 +279,24 @@ impl Machine {
                     ));
                 }
             },
-            Start::Ahead { jailed, plain: unjailed, .. } if !handle.warden.hello.attach => {
-                program = Some(if plain { unjailed } else { jailed }.clone());
+            Start::Ahead { jailed, plain: unjailed, .. } if !started => {
+                let mut late = if plain { unjailed } else { jailed }.clone();
+                late.env.extend(env.clone());
+                program = Some(late);
             }
             Start::Ahead { .. } => {}
+        }
+        if let Some(program) = &mut program
+            && let Some(wrapper) = spec.env.get(WRAPPER)
+        {
+            let place = |inside: &str, at: &str| {
+                wrapper
+                    .strip_prefix(inside)
+                    .filter(|rest| rest.starts_with('/'))
+                    .map(|rest| format!("{at}{rest}"))
+            };
+            let wrapper = place("/var/task", places.task).or_else(|| place("/opt", places.opt));
+            program.argv.insert(0, wrapper.unwrap_or_else(|| spec.env[WRAPPER].clone()));
         }
         if failure.is_none() {
             let assign = Assign {
@@ -288,6 +305,7 @@ impl Machine {
                 opt,
                 memory_mb: spec.memory_mb,
                 ephemeral_mb: spec.ephemeral_mb,
+                limit_address_space: runtime.address_space,
                 program,
             };
             let order = ToWarden::Assign(Box::new(assign));
@@ -300,6 +318,8 @@ impl Machine {
                 let init = json!({
                     "t": "init",
                     "env": env,
+                    // Its environment came with its start, and a wrapper may have added to it.
+                    "late": !started,
                     "handler": spec.handler,
                     "task_root": places.task,
                     "opt_root": places.opt,

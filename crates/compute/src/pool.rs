@@ -328,7 +328,7 @@ impl Pool {
 
     async fn make(self: &Arc<Self>, spec: Arc<FunctionSpec>) -> Result<Sandbox, ComputeError> {
         let runtime = self.machine.runtimes.get(&spec.runtime, &self.machine.config).await?;
-        if !self.keeps_blanks(&runtime).await {
+        if runtime.starts_late(&spec.env) || !self.keeps_blanks(&runtime).await {
             return self.machine.start(spec, runtime, None).await;
         }
         let blank = self.take_blank(&runtime);
@@ -375,7 +375,7 @@ impl Pool {
         for _ in 0..missing {
             let (pool, runtime) = (self.clone(), runtime.clone());
             tokio::spawn(async move {
-                let raised = pool.machine.raise(&runtime).await;
+                let raised = pool.machine.raise(&runtime, true).await;
                 let mut state = pool.state.lock();
                 let closed = state.closed;
                 if let Some(blanks) = state.blanks.get_mut(&runtime.key) {

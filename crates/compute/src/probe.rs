@@ -13,7 +13,7 @@ use crate::CHILD_ARGUMENT;
 use crate::jail::cgroup::Cgroups;
 use crate::jail::sys::{self, Forked};
 use crate::jail::{Level, seccomp};
-use crate::runtimes::python;
+use crate::runtimes::{node, python};
 use crate::warden::setup;
 
 /// One protection or tool, and whether it is there.
@@ -50,6 +50,7 @@ pub fn probe(child: &Path) -> Vec<Capability> {
         vec![Capability { name: "sandboxes".to_owned(), available: false, detail }]
     });
     found.push(interpreters());
+    found.push(nodes());
     found
 }
 
@@ -66,7 +67,22 @@ fn interpreters() -> Capability {
         "python",
         !list.is_empty(),
         &list.join(", "),
-        "no Python 3 was found; install one, or name it in the configuration under [compute.interpreters]",
+        "no Python 3 was found; install one, or name it in the configuration under [runtimes]",
+    )
+}
+
+fn nodes() -> Capability {
+    let mut found = BTreeMap::new();
+    for interpreter in node::installed() {
+        found.entry(interpreter.major()).or_insert(interpreter);
+    }
+    let list: Vec<_> =
+        found.values().map(|i| format!("{} ({})", i.version, i.executable.display())).collect();
+    Capability::new(
+        "node",
+        !list.is_empty(),
+        &list.join(", "),
+        "no Node.js was found; install one, or name it in the configuration under [runtimes]",
     )
 }
 

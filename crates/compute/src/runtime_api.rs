@@ -104,7 +104,14 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Full<By
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
     match (&head.method, path.split('/').collect::<Vec<_>>().as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(shared).await,
-        (&Method::POST, ["invocation", id, "response"]) => response(shared, id, body).await,
+        (&Method::POST, ["invocation", id, "response"]) => {
+            let mode = head.headers.get("Lambda-Runtime-Function-Response-Mode");
+            if mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"streaming")) {
+                streamed(shared, id, &head.headers, body).await
+            } else {
+                response(shared, id, body).await
+            }
+        }
         (&Method::POST, ["invocation", id, "error"]) => error(shared, id, &head.headers, body).await,
         (&Method::POST, ["init", "error"]) => init_error(shared, &head.headers, body).await,
         _ => refusal(StatusCode::NOT_FOUND, "NotFound", "no such operation in the runtime API 2018-06-01"),
@@ -171,6 +178,55 @@ async fn response(shared: &Shared, id: &str, body: Incoming) -> Response<Full<By
     }
     let _ = shared.messages.send(message).await;
     answer
+}
+
+/// A response that the runtime sends while it makes it. Source: "Using the Lambda runtime API", response streaming: an
+/// error half way comes in trailers.
+async fn streamed(
+    shared: &Shared,
+    id: &str,
+    headers: &HeaderMap,
+    mut body: Incoming,
+) -> Response<Full<Bytes>> {
+    if !take_current(shared, id) {
+        return wrong_id();
+    }
+    let content_type = headers.get("Content-Type").and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or("application/octet-stream").to_owned();
+    let id = id.to_owned();
+    let _ = shared.messages.send(Message::Stream { id: id.clone(), content_type }).await;
+    let mut last = Message::End { id: id.clone() };
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            let kind = "Runtime.TruncatedResponse";
+            let object =
+                serde_json::json!({"errorType": kind, "errorMessage": "the response ended half way"});
+            last = Message::Error { id, kind: kind.to_owned(), payload: Bytes::from(object.to_string()) };
+            break;
+        };
+        match frame.into_data() {
+            Ok(payload) if payload.is_empty() => {}
+            Ok(payload) => {
+                let _ = shared.messages.send(Message::Chunk { id: id.clone(), payload }).await;
+            }
+            Err(frame) => {
+                let Ok(trailers) = frame.into_trailers() else { continue };
+                if let Some((kind, payload)) = broken_off(&trailers) {
+                    last = Message::Error { id: id.clone(), kind, payload };
+                }
+            }
+        }
+    }
+    let _ = shared.messages.send(last).await;
+    accepted()
+}
+
+/// The type of an error that came in trailers, and an object for it.
+fn broken_off(trailers: &HeaderMap) -> Option<(String, Bytes)> {
+    let text = |name| trailers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+    let kind = text("Lambda-Runtime-Function-Error-Type")?;
+    let object = serde_json::json!({"errorType": kind, "errorMessage": "the response stream was broken off"});
+    Some((kind.to_owned(), Bytes::from(object.to_string())))
 }
 
 async fn error(shared: &Shared, id: &str, headers: &HeaderMap, body: Incoming) -> Response<Full<Bytes>> {
@@ -249,11 +305,7 @@ async fn collect(mut body: Incoming) -> Result<Collected, ()> {
             }
             Err(frame) => {
                 let Ok(trailers) = frame.into_trailers() else { continue };
-                let text = |name| trailers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
-                if let Some(kind) = text("Lambda-Runtime-Function-Error-Type") {
-                    let object = serde_json::json!({"errorType": kind, "errorMessage": "the response stream was broken off"});
-                    failed = Some((kind.to_owned(), Bytes::from(object.to_string())));
-                }
+                failed = broken_off(&trailers).or(failed);
             }
         }
     }

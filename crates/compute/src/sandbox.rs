@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -16,10 +16,12 @@ use crate::report::{self, Report, Status};
 use crate::runtime_api::Api;
 use crate::warden::client::Event;
 use crate::warden::protocol::{Exit, SandboxId, Status as ExitStatus, ToWarden};
-use crate::{FunctionError, FunctionSpec, Invocation, InvokeResult, Phases};
+use crate::{FunctionError, FunctionSpec, Invocation, InvokeResult, Phases, StreamPart};
 
 /// Memory of calls shorter than this is not watched.
 const WATCH_AFTER: Duration = Duration::from_millis(20);
+/// Lambda quotas: the largest streamed response.
+const MAX_STREAMED: usize = 200 << 20;
 /// A sandbox is retired this long before its credentials expire, plus one timeout.
 const CREDENTIALS_MARGIN: Duration = Duration::from_secs(60);
 
@@ -132,6 +134,13 @@ fn signal_name(signal: i32) -> String {
     .to_owned()
 }
 
+/// Gives a part of a streamed response to who takes it. `false`: the function's time was over before it was taken.
+async fn pass_on(call: &Invocation, part: StreamPart, deadline: Instant) -> bool {
+    let Some(stream) = &call.stream else { return true };
+    // A taker that went away does not end the function, as on AWS.
+    tokio::time::timeout_at(tokio::time::Instant::from_std(deadline), stream.send(part)).await.is_ok()
+}
+
 /// What one call came to, inside.
 enum Outcome {
     Answer(Bytes),
@@ -209,7 +218,14 @@ impl Sandbox {
     /// Waits until the handler is loaded, or until it is clear that it will not be.
     pub(crate) async fn initialise(&mut self, begin: Instant) {
         let deadline = begin + INIT_TIME + self.spec.timeout;
-        let failure = match self.next_message(deadline, None).await {
+        let first = loop {
+            match self.next_message(deadline, None).await {
+                // An interpreter that was not started ahead.
+                Ok(Message::Ready) => {}
+                other => break other,
+            }
+        };
+        let failure = match first {
             Ok(Message::InitOk) => None,
             Ok(Message::InitError { kind, payload }) => {
                 Some(InitFailure { kind, payload: Some(payload), message: String::new(), end: None })
@@ -243,7 +259,7 @@ impl Sandbox {
             None => {
                 self.link.send(&call, SystemTime::now() + self.spec.timeout);
                 let deadline = begin + self.spec.timeout;
-                (self.answer(&call.request_id, deadline).await, false)
+                (self.answer(&call, deadline).await, false)
             }
         };
         // What took the handler's time, to the moment of its answer.
@@ -251,20 +267,46 @@ impl Sandbox {
             Outcome::TimedOut => self.spec.timeout,
             _ => begin.elapsed(),
         };
+        // One whose stream was too large is ended; any other oversized answer was read past.
         let reusable = !failed_init && !matches!(outcome, Outcome::Ended(_) | Outcome::TimedOut);
         self.take_output().await;
         let result = self.conclude(call, outcome, elapsed, queued).await;
         (result, reusable)
     }
 
-    async fn answer(&mut self, request_id: &str, deadline: Instant) -> Outcome {
+    async fn answer(&mut self, call: &Invocation, deadline: Instant) -> Outcome {
+        let request_id = &call.request_id;
+        let mut collected = BytesMut::new();
+        let mut streamed = 0;
         loop {
             match self.next_message(deadline, Some(WATCH_AFTER)).await {
-                Ok(Message::Response { id, payload }) if id == request_id => return Outcome::Answer(payload),
-                Ok(Message::Error { id, kind, payload }) if id == request_id => {
+                Ok(Message::Response { id, payload }) if id == *request_id => {
+                    return Outcome::Answer(payload);
+                }
+                Ok(Message::Error { id, kind, payload }) if id == *request_id => {
                     return Outcome::Failure { kind, payload };
                 }
-                Ok(Message::TooLarge { id, size }) if id == request_id => return Outcome::TooLarge(size),
+                Ok(Message::TooLarge { id, size }) if id == *request_id => return Outcome::TooLarge(size),
+                Ok(Message::Stream { id, content_type }) if id == *request_id => {
+                    if !pass_on(call, StreamPart::Begin { content_type }, deadline).await {
+                        return Outcome::TimedOut;
+                    }
+                }
+                Ok(Message::Chunk { id, payload }) if id == *request_id => {
+                    streamed += payload.len();
+                    let most = if call.stream.is_some() { MAX_STREAMED } else { MAX_RESPONSE };
+                    if streamed > most {
+                        // The rest of it is not waited for.
+                        let _ = self.handle.warden.order(&ToWarden::Kill { id: self.handle.id }, vec![]);
+                        return Outcome::TooLarge(streamed);
+                    }
+                    if call.stream.is_none() {
+                        collected.extend_from_slice(&payload);
+                    } else if !pass_on(call, StreamPart::Chunk(payload), deadline).await {
+                        return Outcome::TimedOut;
+                    }
+                }
+                Ok(Message::End { id }) if id == *request_id => return Outcome::Answer(collected.freeze()),
                 // Answers to calls that are long over.
                 Ok(_) => {}
                 Err(outcome) => return outcome,

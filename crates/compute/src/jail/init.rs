@@ -148,7 +148,7 @@ impl<'a> Init<'a> {
     }
 
     fn assign(&mut self, assign: ToInit) -> io::Result<()> {
-        let ToInit::Assign { ephemeral_mb, memory_mb, paths, program } = assign;
+        let ToInit::Assign { ephemeral_mb, memory_mb, limit_address_space, paths, program } = assign;
         if self.plan.level != Level::Plain {
             if !self.plan.attach {
                 let (task, opt) =
@@ -162,6 +162,7 @@ impl<'a> Init<'a> {
             self.start(program)?;
         }
         if !self.plan.memory_limited
+            && limit_address_space
             && let Some(pid) = self.main
         {
             let _ = sys::set_limit(pid, libc::RLIMIT_AS, address_space(memory_mb));

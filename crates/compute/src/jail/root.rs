@@ -76,6 +76,8 @@ pub(crate) fn build_template(at: &Path, shown: &[(PathBuf, PathBuf)], host_netwo
         fs::create_dir_all(at.join(name))?;
     }
     symlink("/tmp", at.join("var/tmp"))?;
+    // `import` looks for packages in every node_modules above /var/task: so it finds a layer's.
+    symlink("/opt/nodejs/node_modules", at.join("var/node_modules"))?;
     for (inside, outside) in shown {
         let inside = at.join(inside.strip_prefix("/").unwrap_or(inside));
         show(outside, &inside)?;

@@ -32,11 +32,20 @@ pub(crate) fn of_function(
     let bin = places.bin.map(|bin| format!("{bin}:")).unwrap_or_default();
     // Not reserved: the user may set them.
     env.insert("LANG", "en_US.UTF-8".to_owned());
-    env.insert("PATH", format!("{bin}/var/lang/bin:/usr/local/bin:/usr/bin:/bin:{opt}/bin"));
+    env.insert("PATH", format!("{bin}/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:{opt}/bin"));
     env.insert("LD_LIBRARY_PATH", library_path(task, opt, runtime));
     env.insert("TZ", ":UTC".to_owned());
     if spec.runtime.starts_with("python") {
         env.insert("PYTHONPATH", (*runtime).to_owned());
+    }
+    if let Some(version) = spec.runtime.strip_prefix("nodejs") {
+        let major = version.trim_end_matches(".x");
+        env.insert(
+            "NODE_PATH",
+            format!(
+                "{opt}/nodejs/node{major}/node_modules:{opt}/nodejs/node_modules:{runtime}/node_modules:{runtime}:{task}"
+            ),
+        );
     }
     if let Some(tmp) = places.tmp {
         env.insert("TMPDIR", tmp.to_owned());
@@ -52,7 +61,10 @@ pub(crate) fn of_function(
     reserved("_HANDLER", &spec.handler);
     reserved("AWS_REGION", &spec.region);
     reserved("AWS_DEFAULT_REGION", &spec.region);
-    reserved("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", spec.runtime));
+    // Not defined for the OS-only runtimes.
+    if !spec.runtime.starts_with("provided") {
+        reserved("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", spec.runtime));
+    }
     reserved("AWS_LAMBDA_FUNCTION_NAME", &spec.name);
     reserved("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mb.to_string());
     reserved("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
@@ -60,6 +72,9 @@ pub(crate) fn of_function(
     reserved("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group);
     reserved("AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
     reserved("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+    reserved("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000");
+    reserved("_AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129");
+    reserved("_AWS_XRAY_DAEMON_PORT", "2000");
     reserved("LAMBDA_TASK_ROOT", task);
     reserved("LAMBDA_RUNTIME_DIR", runtime);
     match &spec.log_format {

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
 use super::environment::library_path;
-use super::{Runtime, Start, sdk};
+use super::{Runtime, Start, scripts, sdk};
 use crate::warden::protocol::Program;
 use crate::{ComputeError, Config};
 
@@ -53,11 +52,10 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
             interpreter.executable.display()
         ));
     }
-    let scripts = write_scripts(&config.state_dir)?;
+    let scripts = scripts::write(&config.state_dir, "python", &SCRIPTS)?;
     let mut shown = vec![(PathBuf::from(SCRIPTS_INSIDE), scripts.clone())];
     for prefix in &interpreter.prefixes {
-        let known = ["/usr", "/lib", "/lib64", "/bin"].iter().any(|shown| prefix.starts_with(shown));
-        if !known && prefix.is_dir() {
+        if !super::is_shown(prefix) && prefix.is_dir() {
             shown.push((prefix.clone(), prefix.clone()));
         }
     }
@@ -91,6 +89,8 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
         start: Start::Ahead { jailed, plain, zygote },
         warnings,
         provisional,
+        address_space: true,
+        read_at_start: &[],
     })
 }
 
@@ -107,26 +107,6 @@ fn program(interpreter: &Interpreter, bootstrap: &Path, sdk: Option<&Path>) -> P
         ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
     ]);
     Program { argv, env }
-}
-
-/// Puts our scripts where sandboxes can be shown them.
-fn write_scripts(state: &Path) -> Result<PathBuf, ComputeError> {
-    let folder = state.join("runtimes").join("python");
-    fs::create_dir_all(&folder)
-        .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)))
-        .map_err(ComputeError::io(format!("cannot make {}", folder.display())))?;
-    for (name, script) in SCRIPTS {
-        let path = folder.join(name);
-        if fs::read_to_string(&path).is_ok_and(|text| text == script) {
-            continue;
-        }
-        let temporary = folder.join(format!(".{}", uuid::Uuid::new_v4().simple()));
-        fs::write(&temporary, script)
-            .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(0o644)))
-            .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(ComputeError::io(format!("cannot write {}", path.display())))?;
-    }
-    Ok(folder)
 }
 
 /// The exact version, else the nearest, else words.
@@ -153,7 +133,7 @@ fn choose(wanted: u32) -> Result<Interpreter, ComputeError> {
     others.into_iter().min_by_key(|other| (other.minor.abs_diff(wanted), other.minor < wanted)).ok_or_else(|| {
         ComputeError::Runtime(format!(
             "no Python 3 was found on this machine; install python3.{wanted}, or give the path of one in the \
-             configuration: [compute.interpreters] \"python3.{wanted}\" = \"/path/to/python3\""
+             configuration: [runtimes] \"python3.{wanted}\" = \"/path/to/python3\""
         ))
     })
 }

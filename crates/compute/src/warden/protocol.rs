@@ -91,6 +91,8 @@ pub(crate) struct Assign {
     pub(crate) opt: Option<PathBuf>,
     pub(crate) memory_mb: u32,
     pub(crate) ephemeral_mb: u32,
+    /// Where no control group limits memory, a limit on address space is a backstop.
+    pub(crate) limit_address_space: bool,
     pub(crate) program: Option<Program>,
 }
 
@@ -101,6 +103,7 @@ pub(crate) enum ToInit {
     Assign {
         ephemeral_mb: u32,
         memory_mb: u32,
+        limit_address_space: bool,
         /// Without the new mount interface: bind these paths instead.
         paths: Option<(PathBuf, Option<PathBuf>)>,
         program: Option<Program>,

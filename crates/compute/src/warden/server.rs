@@ -429,10 +429,12 @@ impl Warden {
         let order = ToInit::Assign {
             ephemeral_mb: assign.ephemeral_mb,
             memory_mb: assign.memory_mb,
+            limit_address_space: assign.limit_address_space,
             paths: Some((assign.task, assign.opt)),
             program: assign.program,
         };
-        if let Some(main) = sandbox.main.filter(|_| !self.cgroups.limits_memory()) {
+        let backstop = assign.limit_address_space && !self.cgroups.limits_memory();
+        if let Some(main) = sandbox.main.filter(|_| backstop) {
             let _ = sys::set_limit(main, nix::libc::RLIMIT_AS, init::address_space(assign.memory_mb));
         }
         let fds: Vec<BorrowedFd<'_>> = trees.iter().map(AsFd::as_fd).collect();

@@ -270,20 +270,21 @@ class Runtime:
                 pass
 
     def initialise(self, init):
-        os.environ.clear()
-        os.environ.update(init["env"])
+        if not init.get("late"):
+            os.environ.clear()
+            os.environ.update(init["env"])
         time.tzset()
         task = init["task_root"]
         opt = init["opt_root"]
         os.chdir(task)
         version = "python%d.%d" % sys.version_info[:2]
         before = [task]
-        before += [p for p in init["env"].get("PYTHONPATH", "").split(":") if p and p != "/var/runtime"]
+        before += [p for p in os.environ.get("PYTHONPATH", "").split(":") if p and p != "/var/runtime"]
         before += [os.path.join(opt, "python", "lib", version, "site-packages"), os.path.join(opt, "python")]
         sys.path[:0] = before
         self.prefer_own_sdk(before)
-        self.logs = Logs(init["env"].get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON")
-        self.set_up_logging(init["env"].get("AWS_LAMBDA_LOG_LEVEL", "").upper())
+        self.logs = Logs(os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON")
+        self.set_up_logging(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper())
         for name in ("exit", "quit"):
             import _sitebuiltins
             import builtins
