@@ -44,7 +44,13 @@ pub(crate) enum Command {
     /// See it work: upload photos with boto3, get thumbnails from a Lambda function
     Demo(DemoOptions),
     /// Check this machine: what works, what is missing and what to do about it
-    Doctor(StartOptions),
+    Doctor {
+        #[command(flatten)]
+        options: StartOptions,
+        /// Check every stored object's bytes against its checksum instead
+        #[arg(long)]
+        verify: bool,
+    },
     /// Save, load and list copies of the whole state
     #[command(subcommand)]
     Snapshot(SnapshotCommand),

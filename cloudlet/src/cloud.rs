@@ -175,7 +175,7 @@ impl Running {
     }
 }
 
-fn open_store(config: &Config) -> Result<Store, Failure> {
+pub(crate) fn open_store(config: &Config) -> Result<Store, Failure> {
     let durability = match config.durability {
         cli::Durability::Process => Durability::Process,
         cli::Durability::Disk => Durability::Disk,
@@ -285,6 +285,7 @@ async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>, owner: &Owner) -> Res
                 policy.ok_or_else(|| format!("account {account} has no role or user named {name}"))?;
             Answer::Text { text: serde_json::to_string_pretty(&policy)? }
         }
+        Ask::Verify { after } => verified(cloudlet_s3::verify(&store, after.as_deref()).await?),
         Ask::Logs { account, region, group, since, token } => {
             let root = Principal::Root { account: account.as_str().into() };
             let cx = cloud.context(root, &account, &region);
@@ -301,6 +302,12 @@ async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>, owner: &Owner) -> Res
             Answer::Logs { events: events.into_iter().map(event).collect(), next: output.next_token }
         }
     })
+}
+
+/// What a batch found, as the answer tells it.
+pub(crate) fn verified(found: cloudlet_s3::Verified) -> Answer {
+    let cloudlet_s3::Verified { checked, bytes, sealed, damaged, next } = found;
+    Answer::Verified { checked, bytes, sealed, damaged, next }
 }
 
 fn status(store: &Store, cloud: &Arc<Cloud>) -> Result<Vec<(String, String)>, Failure> {

@@ -24,6 +24,8 @@ pub(crate) enum Ask {
     WhyDenied { request: Option<String> },
     /// The least policy that covers what a role or user did since then, in milliseconds since the epoch.
     LeastPolicy { account: String, name: String, since: i64 },
+    /// Check a batch of stored objects against their checksums, the one after `after`.
+    Verify { after: Option<String> },
     /// The events of a log group, oldest first.
     Logs { account: String, region: String, group: String, since: i64, token: Option<String> },
 }
@@ -40,6 +42,9 @@ pub(crate) enum Answer {
     Status { rows: Vec<(String, String)> },
     /// A text to be shown.
     Text { text: String },
+    /// What checking a batch found: how many objects, how many bytes, how many that only their customer could check,
+    /// what is damaged and why, where to go on.
+    Verified { checked: u64, bytes: u64, sealed: u64, damaged: Vec<(String, String)>, next: Option<String> },
     /// Log events as (milliseconds since the epoch, message) and where to go on.
     Logs { events: Vec<(i64, String)>, next: Option<String> },
 }

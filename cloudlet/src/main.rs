@@ -17,6 +17,7 @@ mod paths;
 mod snapshots;
 mod start;
 mod style;
+mod verify;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -53,7 +54,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Ca(options) => start::print_ca(&config::Config::resolve(options, &file)?),
-        Command::Doctor(options) => doctor::run(config::Config::resolve(options, &file)?),
+        Command::Doctor { options, verify: true } => verify::run(&config::Config::resolve(options, &file)?),
+        Command::Doctor { options, .. } => doctor::run(config::Config::resolve(options, &file)?),
         Command::Snapshot(command) => snapshots::run(command, &file),
         Command::WhyDenied(options) => explain::why(&options, &file),
         Command::Iam(command) => explain::iam(&command, &file),

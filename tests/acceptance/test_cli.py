@@ -113,3 +113,40 @@ def test_doctor_says_what_is_there(run):
     out = run("doctor", "--port", str(free_port()))
     assert out.returncode == 0, out.stdout
     assert "python" in out.stdout
+
+
+def test_doctor_verifies_every_object(new_cloud, tmp_path):
+    data = tmp_path / "data"
+    cloud = new_cloud("--data", str(data))
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="checked")
+    s3.put_bucket_versioning(Bucket="checked", VersioningConfiguration={"Status": "Enabled"})
+    for size in (0, 10, 10_000, 100_000):
+        for _ in range(2):
+            s3.put_object(Bucket="checked", Key=f"k{size}", Body=b"x" * size)
+    upload = s3.create_multipart_upload(Bucket="checked", Key="parts", ChecksumAlgorithm="SHA256")["UploadId"]
+    parts = []
+    for number in (1, 2):
+        part = s3.upload_part(Bucket="checked", Key="parts", UploadId=upload, PartNumber=number,
+                              Body=b"p" * (5 << 20), ChecksumAlgorithm="SHA256")
+        parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]})
+    s3.complete_multipart_upload(Bucket="checked", Key="parts", UploadId=upload, MultipartUpload={"Parts": parts})
+
+    def doctor():
+        options = ["--data", str(data), "--port", str(cloud.port)]
+        return subprocess.run([binary(), "doctor", "--verify", *options], capture_output=True, text=True, timeout=120)
+
+    done = doctor()
+    assert done.returncode == 0 and "9 objects" in done.stdout, done
+    assert cloud.stop() == 0
+    done = doctor()
+    assert done.returncode == 0 and "9 objects" in done.stdout, done
+    blobs = sorted((p for p in (data / "blobs").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    with open(blobs[0], "r+b") as file:
+        file.seek(500)
+        file.write(b"!")
+    with open(blobs[-1], "r+b") as file:
+        file.truncate(1000)
+    done = doctor()
+    assert done.returncode == 1 and "2 of 9 objects are damaged" in done.stdout, done
+    assert "checked/k100000?versionId=" in done.stdout and "checked/parts?versionId=" in done.stdout

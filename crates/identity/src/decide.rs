@@ -11,7 +11,7 @@ use cloudlet_access::{
     Attached, ConditionContext, Decision, Effect, Policy, PolicyKind, PolicySet, PrincipalRef, Reason,
     Request, ResourcePolicy, ResourceText, ResourceTrust, evaluate, evaluate_trust, matching_statements,
 };
-use cloudlet_service::{AccessRequest, Context, Error, Identity, Principal, Resolved};
+use cloudlet_service::{AccessRequest, BoxFuture, Context, Error, Identity, Principal, Resolved};
 use std::sync::Arc;
 
 impl Identity for Identities {
@@ -103,6 +103,21 @@ impl Identity for Identities {
             considered,
         });
         Err(Error::new("AccessDenied", 403, self.shown(cx, request, message)))
+    }
+
+    fn check_mfa<'a>(
+        &'a self,
+        cx: &'a Context,
+        serial: &'a str,
+        code: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let user = match &cx.principal {
+                Principal::User { name, .. } => Some(&**name),
+                _ => None,
+            };
+            self.show_mfa(cx.principal.account(), user, serial, code).await
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who calls, and the trait through which the front door asks IAM about it.
 
+use crate::BoxFuture;
 use crate::api::AccessRequest;
 use crate::context::Context;
 use crate::error::Error;
@@ -115,4 +116,15 @@ pub trait Identity: Send + Sync + 'static {
     /// Decides one access by AWS's evaluation order over all policies that apply to the context's principal, the
     /// request's resource policy and the condition keys. Errors: `AccessDenied` with AWS's reason.
     fn authorize(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<(), Error>;
+
+    /// Checks a one-time password of a device of the context's principal and uses it up: what S3's MFA delete asks.
+    /// Errors: `AccessDenied`.
+    fn check_mfa<'a>(
+        &'a self,
+        _cx: &'a Context,
+        _serial: &'a str,
+        _code: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { Err(Error::new("AccessDenied", 403, "There are no MFA devices here.")) })
+    }
 }

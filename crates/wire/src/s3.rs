@@ -1,6 +1,7 @@
 //! What S3 alone does: root elements, its own errors, what contradicts itself.
 
 use crate::head::{Head, Params};
+use crate::router::Route;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloudlet_service::{Api, Error, Protocol};
@@ -45,6 +46,11 @@ pub(crate) fn root(operation: &str) -> Option<&'static str> {
         "ListParts" => "ListPartsResult",
         _ => return None,
     })
+}
+
+/// The status of an answer that the model leaves open. Source: S3 API Reference, RestoreObject, "Responses".
+pub(crate) fn status(route: &Route) -> Option<u16> {
+    (is(route.api) && route.operation().name == "RestoreObject").then_some(202)
 }
 
 /// Refuses a query that contradicts itself. Errors: `InvalidArgument`.

@@ -333,6 +333,12 @@ impl S3 {
         if let Some(version) = asked.version {
             keys.push(("s3:VersionId".to_owned(), vec![version.to_owned()]));
         }
+        if asked.bucket.abac {
+            for (key, value) in &asked.bucket.tags {
+                keys.push((format!("aws:ResourceTag/{key}"), vec![value.clone()]));
+                keys.push((format!("s3:BucketTag/{key}"), vec![value.clone()]));
+            }
+        }
         for (key, value) in existing.iter().flat_map(|v| v.tags.iter()) {
             keys.push((format!("s3:ExistingObjectTag/{key}"), vec![value.clone()]));
         }

@@ -106,28 +106,27 @@ fn event_version(name: &str) -> &'static str {
         | "LifecycleTransition"
         | "IntelligentTiering"
         | "ObjectAcl"
+        | "ObjectRetention"
         | "ObjectTagging" => "2.3",
         _ => "2.1",
     }
 }
 
 fn record(cx: &Context, bucket: &Bucket, destination: &Notification, event: &Event<'_>) -> Value {
-    let version = event.version;
-    let mut object = json!({ "key": url_encode(event.key) });
-    if !version.marker && !event.name.starts_with("ObjectRemoved") {
-        object["size"] = json!(version.size);
-    }
-    if !version.marker && !event.name.starts_with("ObjectRemoved:Delete") {
-        object["eTag"] = json!(version.etag);
-    }
-    if version.marker {
-        object["eTag"] = json!("d41d8cd98f00b204e9800998ecf8427e");
-    }
-    if let Some(id) = &version.id {
-        object["versionId"] = json!(id);
-    }
-    object["sequencer"] = json!(format!("{:018X}", version.seq));
-    let source_ip = cx.origin.source_ip.map_or_else(|| "127.0.0.1".to_owned(), |ip| ip.to_string());
+    // What S3 does by itself comes from itself.
+    let own = matches!(cx.principal, Principal::Service { .. }) || event.name == "ObjectRestore:Completed";
+    let source_ip = match cx.origin.source_ip {
+        _ if own => "s3.amazonaws.com".to_owned(),
+        Some(ip) => ip.to_string(),
+        None => "127.0.0.1".to_owned(),
+    };
+    let principal = match own {
+        true if event.name.starts_with("ObjectRestore") => {
+            format!("AmazonCustomer:{}", owner_id(&bucket.owner))
+        }
+        true => "s3.amazonaws.com".to_owned(),
+        false => principal_id(&cx.principal),
+    };
     let (request_id, id_2) = request_ids(&cx.request_id);
     json!({
         "eventVersion": event_version(event.name),
@@ -135,7 +134,7 @@ fn record(cx: &Context, bucket: &Bucket, destination: &Notification, event: &Eve
         "awsRegion": bucket.region,
         "eventTime": iso(cx.millis()),
         "eventName": event.name,
-        "userIdentity": { "principalId": principal_id(&cx.principal) },
+        "userIdentity": { "principalId": principal },
         "requestParameters": { "sourceIPAddress": source_ip },
         "responseElements": { "x-amz-request-id": request_id, "x-amz-id-2": id_2 },
         "s3": {
@@ -146,9 +145,35 @@ fn record(cx: &Context, bucket: &Bucket, destination: &Notification, event: &Eve
                 "ownerIdentity": { "principalId": owner_id(&bucket.owner) },
                 "arn": bucket.arn(),
             },
-            "object": object,
+            "object": object(event),
         },
     })
+}
+
+/// What an event tells of the object, which differs by its family.
+fn object(event: &Event<'_>) -> Value {
+    let version = event.version;
+    let family = event.name.split(':').next().unwrap_or_default();
+    let mut object = json!({ "key": url_encode(event.key) });
+    let about_bytes = matches!(
+        family,
+        "ObjectCreated" | "ObjectRestore" | "Replication" | "LifecycleTransition" | "IntelligentTiering"
+    );
+    if about_bytes && !version.marker {
+        object["size"] = json!(version.size);
+    }
+    if version.marker {
+        object["eTag"] = json!("d41d8cd98f00b204e9800998ecf8427e");
+    } else if !matches!(family, "ObjectRemoved" | "LifecycleExpiration") {
+        object["eTag"] = json!(version.etag);
+    }
+    if let Some(id) = &version.id {
+        object["versionId"] = json!(id);
+    }
+    if !matches!(family, "ObjectTagging" | "ObjectAcl") {
+        object["sequencer"] = json!(format!("{:018X}", version.seq));
+    }
+    object
 }
 
 /// The customer id of an account: 14 characters beginning with `A`, made from the account's number.
@@ -161,7 +186,6 @@ fn principal_id(principal: &Principal) -> String {
     match principal {
         Principal::Anonymous => "Anonymous".to_owned(),
         Principal::Root { account } => owner_id(account),
-        Principal::Service { name, .. } => name.to_string(),
         other => format!("AWS:{}", other.user_id()),
     }
 }

@@ -33,9 +33,12 @@ mod state;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod versions;
 mod website;
 mod words;
+
+pub use crate::verify::{Verified, verify};
 
 use crate::errors::{Result, access_denied, no_such_bucket};
 use crate::state::Bucket;

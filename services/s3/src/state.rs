@@ -35,6 +35,9 @@ pub(crate) struct Bucket {
     pub(crate) event_bridge: bool,
     #[serde(default)]
     pub(crate) lock: Option<ObjectLock>,
+    /// Whether deleting a version demands a one-time password; `None` where it was never said.
+    #[serde(default)]
+    pub(crate) mfa_delete: Option<bool>,
     #[serde(default)]
     pub(crate) requester_pays: bool,
     #[serde(default)]

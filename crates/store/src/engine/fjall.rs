@@ -23,8 +23,9 @@ use std::{
 /// More than there will ever be threads in a commit, so that two rarely meet by chance.
 const STRIPES: usize = 512;
 
-/// Small, because every space has up to two of them in memory and the next start reads them back.
-const MEMTABLE_BYTES: u64 = 8 << 20;
+/// Small, because under heavy writing each of the two spaces has one that fills and up to four that wait to be written
+/// out (fjall slows writers down from there), and the next start reads back what is left.
+const MEMTABLE_BYTES: u64 = 4 << 20;
 
 /// How long closing waits for a flush of the little that is in memory.
 const FLUSH_TIME: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ impl FjallEngine {
             .cache_size(cache_bytes)
             .worker_threads(2)
             .max_cached_files(Some(256))
-            .max_journaling_size(128 << 20);
+            .max_journaling_size(64 << 20);
         // Recovery asserts what it expects of its files. For a damaged directory that has to be an error like others.
         let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.open()));
         let db = opened

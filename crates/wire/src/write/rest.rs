@@ -35,7 +35,8 @@ pub(super) fn write(route: &Route, output: &mut dyn Structure) -> Result<Respons
     let bound = bound(route.protocol, s3::is(route.api), output)?;
     // RFC 9110, section 15.3.7; S3's model has no member for it.
     let partial = s3::is(route.api) && bound.headers.contains_key(http::header::CONTENT_RANGE);
-    let status = bound.status.unwrap_or(if partial { 206 } else { operation.status });
+    let usual = if partial { 206 } else { s3::status(route).unwrap_or(operation.status) };
+    let status = bound.status.unwrap_or(usual);
     let (kind, payload) = match (stream, bound.payload) {
         (Some(stream), _) => (Some("application/octet-stream"), Payload::Stream(stream)),
         (None, Some((kind, bytes))) => (Some(kind), Payload::Bytes(bytes)),

@@ -2,6 +2,7 @@
 //! Source: S3 User Guide, "Managing the lifecycle of objects", "Lifecycle configuration elements".
 
 mod check;
+mod restored;
 mod sweep;
 
 pub(crate) use check::check;

@@ -12,6 +12,7 @@ use crate::state::{Bucket, Completed, Object, Upload, Version, Versioning};
 use crate::versions::{self, Which};
 use cloudlet_service::{Cloud, Context, Principal};
 use cloudlet_store::{Key, KeyRange};
+use serde_json::json;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ pub(crate) fn start(s3: Weak<S3>, cloud: Weak<Cloud>) {
 impl S3 {
     /// Does what is due now.
     pub(crate) async fn sweep(&self, cloud: &Arc<Cloud>) -> Result<()> {
+        self.end_restored(cloud).await?;
         let mut range = KeyRange::all();
         while let Some((key, bucket)) =
             self.store.table::<Bucket>().scan(range.clone(), false).next().transpose()?
@@ -191,7 +193,8 @@ impl S3 {
                 found.version.class = Some(class.to_owned());
                 versions::rewrite(tx, bucket.id, name, &found)?;
                 let event = Event { name: "LifecycleTransition", key: name, version: &found.version };
-                events::emit(tx, cx, bucket, &event)
+                let data = json!({ "transitionEventData": { "destinationStorageClass": class } });
+                events::emit_with(tx, cx, bucket, &event, Some(("lifecycleEventData", data)))
             })
             .await
     }

@@ -76,7 +76,7 @@ impl S3 {
             return Ok(PutObjectAclOutput::default());
         }
         let acl = wanted(&bucket, &request, input.access_control_policy.take(), owner)?;
-        self.alter(cx, &bucket, &input.key, version.as_deref(), "PUT", Some("ObjectAcl:Put"), |v| {
+        self.alter(cx, &bucket, &input.key, version.as_deref(), "PUT", &["ObjectAcl:Put"], |v| {
             v.acl = Some(acl.clone());
             Ok(())
         })

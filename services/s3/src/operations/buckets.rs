@@ -79,6 +79,7 @@ impl S3 {
             notifications: Vec::new(),
             event_bridge: false,
             lock: locked.then(ObjectLock::default),
+            mfa_delete: None,
             requester_pays: false,
             abac: false,
             tags,

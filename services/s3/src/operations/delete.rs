@@ -5,6 +5,7 @@ use crate::draft::{delete_marker, millis};
 use crate::errors::{Result, malformed_xml, precondition_failed};
 use crate::events::{self, Event};
 use crate::names::{caller, check_key};
+use crate::operations::check_mfa;
 use crate::replication::{self, What};
 use crate::state::{Bucket, Live, Object, Version, Versioning};
 use crate::versions::{self, Which};
@@ -57,6 +58,9 @@ impl S3 {
             bypass: input.bypass_governance_retention == Some(true),
         };
         Which::parse(wanted.version)?;
+        if wanted.version.is_some() && bucket.mfa_delete == Some(true) {
+            check_mfa(cx, input.mfa.as_deref()).await?;
+        }
         let done = self.store.transact(|tx| -> Result<Done> { delete(tx, cx, &bucket, &wanted) }).await?;
         Ok(DeleteObjectOutput {
             delete_marker: done.marker.then_some(true),
@@ -80,6 +84,10 @@ impl S3 {
         let bypass = input.bypass_governance_retention == Some(true);
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         let mut allowed = Vec::with_capacity(objects.len());
+        let passed = match bucket.mfa_delete == Some(true) && objects.iter().any(|o| o.version_id.is_some()) {
+            true => check_mfa(cx, input.mfa.as_deref()).await,
+            false => Ok(()),
+        };
         for object in &objects {
             let wanted = Wanted {
                 key: &object.key,
@@ -89,7 +97,11 @@ impl S3 {
                 size: object.size,
                 bypass,
             };
-            match self.may_delete(cx, &bucket, &wanted) {
+            let may = match &passed {
+                Err(why) if wanted.version.is_some() => Err(why.clone()),
+                _ => self.may_delete(cx, &bucket, &wanted),
+            };
+            match may {
                 Ok(()) => allowed.push(wanted),
                 Err(error) => errors.push(failed(&wanted, &error)),
             }

@@ -180,6 +180,7 @@ impl S3 {
         if limit > 0 {
             self.walk_versions(&bucket, &query, version_marker, &mut page).await?;
         }
+        let restored = wants_restored(input.optional_object_attributes.as_deref().unwrap_or_default());
         let (mut versions, mut markers, mut prefixes) = (Vec::new(), Vec::new(), Vec::new());
         let mut last = None;
         for entry in page.entries {
@@ -193,7 +194,7 @@ impl S3 {
                     if version.marker {
                         markers.push(marker_entry(&names, &bucket, &name, &version, latest));
                     } else {
-                        versions.push(version_entry(&names, &bucket, &name, &version, latest));
+                        versions.push(version_entry(&names, &bucket, &name, &version, latest, restored));
                     }
                 }
             }
@@ -348,7 +349,7 @@ fn object(
     with_owner: bool,
     optional: &[String],
 ) -> api::Object {
-    let restored = optional.iter().any(|o| o.split(',').any(|o| o.trim() == "RestoreStatus"));
+    let restored = restore_status(&version, wants_restored(optional));
     api::Object {
         key: Some(names.show(name)),
         last_modified: Some(DateTime::from_secs(version.modified.div_euclid(1000))),
@@ -358,11 +359,20 @@ fn object(
         size: Some(version.size as i64),
         storage_class: Some(version.class().to_owned()),
         owner: with_owner.then(|| acl::owner(version.owner.as_deref().unwrap_or(&bucket.owner))),
-        restore_status: version.restored.filter(|_| restored).map(|until| api::RestoreStatus {
-            is_restore_in_progress: Some(false),
-            restore_expiry_date: Some(DateTime::from_millis(until)),
-        }),
+        restore_status: restored,
     }
+}
+
+/// Whether `x-amz-optional-object-attributes` asks for the state of restored copies.
+fn wants_restored(optional: &[String]) -> bool {
+    optional.iter().any(|o| o.split(',').any(|o| o.trim() == "RestoreStatus"))
+}
+
+fn restore_status(version: &Version, wanted: bool) -> Option<api::RestoreStatus> {
+    version.restored.filter(|_| wanted).map(|until| api::RestoreStatus {
+        is_restore_in_progress: Some(false),
+        restore_expiry_date: Some(DateTime::from_millis(until)),
+    })
 }
 
 fn version_entry(
@@ -371,6 +381,7 @@ fn version_entry(
     name: &str,
     version: &Version,
     latest: bool,
+    restored: bool,
 ) -> api::ObjectVersion {
     api::ObjectVersion {
         e_tag: Some(version.quoted_etag()),
@@ -383,7 +394,7 @@ fn version_entry(
         is_latest: Some(latest),
         last_modified: Some(DateTime::from_secs(version.modified.div_euclid(1000))),
         owner: Some(acl::owner(version.owner.as_deref().unwrap_or(&bucket.owner))),
-        restore_status: None,
+        restore_status: restore_status(version, restored),
     }
 }
 

@@ -108,7 +108,7 @@ impl S3 {
         };
         let bypass = input.bypass_governance_retention == Some(true);
         let (version, key) = (input.version_id.as_deref(), input.key.as_str());
-        self.alter(cx, &bucket, key, version, "PUT", None, |version| {
+        self.alter(cx, &bucket, key, version, "PUT", &["ObjectRetention:Put"], |version| {
             check_change(cx, version.retention.as_ref(), wanted.as_ref(), bypass)?;
             version.retention = wanted.clone();
             Ok(())
@@ -146,7 +146,7 @@ impl S3 {
             Some("OFF") => false,
             _ => return Err(malformed_xml()),
         };
-        self.alter(cx, &bucket, &input.key, input.version_id.as_deref(), "PUT", None, |version| {
+        self.alter(cx, &bucket, &input.key, input.version_id.as_deref(), "PUT", &[], |version| {
             version.hold = Some(on);
             Ok(())
         })

@@ -24,5 +24,5 @@ mod web;
 pub(crate) use delete::check_lock;
 pub(crate) use multipart::drop_parts;
 pub(crate) use put::insert;
-pub(crate) use settings::LOGGING;
+pub(crate) use settings::{LOGGING, check_mfa};
 pub(crate) use web::CORS;

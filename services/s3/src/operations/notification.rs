@@ -115,13 +115,13 @@ fn read(
             ));
         }
     }
-    let service = match target {
-        Target::Lambda => "lambda",
-        Target::Queue => "sqs",
-        Target::Topic => "sns",
+    let (service, argument) = match target {
+        Target::Lambda => ("lambda", "LambdaFunctionArn"),
+        Target::Queue => ("sqs", "QueueArn"),
+        Target::Topic => ("sns", "TopicArn"),
     };
     if Arn::parse(&arn).is_none_or(|a| a.service != service || a.region.is_empty()) {
-        return Err(invalid_argument("The ARN could not be parsed", service, arn));
+        return Err(invalid_argument("The ARN could not be parsed", argument, arn));
     }
     let filtered = filter.is_some();
     let mut rules = Vec::new();
@@ -144,6 +144,8 @@ fn read(
             };
             return Err(invalid_argument(message, "FilterRule.Name", name));
         }
+        // AWS gives the names back in this form, however they came.
+        let name = if name.eq_ignore_ascii_case("prefix") { "Prefix" } else { "Suffix" }.to_owned();
         let value = rule.value.unwrap_or_default();
         if value.len() > 1024 {
             return Err(invalid_argument(
@@ -182,10 +184,10 @@ fn check(bucket: &Bucket, wanted: &[Notification]) -> Result<(), Error> {
         for other in &wanted[..index] {
             if events_overlap(one, other) && filters_overlap(one, other) {
                 let message = if one.filtered || other.filtered {
-                    "Configurations overlap. Configurations on the same bucket cannot share a common event type."
-                } else {
                     "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes \
                      are overlapping for the same event type."
+                } else {
+                    "Configurations overlap. Configurations on the same bucket cannot share a common event type."
                 };
                 return Err(Error::sender("InvalidArgument", message));
             }
@@ -223,21 +225,37 @@ async fn validate(cx: &Context, bucket: &Bucket, wanted: &[Notification]) -> Res
             refused.push(one);
         }
     }
-    let Some(first) = refused.first() else { return Ok(()) };
-    let why = match first.target {
+    let why = |one: &Notification| match one.target {
         Target::Lambda => "Not authorized to invoke function",
         Target::Queue => "The destination queue does not exist",
         Target::Topic => "The destination topic does not exist",
     };
-    let arns: Vec<String> = refused.iter().map(|n| n.arn.clone()).collect();
-    Err(Error::sender("InvalidArgument", "Unable to validate the following destination configurations")
-        .with("ArgumentName", format!("{}, {}", first.arn, "null"))
-        .with("ArgumentValue", format!("{why} [{}]", arns.join(", "))))
+    let invalid =
+        || Error::sender("InvalidArgument", "Unable to validate the following destination configurations");
+    match &refused[..] {
+        [] => Ok(()),
+        [one] => Err(invalid().with("ArgumentName", one.arn.clone()).with("ArgumentValue", why(one))),
+        // Several are numbered.
+        many => {
+            let pairs = many.iter().zip(NUMBERED);
+            Err(pairs.fold(invalid(), |error, (one, (name, value))| {
+                error.with(name, one.arn.clone()).with(value, why(one))
+            }))
+        }
+    }
 }
 
+/// The elements that name several arguments.
+const NUMBERED: [(&str, &str); 5] = [
+    ("ArgumentName1", "ArgumentValue1"),
+    ("ArgumentName2", "ArgumentValue2"),
+    ("ArgumentName3", "ArgumentValue3"),
+    ("ArgumentName4", "ArgumentValue4"),
+    ("ArgumentName5", "ArgumentValue5"),
+];
+
 /// The events that can be asked for. Source: S3 User Guide, "Supported event types for SQS, SNS, and Lambda".
-const KNOWN: [&str; 28] = [
-    "s3:TestEvent",
+const KNOWN: [&str; 31] = [
     "s3:ObjectCreated:*",
     "s3:ObjectCreated:Put",
     "s3:ObjectCreated:Post",
@@ -265,4 +283,8 @@ const KNOWN: [&str; 28] = [
     "s3:ObjectTagging:Put",
     "s3:ObjectTagging:Delete",
     "s3:ObjectAcl:Put",
+    "s3:ObjectRetention:Put",
+    "s3:ObjectAnnotation:*",
+    "s3:ObjectAnnotation:Put",
+    "s3:ObjectAnnotation:Delete",
 ];

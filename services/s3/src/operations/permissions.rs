@@ -191,6 +191,38 @@ impl S3 {
         Ok(NoMembers)
     }
 
+    /// Whether the bucket's tags take part in decisions. Errors: `NoSuchBucket`.
+    pub async fn get_bucket_abac(
+        &self,
+        _: &Context,
+        input: api::GetBucketAbacInput,
+    ) -> Result<api::GetBucketAbacOutput, Error> {
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        let status = if bucket.abac { "Enabled" } else { "Disabled" };
+        Ok(api::GetBucketAbacOutput {
+            abac_status: Some(api::AbacStatus { status: Some(status.to_owned()) }),
+        })
+    }
+
+    /// Lets them, or not. Errors: `MalformedXML`.
+    pub async fn put_bucket_abac(
+        &self,
+        _: &Context,
+        input: api::PutBucketAbacInput,
+    ) -> Result<NoMembers, Error> {
+        let abac = match input.abac_status.status.as_deref() {
+            Some("Enabled") => true,
+            Some("Disabled") => false,
+            _ => return Err(malformed_xml()),
+        };
+        self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+            bucket.abac = abac;
+            Ok(())
+        })
+        .await?;
+        Ok(NoMembers)
+    }
+
     /// Removes it: objects are their writers' again. Errors: `NoSuchBucket`.
     pub async fn delete_bucket_ownership_controls(
         &self,

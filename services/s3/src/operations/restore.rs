@@ -27,10 +27,15 @@ impl S3 {
         if days < 1 {
             return Err(invalid_argument("restoration days should be at least 1", "Days", days.to_string()));
         }
+        let tier = request.tier.or(request.glacier_job_parameters.map(|p| p.tier));
+        if tier.is_some_and(|t| !matches!(t.as_str(), "Standard" | "Bulk" | "Expedited")) {
+            return Err(malformed_xml());
+        }
         // Days end at midnight UTC, as with lifecycle rules.
         let until = (cx.millis() / DAY + i64::from(days) + 1) * DAY;
         let version = input.version_id.as_deref();
-        self.alter(cx, &bucket, &input.key, version, "POST", Some("ObjectRestore:Completed"), |version| {
+        let events = &["ObjectRestore:Post", "ObjectRestore:Completed"];
+        let restored = self.alter(cx, &bucket, &input.key, version, "POST", events, |version| {
             if !matches!(version.class(), "GLACIER" | "DEEP_ARCHIVE") {
                 let message = "Restore is not allowed for the object's current storage class";
                 return Err(Error::new("InvalidObjectState", 403, message)
@@ -39,8 +44,9 @@ impl S3 {
             }
             version.restored = Some(until);
             Ok(())
-        })
-        .await?;
+        });
+        let restored = restored.await?;
+        self.remember_restored(&bucket, &input.key, &restored).await?;
         Ok(api::RestoreObjectOutput::default())
     }
 

@@ -7,7 +7,7 @@ use crate::state::Versioning;
 use crate::tags::{self, BUCKET_TAGS};
 use cloudlet_api_s3 as api;
 use cloudlet_api_s3::NoMembers;
-use cloudlet_service::{Context, Error};
+use cloudlet_service::{Context, Error, Principal};
 
 pub(crate) const ENCRYPTION: Kind = Kind {
     name: "encryption",
@@ -32,13 +32,15 @@ impl S3 {
             Versioning::Enabled => Some("Enabled".to_owned()),
             Versioning::Suspended => Some("Suspended".to_owned()),
         };
-        Ok(api::GetBucketVersioningOutput { status, mfa_delete: None })
+        let mfa_delete = bucket.mfa_delete.map(|on| if on { "Enabled" } else { "Disabled" }.to_owned());
+        Ok(api::GetBucketVersioningOutput { status, mfa_delete })
     }
 
-    /// Begins or suspends versioning. Errors: `MalformedXML`, `InvalidBucketState` under object lock.
+    /// Begins or suspends versioning, and the demand for a one-time password on deletions.
+    /// Errors: `MalformedXML`, `InvalidBucketState` under object lock, `AccessDenied` where a password is due.
     pub async fn put_bucket_versioning(
         &self,
-        _: &Context,
+        cx: &Context,
         input: api::PutBucketVersioningInput,
     ) -> Result<NoMembers, Error> {
         let configuration = input.versioning_configuration;
@@ -50,8 +52,15 @@ impl S3 {
                 return Err(Error::sender("IllegalVersioningConfigurationException", message));
             }
         };
-        if configuration.mfa_delete.as_deref() == Some("Enabled") {
-            return Err(Error::not_implemented_part("s3:PutBucketVersioning MfaDelete; leave it out"));
+        let mfa_delete = configuration.mfa_delete.as_deref().map(|state| state == "Enabled");
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        let demanded = bucket.mfa_delete == Some(true);
+        if demanded || mfa_delete == Some(true) {
+            if mfa_delete.is_some_and(|on| on != demanded) && !is_root(cx, &bucket) {
+                let message = "This operation may only be performed by the bucket owner";
+                return Err(Error::new("AccessDenied", 403, message));
+            }
+            check_mfa(cx, input.mfa.as_deref()).await?;
         }
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
             if bucket.lock.is_some() && status == Versioning::Suspended {
@@ -65,6 +74,7 @@ impl S3 {
                 return Err(Error::new("InvalidBucketState", 409, message).into());
             }
             bucket.versioning = status;
+            bucket.mfa_delete = mfa_delete.or(bucket.mfa_delete);
             Ok(())
         })
         .await?;
@@ -272,6 +282,19 @@ impl S3 {
         self.put_config(&input.bucket, None, &LOGGING, "", &input.bucket_logging_status).await?;
         Ok(NoMembers)
     }
+}
+
+/// `x-amz-mfa`, the serial of a device and what it shows: where a bucket demands it, it must be right.
+/// Errors: `AccessDenied`, `InvalidRequest`. Source: S3 User Guide, "Configuring MFA delete".
+pub(crate) async fn check_mfa(cx: &Context, given: Option<&str>) -> Result<(), Error> {
+    let denied = || Error::new("AccessDenied", 403, "Mfa Authentication must be used for this request");
+    let (serial, code) = given.ok_or_else(denied)?.trim().rsplit_once(' ').ok_or_else(denied)?;
+    cx.cloud.identity()?.check_mfa(cx, serial.trim(), code).await.map_err(|_| denied())
+}
+
+/// Whether the caller is the root user of the bucket's account.
+fn is_root(cx: &Context, bucket: &crate::state::Bucket) -> bool {
+    matches!(&cx.principal, Principal::Root { account } if **account == *bucket.owner)
 }
 
 fn default_encryption() -> api::ServerSideEncryptionConfiguration {

@@ -3,9 +3,9 @@
 
 use crate::S3;
 use crate::configurations::Kind;
-use crate::errors::{Result, invalid_argument};
+use crate::errors::{Result, invalid_argument, malformed_xml};
 use cloudlet_api_s3::{self as api, NoMembers};
-use cloudlet_service::{Context, Error};
+use cloudlet_service::{Arn, Context, Error};
 
 const NO_SUCH: (&str, &str) = ("NoSuchConfiguration", "The specified configuration does not exist.");
 
@@ -30,9 +30,9 @@ macro_rules! family {
                 Ok(api::$get_out { $field: Some(stored) })
             }
 
-            /// Writes it. Errors: `InvalidArgument` where the ids differ, `TooManyConfigurations`.
+            /// Writes it. Errors: `IdMismatch` or `MalformedXML` where the ids differ, `TooManyConfigurations`.
             pub async fn $put(&self, _: &Context, input: api::$put_in) -> Result<NoMembers, Error> {
-                check_id(&input.id, &input.$field.id)?;
+                input.$field.check(&input.id)?;
                 let owner = input.expected_bucket_owner.as_deref();
                 self.put_config(&input.bucket, owner, &$kind, &input.id, &input.$field).await?;
                 Ok(NoMembers)
@@ -102,20 +102,105 @@ family!(
     intelligent_tiering_configuration, intelligent_tiering_configuration_list
 );
 
-/// Errors: `InvalidArgument`.
-fn check_id(asked: &str, inside: &str) -> Result<(), Error> {
-    if asked != inside {
-        return Err(invalid_argument(
-            "Id in the request parameter does not match the one in the configuration",
-            "id",
-            asked,
-        ));
+/// What is checked of a configuration before it is kept, beyond its shape.
+trait Checked {
+    /// Errors: the kind's own.
+    fn check(&self, id: &str) -> Result<(), Error>;
+}
+
+impl Checked for api::InventoryConfiguration {
+    fn check(&self, id: &str) -> Result<(), Error> {
+        if self.id != id {
+            let message = "Document ID does not match the specified configuration ID.";
+            return Err(Error::sender("IdMismatch", message));
+        }
+        check_id(id)?;
+        let to = &self.destination.s3_bucket_destination;
+        check_destination(&to.bucket)?;
+        let both = to.encryption.as_ref().is_some_and(|e| e.sses3.is_some() && e.ssekms.is_some());
+        if both {
+            return Err(malformed_xml());
+        }
+        Ok(())
     }
-    if asked.is_empty()
-        || asked.len() > 64
-        || !asked.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+impl Checked for api::AnalyticsConfiguration {
+    fn check(&self, id: &str) -> Result<(), Error> {
+        same_id(id, &self.id)?;
+        if let Some(filter) = &self.filter {
+            let and = filter.and.as_ref();
+            one_of([filter.prefix.is_some(), filter.tag.is_some(), and.is_some(), false])?;
+            at_least_two(and.map(|a| usize::from(a.prefix.is_some()) + a.tags.as_ref().map_or(0, Vec::len)))?;
+        }
+        match &self.storage_class_analysis.data_export {
+            Some(export) => check_destination(&export.destination.s3_bucket_destination.bucket),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Checked for api::MetricsConfiguration {
+    fn check(&self, id: &str) -> Result<(), Error> {
+        same_id(id, &self.id)?;
+        let Some(filter) = &self.filter else { return Ok(()) };
+        let and = filter.and.as_ref();
+        let access_point = filter.access_point_arn.is_some();
+        one_of([filter.prefix.is_some(), filter.tag.is_some(), and.is_some(), access_point])?;
+        at_least_two(and.map(|a| {
+            usize::from(a.prefix.is_some())
+                + usize::from(a.access_point_arn.is_some())
+                + a.tags.as_ref().map_or(0, Vec::len)
+        }))
+    }
+}
+
+impl Checked for api::IntelligentTieringConfiguration {
+    fn check(&self, id: &str) -> Result<(), Error> {
+        same_id(id, &self.id)?;
+        if let Some(filter) = &self.filter {
+            let and = filter.and.as_ref();
+            one_of([filter.prefix.is_some(), filter.tag.is_some(), and.is_some(), false])?;
+            at_least_two(and.map(|a| usize::from(a.prefix.is_some()) + a.tags.as_ref().map_or(0, Vec::len)))?;
+        }
+        let mut seen = Vec::new();
+        for tier in &self.tierings {
+            let least = if tier.access_tier == "DEEP_ARCHIVE_ACCESS" { 180 } else { 90 };
+            if !(least..=730).contains(&tier.days) || seen.contains(&&tier.access_tier) {
+                return Err(malformed_xml());
+            }
+            seen.push(&tier.access_tier);
+        }
+        if seen.is_empty() { Err(malformed_xml()) } else { Ok(()) }
+    }
+}
+
+/// Errors: `MalformedXML`.
+fn same_id(asked: &str, inside: &str) -> Result<(), Error> {
+    if asked == inside { check_id(asked) } else { Err(malformed_xml()) }
+}
+
+/// A filter is one thing. Errors: `MalformedXML`.
+fn one_of(given: [bool; 4]) -> Result<(), Error> {
+    if given.into_iter().filter(|g| *g).count() > 1 { Err(malformed_xml()) } else { Ok(()) }
+}
+
+/// An `And` joins two things at least. Errors: `MalformedXML`.
+fn at_least_two(parts: Option<usize>) -> Result<(), Error> {
+    if parts.is_some_and(|n| n < 2) { Err(malformed_xml()) } else { Ok(()) }
+}
+
+/// The bucket that reports go to. Errors: `InvalidS3DestinationBucket`.
+fn check_destination(arn: &str) -> Result<(), Error> {
+    let bucket = Arn::parse(arn).is_some_and(|a| a.service == "s3" && !a.resource.is_empty());
+    if bucket { Ok(()) } else { Err(Error::sender("InvalidS3DestinationBucket", "Invalid bucket ARN.")) }
+}
+
+/// Errors: `InvalidArgument`.
+fn check_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     {
-        return Err(invalid_argument("The specified id is not valid.", "id", asked));
+        return Err(invalid_argument("The specified id is not valid.", "id", id));
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ use cloudlet_api_s3::{
     PutObjectTaggingInput, PutObjectTaggingOutput,
 };
 use cloudlet_service::{Context, Error};
+use cloudlet_store::Tx;
+use serde_json::json;
 
 impl S3 {
     /// The tags of an object or a version. Errors: `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed`.
@@ -39,7 +41,7 @@ impl S3 {
         let tags = tags::from_set(input.tagging.tag_set, OBJECT_TAGS, "Object")?;
         let version = input.version_id.as_deref();
         let changed = self
-            .alter(cx, &bucket, &input.key, version, "PUT", Some("ObjectTagging:Put"), |v| {
+            .alter(cx, &bucket, &input.key, version, "PUT", &["ObjectTagging:Put"], |v| {
                 v.tags = tags.clone();
                 Ok(())
             })
@@ -56,7 +58,7 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         let version = input.version_id.as_deref();
         let changed = self
-            .alter(cx, &bucket, &input.key, version, "DELETE", Some("ObjectTagging:Delete"), |v| {
+            .alter(cx, &bucket, &input.key, version, "DELETE", &["ObjectTagging:Delete"], |v| {
                 v.tags.clear();
                 Ok(())
             })
@@ -90,7 +92,7 @@ impl S3 {
         key: &str,
         version: Option<&str>,
         method: &str,
-        event: Option<&'static str>,
+        events: &[&'static str],
         mut change: impl FnMut(&mut Version) -> Result<()> + Send,
     ) -> Result<Version, Error> {
         self.existing(cx, bucket, key, version, method)?;
@@ -107,14 +109,27 @@ impl S3 {
                 change(&mut found.version)?;
                 replication::changed(tx, cx, bucket, key, &mut found.version)?;
                 versions::rewrite(tx, bucket.id, key, &found)?;
-                if let Some(name) = event {
-                    events::emit(tx, cx, bucket, &Event { name, key, version: &found.version })?;
+                for name in events {
+                    tell(tx, cx, bucket, &Event { name, key, version: &found.version })?;
                 }
                 Ok(found.version)
             })
             .await?;
         Ok(changed)
     }
+}
+
+/// An event over what is said of a version; that of a restored copy says until when it is there.
+fn tell(tx: &mut Tx<'_>, cx: &Context, bucket: &Bucket, event: &Event<'_>) -> Result<()> {
+    let restored = event.version.restored.filter(|_| event.name == "ObjectRestore:Completed");
+    let more = restored.map(|until| {
+        let data = json!({
+            "lifecycleRestorationExpiryTime": events::iso(until),
+            "lifecycleRestoreStorageClass": event.version.class(),
+        });
+        ("glacierEventData", json!({ "restoreEventData": data }))
+    });
+    events::emit_with(tx, cx, bucket, event, more)
 }
 
 fn on_marker(key: &str, version: Option<&str>, method: &str) -> Error {
