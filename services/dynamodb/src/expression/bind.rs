@@ -3,7 +3,7 @@
 use super::condition::{Condition, Operand};
 use super::parameters::Parameters;
 use super::path::{Path, check_clashes, resolved};
-use super::syntax::{self, Call};
+use super::syntax::{self, Call, Comparator};
 use super::update::{Action, Assigned, Source};
 use crate::value::{Kind, Value};
 
@@ -70,34 +70,58 @@ pub(crate) fn condition(condition: &syntax::Condition, parameters: &mut Paramete
         C::Compare(comparator, left, right) => {
             let left = plain(left, parameters)?;
             let right = plain(right, parameters)?;
-            let (left, right) = (left.finish()?, right.finish()?);
-            distinct(comparator.symbol(), &[&left, &right])?;
-            if comparator.is_ordering() {
-                ordered(comparator.symbol(), &[&left, &right])?;
-            }
-            Condition::Compare(*comparator, left, right)
+            compare(*comparator, left.finish()?, right.finish()?)?
         }
         C::Between(value, low, high) => {
             let value = plain(value, parameters)?;
             let low = plain(low, parameters)?;
             let high = plain(high, parameters)?;
-            let (value, low, high) = (value.finish()?, low.finish()?, high.finish()?);
-            distinct("BETWEEN", &[&value, &low, &high])?;
-            ordered("BETWEEN", &[&value, &low, &high])?;
-            bounds(&low, &high)?;
-            Condition::Between(value, low, high)
+            between(value.finish()?, low.finish()?, high.finish()?)?
         }
         C::In(value, list) => {
             let value = plain(value, parameters)?;
             let list = list.iter().map(|one| plain(one, parameters)).collect::<Bound<Vec<_>>>()?;
             let value = value.finish()?;
-            let list = list.into_iter().map(Unchecked::finish).collect::<Bound<Vec<_>>>()?;
-            let all: Vec<&Operand> = std::iter::once(&value).chain(&list).collect();
-            distinct("IN", &all)?;
-            Condition::In(value, list)
+            is_in(value, list.into_iter().map(Unchecked::finish).collect::<Bound<Vec<_>>>()?)?
         }
         C::Call(call) => function(call, parameters)?,
     })
+}
+
+/// A comparison of these.
+pub(crate) fn compare(comparator: Comparator, left: Operand, right: Operand) -> Bound<Condition> {
+    distinct(comparator.symbol(), &[&left, &right])?;
+    if comparator.is_ordering() {
+        ordered(comparator.symbol(), &[&left, &right])?;
+    }
+    Ok(Condition::Compare(comparator, left, right))
+}
+
+/// BETWEEN of these.
+pub(crate) fn between(value: Operand, low: Operand, high: Operand) -> Bound<Condition> {
+    distinct("BETWEEN", &[&value, &low, &high])?;
+    ordered("BETWEEN", &[&value, &low, &high])?;
+    bounds(&low, &high)?;
+    Ok(Condition::Between(value, low, high))
+}
+
+/// IN of these.
+pub(crate) fn is_in(value: Operand, list: Vec<Operand>) -> Bound<Condition> {
+    let all: Vec<&Operand> = std::iter::once(&value).chain(&list).collect();
+    distinct("IN", &all)?;
+    Ok(Condition::In(value, list))
+}
+
+/// `size` of these.
+pub(crate) fn size(arguments: Vec<Operand>) -> Bound<Operand> {
+    let count = arguments.len();
+    match arguments.into_iter().next() {
+        Some(argument) if count == 1 => match kind(&argument) {
+            Some(kind @ (Kind::N | Kind::Bool | Kind::Null)) => Err(wrong_type("size", kind.name())),
+            _ => Ok(Operand::Size(Box::new(argument))),
+        },
+        _ => Err(wrong_count("size", count)),
+    }
 }
 
 fn all(terms: &[syntax::Condition], parameters: &mut Parameters) -> Bound<Vec<Condition>> {
@@ -116,19 +140,15 @@ impl Unchecked {
             Unchecked::Done(operand) => return Ok(operand),
             Unchecked::Size(arguments) => arguments,
         };
-        let count = arguments.len();
-        let mut arguments = arguments.into_iter().map(Unchecked::finish);
-        match (count, arguments.next()) {
-            (1, Some(argument)) => {
-                let argument = argument?;
-                match kind(&argument) {
-                    Some(kind @ (Kind::N | Kind::Bool | Kind::Null)) => Err(wrong_type("size", kind.name())),
-                    _ => Ok(Operand::Size(Box::new(argument))),
-                }
-            }
-            _ => Err(wrong_count("size", count)),
-        }
+        size_of(arguments)
     }
+}
+
+fn size_of(arguments: Vec<Unchecked>) -> Bound<Operand> {
+    if arguments.len() != 1 {
+        return Err(wrong_count("size", arguments.len()));
+    }
+    size(arguments.into_iter().map(Unchecked::finish).collect::<Bound<_>>()?)
 }
 
 /// Looks up what an operand names. All functions inside are `size`: that has been checked.
@@ -168,17 +188,23 @@ fn bounds(low: &Operand, high: &Operand) -> Bound<()> {
 
 /// Binds a function that is a condition by itself.
 fn function(call: &Call, parameters: &mut Parameters) -> Bound<Condition> {
-    let name = call.name.as_str();
     let arguments = call.arguments.iter().map(|argument| plain(argument, parameters));
     let arguments = arguments.collect::<Bound<Vec<_>>>()?;
+    count_fits(&call.name, arguments.len())?;
+    test(&call.name, arguments.into_iter().map(Unchecked::finish).collect::<Bound<Vec<_>>>()?)
+}
+
+fn count_fits(name: &str, count: usize) -> Bound<()> {
     let wanted = match name {
         "attribute_exists" | "attribute_not_exists" => 1,
         _ => 2,
     };
-    if arguments.len() != wanted {
-        return Err(wrong_count(name, arguments.len()));
-    }
-    let arguments = arguments.into_iter().map(Unchecked::finish).collect::<Bound<Vec<_>>>()?;
+    if count == wanted { Ok(()) } else { Err(wrong_count(name, count)) }
+}
+
+/// The condition that a function of this name makes of these.
+pub(crate) fn test(name: &str, arguments: Vec<Operand>) -> Bound<Condition> {
+    count_fits(name, arguments.len())?;
     distinct(name, &arguments.iter().collect::<Vec<_>>())?;
     let mut arguments = arguments.into_iter();
     match (name, arguments.next(), arguments.next()) {
@@ -319,8 +345,7 @@ fn arithmetic(
     parameters: &mut Parameters,
 ) -> Bound<(Source, Source)> {
     let (left, right) = (source(left, parameters)?, source(right, parameters)?);
-    takes(symbol, Kind::N, &left)?;
-    takes(symbol, Kind::N, &right)?;
+    numbers(symbol, &left, &right)?;
     Ok((left, right))
 }
 
@@ -342,7 +367,18 @@ fn source(operand: &syntax::Operand, parameters: &mut Parameters) -> Bound<Sourc
         };
         return Ok(Source::IfNotExists(path, Box::new(second)));
     }
-    takes(name, Kind::L, &first)?;
-    takes(name, Kind::L, &second)?;
+    list_append(first, second)
+}
+
+/// `list_append` of these.
+pub(crate) fn list_append(first: Source, second: Source) -> Bound<Source> {
+    takes("list_append", Kind::L, &first)?;
+    takes("list_append", Kind::L, &second)?;
     Ok(Source::ListAppend(Box::new(first), Box::new(second)))
+}
+
+/// Refuses given values that cannot be added or subtracted.
+pub(crate) fn numbers(symbol: &str, left: &Source, right: &Source) -> Bound<()> {
+    takes(symbol, Kind::N, left)?;
+    takes(symbol, Kind::N, right)
 }

@@ -8,7 +8,7 @@
 //!
 //! Source: Developer Guide, "Expressions"; the order of errors is the service's own.
 
-mod bind;
+pub(crate) mod bind;
 mod cache;
 mod checks;
 mod condition;
@@ -17,12 +17,12 @@ pub mod legacy;
 mod lexer;
 mod parameters;
 mod parser;
-mod path;
+pub(crate) mod path;
 mod projection;
 mod reserved;
 mod syntax;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod update;
 
 use crate::value::invalid;

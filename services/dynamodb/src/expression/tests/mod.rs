@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// A value in a short form: `1` a number, `'a` text, `true`, `null`, `[1 'a]` a list, `{a:1 b:'x}` a map,
 /// `<1 2>` and `<'a 'b>` sets, `~abc` bytes.
-pub(in crate::expression) fn value(text: &str) -> Value {
+pub(crate) fn value(text: &str) -> Value {
     let mut rest = text;
     let value = read(&mut rest);
     assert!(rest.trim().is_empty(), "{text}");
@@ -71,7 +71,7 @@ fn read(rest: &mut &str) -> Value {
     }
 }
 
-pub(in crate::expression) fn item(text: &str) -> Item {
+pub(crate) fn item(text: &str) -> Item {
     match value(&format!("{{{text}}}")) {
         Value::M(map) => map,
         _ => panic!(),

@@ -1,0 +1,300 @@
+//! Which keys a condition of a statement names: the one item that changes, or the partitions that are read.
+
+use super::{Change, Exists, Select};
+use crate::expression::{
+    Comparator, Condition, KeyCondition, KeyPredicate, KeyQuery, KeySchema, Operand, Path,
+};
+use crate::value::{Item, Kind, Value, invalid};
+use cloudlet_service::Error;
+use std::collections::BTreeMap;
+
+/// How the items of a `SELECT` are read. Whatever it is, each item must still be held against the condition: a read
+/// may give more than that, never less.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// One partition after the other; no item twice.
+    Queries(Vec<KeyQuery>),
+    /// Everything.
+    Scan,
+}
+
+/// The most reads that one statement may become.
+const MAX_READS: usize = 50;
+/// How many ways to meet a condition are looked at.
+const MAX_BRANCHES: usize = 512;
+
+const NO_KEY: &str = "Where clause does not contain a mandatory equality on all key attributes";
+
+/// The key that a condition names by equality with all of its attributes, and what else the condition says.
+fn key_and_rest(
+    condition: Option<&Condition>,
+    schema: KeySchema<'_>,
+) -> Result<(Item, Option<Condition>), Error> {
+    let mut terms = Vec::new();
+    if let Some(condition) = condition {
+        flatten(condition, &mut terms);
+    }
+    let (mut key, mut rest) = (Item::new(), Vec::new());
+    for term in terms {
+        let kind_of = |name: &str| attributes(schema).find(|(key, _)| *key == name).map(|(_, kind)| kind);
+        match equality(term) {
+            Some((name, value)) if kind_of(name).is_some_and(|kind| kind == value.kind()) => {
+                if key.insert(name.to_owned(), value.clone()).is_some() {
+                    return Err(invalid("Multiple conditions on same key"));
+                }
+            }
+            Some((name, _)) if kind_of(name).is_some() => return Err(wrong_key_type(name)),
+            _ => rest.push(term.clone()),
+        }
+    }
+    if attributes(schema).any(|(name, _)| !key.contains_key(name)) {
+        return Err(invalid(NO_KEY));
+    }
+    let rest = match rest.len() {
+        0 => None,
+        1 => rest.pop(),
+        _ => Some(Condition::And(rest)),
+    };
+    Ok((key, rest))
+}
+
+fn wrong_key_type(name: &str) -> Error {
+    invalid(format!("Key attribute's data type should match its data type in table's schema: Key {name}"))
+}
+
+fn attributes<'s>(schema: KeySchema<'s>) -> impl Iterator<Item = (&'s str, Kind)> {
+    schema.hash.iter().chain(schema.range).copied()
+}
+
+fn flatten<'c>(condition: &'c Condition, out: &mut Vec<&'c Condition>) {
+    match condition {
+        Condition::And(terms) => terms.iter().for_each(|term| flatten(term, out)),
+        other => out.push(other),
+    }
+}
+
+/// Attribute and value, if the condition says that they are equal.
+fn equality(condition: &Condition) -> Option<(&str, &Value)> {
+    match condition {
+        Condition::Compare(Comparator::Equal, Operand::Path(path), Operand::Value(value))
+        | Condition::Compare(Comparator::Equal, Operand::Value(value), Operand::Path(path)) => {
+            (!path.is_nested()).then_some((path.root(), value))
+        }
+        _ => None,
+    }
+}
+
+impl Change {
+    /// The key of the item that changes, and what the item must meet besides.
+    ///
+    /// Errors: the condition does not name one item of a table with this key.
+    pub fn key(&self, schema: KeySchema<'_>) -> Result<(Item, Option<Condition>), Error> {
+        key_and_rest(self.condition.as_ref(), schema)
+    }
+}
+
+impl Exists {
+    /// The key of the item that must be there, and what it must meet besides; see [`Change::key`].
+    pub fn key(&self, schema: KeySchema<'_>) -> Result<(Item, Option<Condition>), Error> {
+        key_and_rest(self.condition.as_ref(), schema)
+    }
+}
+
+impl Select {
+    /// The key of the one item that is read, and what it must meet besides; see [`Change::key`].
+    pub fn key(&self, schema: KeySchema<'_>) -> Result<(Item, Option<Condition>), Error> {
+        key_and_rest(self.condition.as_ref(), schema)
+    }
+
+    /// How the items are read from a table or index with this key, and whether its sort key is walked downwards.
+    ///
+    /// Errors: a key attribute is held against a value of another type; the statement would become too many reads; it
+    /// asks for an order that the keys do not have.
+    pub fn access(&self, schema: KeySchema<'_>) -> Result<(Access, bool), Error> {
+        let access = match &self.condition {
+            Some(condition) => access(condition, schema)?,
+            None => Access::Scan,
+        };
+        for (name, _) in &self.order {
+            if !attributes(schema).any(|(key, _)| key == name) {
+                return Err(invalid(format!(
+                    "Variable reference {name} in ORDER BY clause must be part of the primary key"
+                )));
+            }
+        }
+        if access == Access::Scan && !self.order.is_empty() {
+            return Err(invalid(
+                "Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY clause.",
+            ));
+        }
+        let last = self.order.iter().rev().find(|(name, _)| schema.range.iter().any(|(key, _)| key == name));
+        let descending = last.or(self.order.first()).is_some_and(|(_, descending)| *descending);
+        Ok((access, descending))
+    }
+}
+
+/// One way to meet a condition, as far as keys go.
+type Branch = BTreeMap<String, KeyPredicate>;
+
+fn access(condition: &Condition, schema: KeySchema<'_>) -> Result<Access, Error> {
+    let Some(branches) = branches(condition, schema)? else {
+        return Ok(Access::Scan);
+    };
+    let pinned = |branch: &Branch| {
+        schema
+            .hash
+            .iter()
+            .all(|(name, _)| matches!(branch.get(*name), Some(KeyPredicate::Compare(Comparator::Equal, _))))
+    };
+    if !branches.iter().all(pinned) {
+        return Ok(Access::Scan);
+    }
+    let mut queries: Vec<KeyQuery> = Vec::new();
+    for branch in branches {
+        let query = query(branch, schema)?;
+        if !queries.contains(&query) {
+            queries.push(query);
+        }
+    }
+    if queries.len() > MAX_READS {
+        return Err(invalid("Too many decomposed read operations for a given query."));
+    }
+    // Reads of one partition that could meet become one read of all of it; single items cannot meet.
+    let whole = |query: &KeyQuery| query.last.is_none() && query.range.len() == schema.range.len();
+    let mut out: Vec<KeyQuery> = Vec::new();
+    for query in &queries {
+        let alone = queries.iter().filter(|other| other.hash == query.hash).count() == 1;
+        let all_single = queries.iter().filter(|other| other.hash == query.hash).all(whole);
+        if alone || all_single {
+            out.push(query.clone());
+        } else if !out.iter().any(|other| other.hash == query.hash) {
+            out.push(KeyQuery { hash: query.hash.clone(), range: Vec::new(), last: None });
+        }
+    }
+    Ok(Access::Queries(out))
+}
+
+/// The read of a branch. Conditions on the sort key that do not fit together are left to the filter.
+fn query(mut branch: Branch, schema: KeySchema<'_>) -> Result<KeyQuery, Error> {
+    loop {
+        let condition = KeyCondition { by_attribute: branch.clone() };
+        match condition.resolve(schema) {
+            Ok(query) => return Ok(query),
+            Err(error) => {
+                let last = schema.range.iter().rev().find(|(name, _)| branch.contains_key(*name));
+                let Some((name, _)) = last else {
+                    return Err(error);
+                };
+                branch.remove(*name);
+            }
+        }
+    }
+}
+
+/// All ways to meet a condition; `None` if they are too many to look at.
+fn branches(condition: &Condition, schema: KeySchema<'_>) -> Result<Option<Vec<Branch>>, Error> {
+    let key = |path: &Path| {
+        attributes(schema).find(|(name, _)| !path.is_nested() && *name == path.root()).map(|(_, kind)| kind)
+    };
+    let single = |path: &Path, predicate: KeyPredicate| {
+        Some(vec![Branch::from([(path.root().to_owned(), predicate)])])
+    };
+    let typed = |path: &Path, kind: Kind, values: &[&Value]| match values.iter().all(|v| v.kind() == kind) {
+        true => Ok(()),
+        false => Err(wrong_key_type(path.root())),
+    };
+    let nothing = || Some(vec![Branch::new()]);
+    Ok(match condition {
+        Condition::And(terms) => {
+            let mut out = vec![Branch::new()];
+            for term in terms {
+                let Some(more) = branches(term, schema)? else {
+                    return Ok(None);
+                };
+                if out.len() * more.len() > MAX_BRANCHES {
+                    return Ok(None);
+                }
+                let joined = out.iter().flat_map(|a| more.iter().map(move |b| join(a, b)));
+                out = joined.collect();
+            }
+            Some(out)
+        }
+        Condition::Or(terms) => {
+            let mut out = Vec::new();
+            for term in terms {
+                let Some(more) = branches(term, schema)? else {
+                    return Ok(None);
+                };
+                out.extend(more);
+                if out.len() > MAX_BRANCHES {
+                    return Ok(None);
+                }
+            }
+            Some(out)
+        }
+        Condition::Compare(comparator, left, right) => {
+            let (path, value, comparator) = match (left, right) {
+                (Operand::Path(path), Operand::Value(value)) => (path, value, *comparator),
+                (Operand::Value(value), Operand::Path(path)) => (path, value, comparator.mirrored()),
+                _ => return Ok(nothing()),
+            };
+            match key(path) {
+                Some(kind) => {
+                    typed(path, kind, &[value])?;
+                    if comparator == Comparator::NotEqual {
+                        return Ok(nothing());
+                    }
+                    single(path, KeyPredicate::Compare(comparator, value.clone()))
+                }
+                None => nothing(),
+            }
+        }
+        Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(high)) => match key(path)
+        {
+            Some(kind) => {
+                typed(path, kind, &[low, high])?;
+                single(path, KeyPredicate::Between(low.clone(), high.clone()))
+            }
+            None => nothing(),
+        },
+        Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => match key(path) {
+            Some(kind) if kind == prefix.kind() => single(path, KeyPredicate::BeginsWith(prefix.clone())),
+            _ => nothing(),
+        },
+        Condition::In(Operand::Path(path), list) => {
+            let values: Option<Vec<&Value>> = list
+                .iter()
+                .map(|one| match one {
+                    Operand::Value(value) => Some(value),
+                    _ => None,
+                })
+                .collect();
+            match (key(path), values) {
+                (Some(kind), Some(values)) => {
+                    typed(path, kind, &values)?;
+                    let equal = |value: &&Value| KeyPredicate::Compare(Comparator::Equal, (*value).clone());
+                    Some(values.iter().map(|v| Branch::from([(path.root().to_owned(), equal(v))])).collect())
+                }
+                _ => nothing(),
+            }
+        }
+        _ => nothing(),
+    })
+}
+
+/// Both branches at once. Where both say something of one attribute an equality is kept, else the first: the filter
+/// sees to the rest.
+fn join(a: &Branch, b: &Branch) -> Branch {
+    let mut out = a.clone();
+    for (name, predicate) in b {
+        let equality = matches!(predicate, KeyPredicate::Compare(Comparator::Equal, _));
+        match out.get(name) {
+            Some(KeyPredicate::Compare(Comparator::Equal, _)) => {}
+            Some(_) if !equality => {}
+            _ => {
+                out.insert(name.clone(), predicate.clone());
+            }
+        }
+    }
+    out
+}
