@@ -2,6 +2,7 @@
 //!
 //! Source: Developer Guide, "Key condition expressions for the Query operation" and "Multi-attribute keys".
 
+use super::Purpose;
 use super::condition::{Condition, Operand, begins_with, compare};
 use super::path::Path;
 use super::syntax::Comparator;
@@ -83,7 +84,7 @@ impl KeyCondition {
     /// Reads the conditions out of a key condition expression.
     pub(crate) fn from_condition(condition: Condition) -> Result<Self, Error> {
         let mut out = Self::default();
-        out.take(condition).map_err(invalid)?;
+        out.take(condition).map_err(|message| Purpose::KeyCondition.refusal(&message))?;
         Ok(out)
     }
 

@@ -308,10 +308,11 @@ impl<'t> Parser<'t> {
                 let text = self.tokens.text();
                 self.tokens.expect(Token::Index)?;
                 self.tokens.expect(Token::CloseIndex)?;
-                // AWS counts list places in 32 bits; a larger number is refused when the whole text reads well.
-                path.push(Part::Index(text.parse().unwrap_or(u32::MAX)));
-                if text.parse::<i32>().is_err() {
-                    return Err(format!("List index is not within the allowable range; index: [{text}]"));
+                match text.parse::<u32>() {
+                    Ok(index) if index < u32::MAX => path.push(Part::Index(index)),
+                    _ => {
+                        return Err(format!("List index is not within the allowable range; index: [{text}]"));
+                    }
                 }
             } else {
                 return Ok(path);

@@ -10,6 +10,7 @@ mod ast;
 mod lexer;
 mod literal;
 mod parser;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod translate;

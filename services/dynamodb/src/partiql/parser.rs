@@ -3,10 +3,10 @@
 //! The grammar and the words for mistakes are those of the parser that AWS published (partiql-lang): an expression
 //! parser that climbs precedences, in which statements are terms.
 
-use super::ast::{Expr, Operation, Path, Returning, Select, Source, Statement, Step};
+use super::ast::{Expr, Path, Statement, Step};
 use super::lexer::{Mark, Span, Token, tokens};
 
-type Parsed<T> = Result<T, String>;
+pub(super) type Parsed<T> = Result<T, String>;
 
 /// How deep expressions may nest. Values nest to 32 levels; the rest is for conditions.
 const MAX_DEPTH: usize = 100;
@@ -15,7 +15,7 @@ const MAX_OPERATORS: usize = 300;
 const TOO_DEEP: &str = "Nesting Levels have exceeded supported limits";
 
 /// Precedence of what stands behind FROM, WHERE and the like.
-const CLAUSE: u8 = 6;
+pub(super) const CLAUSE: u8 = 6;
 
 /// Reserved words that are functions where a parenthesis follows.
 const FUNCTIONS: &[&str] = &[
@@ -69,8 +69,8 @@ const TYPES: &[&str] = &[
 ];
 
 pub(super) struct Parser {
-    tokens: Vec<(Token, Span)>,
-    at: usize,
+    pub(super) tokens: Vec<(Token, Span)>,
+    pub(super) at: usize,
     parameters: usize,
     depth: usize,
     operators: usize,
@@ -91,19 +91,19 @@ pub(super) fn parse(text: &str) -> Parsed<(Expr, usize)> {
 }
 
 impl Parser {
-    fn peek(&self) -> &Token {
+    pub(super) fn peek(&self) -> &Token {
         self.tokens.get(self.at).map_or(&Token::End, |(token, _)| token)
     }
 
-    fn second(&self) -> &Token {
+    pub(super) fn second(&self) -> &Token {
         self.tokens.get(self.at + 1).map_or(&Token::End, |(token, _)| token)
     }
 
-    fn span(&self) -> Option<Span> {
+    pub(super) fn span(&self) -> Option<Span> {
         self.tokens.get(self.at).map(|(_, span)| *span)
     }
 
-    fn next(&mut self) -> Token {
+    pub(super) fn next(&mut self) -> Token {
         let token = self.peek().clone();
         if self.at + 1 < self.tokens.len() {
             self.at += 1;
@@ -111,14 +111,14 @@ impl Parser {
         token
     }
 
-    fn keyword(&self) -> Option<&'static str> {
+    pub(super) fn keyword(&self) -> Option<&'static str> {
         match self.peek() {
             Token::Keyword(word) => Some(word),
             _ => None,
         }
     }
 
-    fn take(&mut self, mark: Mark) -> bool {
+    pub(super) fn take(&mut self, mark: Mark) -> bool {
         let found = *self.peek() == Token::Mark(mark);
         if found {
             self.next();
@@ -126,7 +126,7 @@ impl Parser {
         found
     }
 
-    fn take_keyword(&mut self, word: &str) -> bool {
+    pub(super) fn take_keyword(&mut self, word: &str) -> bool {
         let found = self.keyword() == Some(word);
         if found {
             self.next();
@@ -134,7 +134,7 @@ impl Parser {
         found
     }
 
-    fn expect(&mut self, mark: Mark) -> Parsed<()> {
+    pub(super) fn expect(&mut self, mark: Mark) -> Parsed<()> {
         if self.take(mark) { Ok(()) } else { Err(format!("Expected {mark}")) }
     }
 
@@ -159,7 +159,7 @@ impl Parser {
         }
     }
 
-    fn expression(&mut self, precedence: u8) -> Parsed<Expr> {
+    pub(super) fn expression(&mut self, precedence: u8) -> Parsed<Expr> {
         if self.depth >= MAX_DEPTH {
             return Err(TOO_DEEP.to_owned());
         }
@@ -284,7 +284,7 @@ impl Parser {
     }
 
     /// A path of names and literal indexes, as statements have it for what they change.
-    fn simple_path(&mut self) -> Parsed<Path> {
+    pub(super) fn simple_path(&mut self) -> Parsed<Path> {
         let root = match self.peek() {
             Token::Name(name) | Token::Quoted(name) => name.clone(),
             _ => return Err("Expected identifier for simple path".to_owned()),
@@ -332,7 +332,7 @@ impl Parser {
         }
     }
 
-    fn expressions(&mut self) -> Parsed<Vec<Expr>> {
+    pub(super) fn expressions(&mut self) -> Parsed<Vec<Expr>> {
         let mut out = vec![self.expression(0)?];
         while self.take(Mark::Comma) {
             out.push(self.expression(0)?);
@@ -483,215 +483,5 @@ impl Parser {
             }
             _ => Err("Unexpected keyword".to_owned()),
         }
-    }
-
-    fn condition(&mut self) -> Parsed<Option<Expr>> {
-        if self.take_keyword("where") { self.expression(0).map(Some) } else { Ok(None) }
-    }
-
-    fn target(&mut self) -> Parsed<Source> {
-        let path = self.simple_path()?;
-        let aliased = self.alias()?;
-        Ok(Source { expr: Expr::Path(path), aliased, joined: false })
-    }
-
-    fn source(&mut self, precedence: u8) -> Parsed<Source> {
-        let parenthesis = *self.peek() == Token::Mark(Mark::LeftParen)
-            && !matches!(self.second(), Token::Keyword("select") | Token::Text(_) | Token::Number(_));
-        let expr = if parenthesis {
-            self.next();
-            let inner = self.expression(precedence)?;
-            self.expect(Mark::RightParen)?;
-            inner
-        } else {
-            self.expression(precedence)?
-        };
-        let aliased = self.alias()?;
-        let mut joined = false;
-        while self.take(Mark::Comma)
-            || ["cross", "inner", "left", "right", "full", "outer", "join"]
-                .iter()
-                .any(|word| self.take_keyword(word))
-        {
-            joined = true;
-            while self.take_keyword("outer") || self.take_keyword("join") {}
-            self.expression(precedence)?;
-            self.alias()?;
-            if self.take_keyword("on") {
-                self.expression(precedence)?;
-            }
-        }
-        Ok(Source { expr, aliased, joined })
-    }
-
-    /// Another name for what was just read.
-    fn alias(&mut self) -> Parsed<bool> {
-        let mut aliased = false;
-        for word in ["as", "at", "by"] {
-            let named = self.take_keyword(word);
-            if named || word == "as" && matches!(self.peek(), Token::Name(_) | Token::Quoted(_)) {
-                aliased = true;
-                if !matches!(self.next(), Token::Name(_) | Token::Quoted(_)) {
-                    return Err(format!("Expected identifier for {}-alias", word.to_uppercase()));
-                }
-            }
-        }
-        Ok(aliased)
-    }
-
-    fn operations(&mut self) -> Parsed<Vec<Operation>> {
-        let mut out = Vec::new();
-        loop {
-            if self.take_keyword("set") {
-                loop {
-                    let path = self.simple_path()?;
-                    if !matches!(self.peek(), Token::Operator("=")) {
-                        return Err("Expected '='".to_owned());
-                    }
-                    self.next();
-                    out.push(Operation::Set(path, self.expression(0)?));
-                    if !self.take(Mark::Comma) {
-                        break;
-                    }
-                }
-            } else if self.take_keyword("remove") {
-                out.push(Operation::Remove(self.simple_path()?));
-            } else if out.is_empty() {
-                return Err("Expected data manipulation".to_owned());
-            } else {
-                return Ok(out);
-            }
-        }
-    }
-
-    fn insert(&mut self) -> Parsed<Statement> {
-        let target = self.simple_path()?;
-        if !self.take_keyword("value") {
-            self.expression(0)?;
-            return Ok(Statement::InsertOther);
-        }
-        let value = self.expression(0)?;
-        let conflict = self.take_keyword("on_conflict");
-        if conflict {
-            if !self.take_keyword("where") {
-                return Err("invalid ON CONFLICT syntax".to_owned());
-            }
-            self.expression(0)?;
-            if !self.take_keyword("do_nothing") {
-                return Err("invalid ON CONFLICT syntax".to_owned());
-            }
-        }
-        let returning = self.returning()?;
-        Ok(Statement::Insert { target, value, conflict, returning })
-    }
-
-    fn returning(&mut self) -> Parsed<Option<Returning>> {
-        if !self.take_keyword("returning") {
-            return Ok(None);
-        }
-        let mut out: Option<Returning> = None;
-        loop {
-            let mapping = match self.keyword() {
-                Some(word @ ("modified_old" | "modified_new" | "all_old" | "all_new")) => word,
-                _ => {
-                    return Err(
-                        "Expected ( MODIFIED | ALL ) ( NEW | OLD ) in each returning element.".to_owned()
-                    );
-                }
-            };
-            self.next();
-            let star = *self.peek() == Token::Star;
-            if star {
-                self.next();
-            } else {
-                self.expression(0)?;
-            }
-            let several = out.is_some();
-            out = Some(Returning { mapping, star, several });
-            if !self.take(Mark::Comma) {
-                return Ok(out);
-            }
-        }
-    }
-
-    fn select(&mut self) -> Parsed<Select> {
-        let mut unsupported = None;
-        let mut note = |what: &'static str, span: Option<Span>| {
-            if unsupported.is_none() {
-                unsupported = span.map(|span| (what, span));
-            }
-        };
-        match self.keyword() {
-            Some("distinct") => {
-                note("DISTINCT", self.span());
-                self.next();
-            }
-            Some("all") => {
-                self.next();
-            }
-            Some("value") => {
-                note("SELECT VALUE", self.span());
-                self.next();
-            }
-            _ => {}
-        }
-        let (mut columns, mut star, mut aliased) = (Vec::new(), false, false);
-        loop {
-            if *self.peek() == Token::Star {
-                self.next();
-                star = true;
-            } else {
-                columns.push(self.expression(0)?);
-                aliased |= self.alias()?;
-            }
-            if !self.take(Mark::Comma) {
-                break;
-            }
-        }
-        if star && !columns.is_empty() {
-            return Err("Other expressions may not be present in the select list when '*' is used without dot notation."
-                .to_owned());
-        }
-        if !self.take_keyword("from") {
-            return Err("Expected FROM after SELECT list".to_owned());
-        }
-        let mut source = self.source(CLAUSE)?;
-        source.aliased |= aliased;
-        let condition = if self.take_keyword("where") { Some(self.expression(CLAUSE)?) } else { None };
-        let mut order = Vec::new();
-        if self.take_keyword("order") {
-            if !self.take_keyword("by") {
-                return Err("Expected BY".to_owned());
-            }
-            loop {
-                let key = self.expression(0)?;
-                let descending = self.take_keyword("desc");
-                if !descending {
-                    self.take_keyword("asc");
-                }
-                order.push((key, descending));
-                if !self.take(Mark::Comma) {
-                    break;
-                }
-            }
-        }
-        if let Some("group") = self.keyword() {
-            note("GROUP BY", self.span());
-            self.next();
-            self.take_keyword("partial");
-            if !self.take_keyword("by") {
-                return Err("Expected BY".to_owned());
-            }
-            self.expressions()?;
-        }
-        for (word, name) in [("having", "HAVING"), ("limit", "LIMIT")] {
-            if self.keyword() == Some(word) {
-                note(name, self.span());
-                self.next();
-                self.expression(CLAUSE)?;
-            }
-        }
-        let columns = (!star).then_some(columns);
-        Ok(Select { columns, source, condition, order, unsupported })
     }
 }

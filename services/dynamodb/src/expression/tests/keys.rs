@@ -21,28 +21,52 @@ fn key_conditions() {
         assert_eq!(query(text), Ok(KeyQuery { hash: vec![value("'a")], range, last }), "{text}");
     }
     for (text, message) in [
-        ("pk = :s OR sk = :one", "Invalid operator used in KeyConditionExpression: OR"),
-        ("NOT pk = :s", "Invalid operator used in KeyConditionExpression: NOT"),
-        ("pk IN (:s)", "Invalid operator used in KeyConditionExpression: IN"),
-        ("pk <> :s", "Invalid operator used in KeyConditionExpression: <>"),
-        ("pk = :s AND contains(sk, :s)", "Invalid operator used in KeyConditionExpression: contains"),
-        ("attribute_exists(pk)", "Invalid operator used in KeyConditionExpression: attribute_exists"),
-        ("pk = :s AND size(sk) = :one", "KeyConditionExpressions cannot contain nested operations"),
+        (
+            "pk = :s OR sk = :one",
+            "Invalid KeyConditionExpression: Invalid operator used in KeyConditionExpression: OR",
+        ),
+        (
+            "NOT pk = :s",
+            "Invalid KeyConditionExpression: Invalid operator used in KeyConditionExpression: NOT",
+        ),
+        ("pk IN (:s)", "Invalid KeyConditionExpression: Invalid operator used in KeyConditionExpression: IN"),
+        ("pk <> :s", "Invalid KeyConditionExpression: Invalid operator used in KeyConditionExpression: <>"),
+        (
+            "pk = :s AND contains(sk, :s)",
+            "Invalid KeyConditionExpression: Invalid operator used in KeyConditionExpression: contains",
+        ),
+        (
+            "attribute_exists(pk)",
+            "Invalid KeyConditionExpression: Invalid operator used in KeyConditionExpression: attribute_exists",
+        ),
+        (
+            "pk = :s AND size(sk) = :one",
+            "Invalid KeyConditionExpression: KeyConditionExpressions cannot contain nested operations",
+        ),
         (
             "pk = :s AND :one BETWEEN sk AND :two",
-            "Invalid condition in KeyConditionExpression: BETWEEN operator must have the key attribute as its first operand",
+            "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: BETWEEN operator must have the key attribute as its first operand",
         ),
         (
             "begins_with(:s, pk)",
-            "Invalid condition in KeyConditionExpression: begins_with operator must have the key attribute as its first operand",
+            "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: begins_with operator must have the key attribute as its first operand",
         ),
         (
             "pk = sk",
-            "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
+            "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
         ),
-        ("pk.a = :s", "KeyConditionExpressions cannot have conditions on nested attributes"),
-        (":s = :s", "Invalid condition in KeyConditionExpression: No key attribute specified"),
-        ("pk = :s AND pk = :t", "KeyConditionExpressions must only contain one condition per key"),
+        (
+            "pk.a = :s",
+            "Invalid KeyConditionExpression: KeyConditionExpressions cannot have conditions on nested attributes",
+        ),
+        (
+            ":s = :s",
+            "Invalid KeyConditionExpression: Invalid condition in KeyConditionExpression: No key attribute specified",
+        ),
+        (
+            "pk = :s AND pk = :t",
+            "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
+        ),
         ("sk = :one", "Query condition missed key schema element: pk"),
         ("pk = :s AND odd = :one", "Query condition missed key schema element: sk"),
         ("odd = :s AND sk = :one", "Query condition missed key schema element: pk"),
