@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the promised figures, measured. The baseline and the cloud stand side by side and are loaded in turn, so
 //! that what else runs on the machine hurts both alike; every ratio is the median of several turns.
 
+mod dynamodb;
 mod server;
 
 use crate::test::{cargo, environment, target};
@@ -24,6 +25,8 @@ struct Options {
     large: u64,
     /// Invocations, and uploads of the burst.
     count: u64,
+    /// Items of the largest table.
+    items: u64,
     /// A server that is built already.
     binary: Option<String>,
 }
@@ -37,6 +40,12 @@ const PARTS: &[Part] = &[
     ("put", "S3 PUT of 1 KiB against the baseline's 1 KiB", Bench::put),
     ("get-1m", "S3 GET of 1 MiB against the baseline's 1 MiB", Bench::get_large),
     ("list", "S3 ListObjectsV2 of 1,000 keys", Bench::list),
+    (
+        "dynamodb",
+        "DynamoDB GetItem, PutItem, UpdateItem against the baseline's 1 KiB; Query of 100 items",
+        Bench::dynamodb,
+    ),
+    ("dynamodb-size", "DynamoDB with more and more items (--items)", Bench::dynamodb_size),
     ("start", "start to first answer on an existing data directory, and idle memory", Bench::start),
     ("large", "one large object up and down, and the memory it takes", Bench::large),
     ("functions", "Lambda: cold and warm invocations", Bench::functions),
@@ -51,7 +60,8 @@ struct Bench {
 
 /// Builds what is needed, runs the parts, prints a table and JSON.
 pub(crate) fn run(args: &[String]) -> Outcome {
-    let (mut seconds, mut large, mut count, mut binary) = ("4".to_owned(), MIB << 10, 1000, None);
+    let (mut seconds, mut large, mut count, mut items, mut binary) =
+        ("4".to_owned(), MIB << 10, 1000, 100_000, None);
     let mut chosen: Vec<&Part> = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -60,6 +70,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             "--seconds" => seconds = value()?,
             "--large" => large = (value()?.parse::<f64>()? * (MIB << 10) as f64) as u64,
             "--count" => count = value()?.parse()?,
+            "--items" => items = value()?.parse()?,
             "--binary" => binary = Some(value()?),
             name => chosen.push(
                 PARTS
@@ -77,7 +88,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         build.extend(["--package", "cloudlet"]);
     }
     cargo(&build)?;
-    let options = Options { seconds, large, count, binary };
+    let options = Options { seconds, large, count, items, binary };
     let mut bench = Bench { options, rows: Vec::new(), json: Map::new() };
     let mut failed = Vec::new();
     for (name, about, part) in chosen {

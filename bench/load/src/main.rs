@@ -2,8 +2,9 @@
 //! soon as the answer to the one before has come. One thread, so that it leaves the other core to the server.
 //!
 //! `load --address IP:PORT [--method M] [--target /PATH] [--service s3|sts|lambda|…] [--size BYTES | --body TEXT]
-//! [--type MEDIA-TYPE] [--connections N] [--seconds N | --count N]` prints one line of JSON. `{n}` in the target becomes the
-//! number of the connection. Without `--service` nothing is signed. A body beyond 16 MiB is sent in pieces and not signed.
+//! [--type MEDIA-TYPE] [--header TEXT]... [--connections N] [--seconds N | --count N] [--from N]` prints one line of JSON. `{n}`
+//! in the target or the body becomes the number of the connection, `{i}` that of the request, counted from `--from`; then each
+//! request is signed by itself. Without `--service` nothing is signed. A body beyond 16 MiB is sent in pieces and not signed.
 
 mod request;
 mod wire;
@@ -12,6 +13,7 @@ use request::Asked;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Connection, Request};
 
@@ -19,8 +21,10 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 struct Options {
     address: SocketAddr,
-    asked: Asked,
+    asked: Arc<Asked>,
     connections: usize,
+    /// The number of the first request.
+    from: u64,
     seconds: f64,
     /// Requests in all; without it time decides.
     count: Option<u64>,
@@ -29,7 +33,7 @@ struct Options {
 fn options() -> Outcome<Options> {
     let mut address = None;
     let mut asked = Asked::default();
-    let (mut connections, mut seconds, mut count) = (32, 5.0, None);
+    let (mut connections, mut seconds, mut count, mut from) = (32, 5.0, None, 0);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -41,13 +45,22 @@ fn options() -> Outcome<Options> {
             "--size" => asked.size = value.parse()?,
             "--body" => asked.body = Some(value.into_bytes()),
             "--type" => asked.media_type = value,
+            "--header" => asked.headers.push(value),
+            "--from" => from = value.parse()?,
             "--connections" => connections = value.parse()?,
             "--seconds" => seconds = value.parse()?,
             "--count" => count = Some(value.parse()?),
             _ => return Err(format!("unknown option {name}").into()),
         }
     }
-    Ok(Options { address: address.ok_or("--address is missing")?, asked, connections, seconds, count })
+    Ok(Options {
+        address: address.ok_or("--address is missing")?,
+        asked: Arc::new(asked),
+        connections,
+        from,
+        seconds,
+        count,
+    })
 }
 
 fn main() -> ExitCode {
@@ -80,14 +93,14 @@ async fn load(options: &Options) -> Outcome<serde_json::Value> {
     let begun = Instant::now();
     let mut tasks = Vec::new();
     for n in 0..options.connections {
-        let request = options.asked.sign(options.address, n)?;
+        let source = Source::new(options, n)?;
         // The count is dealt out evenly; the first connections take what is left over.
         let share = options.count.map(|count| {
             let (all, n) = (options.connections as u64, n as u64);
             count / all + u64::from(n < count % all)
         });
         let end = begun + Duration::from_secs_f64(options.seconds);
-        tasks.push(tokio::spawn(connection(options.address, request, share, end)));
+        tasks.push(tokio::spawn(connection(options.address, source, share, end)));
     }
     let mut all = Seen::default();
     for task in tasks {
@@ -112,18 +125,51 @@ async fn load(options: &Options) -> Outcome<serde_json::Value> {
     }))
 }
 
+/// Where a connection's requests come from.
+struct Source {
+    asked: Arc<Asked>,
+    address: SocketAddr,
+    connection: usize,
+    /// The number of the next request, and how far the one after it is.
+    next: u64,
+    step: u64,
+    /// The one request where all are the same.
+    same: Option<Request>,
+}
+
+impl Source {
+    fn new(options: &Options, connection: usize) -> Outcome<Self> {
+        let asked = options.asked.clone();
+        let next = options.from + connection as u64;
+        let same = match asked.differs() {
+            true => None,
+            false => Some(asked.sign(options.address, connection, next)?),
+        };
+        let step = options.connections as u64;
+        Ok(Self { asked, address: options.address, connection, next, step, same })
+    }
+
+    fn next(&mut self) -> std::io::Result<Request> {
+        let made = self.asked.sign(self.address, self.connection, self.next);
+        self.next += self.step;
+        made.map_err(|why| std::io::Error::other(why.to_string()))
+    }
+}
+
 /// Sends the request again and again: `share` times, or until `end`.
 async fn connection(
     address: SocketAddr,
-    request: Request,
+    mut source: Source,
     share: Option<u64>,
     end: Instant,
 ) -> std::io::Result<Seen> {
     let mut connection = Connection::open(address).await?;
     let mut seen = Seen::default();
     while share.map_or_else(|| Instant::now() < end, |share| (seen.times.len() as u64) < share) {
+        let made = if source.same.is_none() { Some(source.next()?) } else { None };
+        let Some(request) = made.as_ref().or(source.same.as_ref()) else { break };
         let begun = Instant::now();
-        let answer = connection.ask(&request).await?;
+        let answer = connection.ask(request).await?;
         seen.times.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
         seen.bytes += answer.bytes;
         if let Some(why) = answer.refused {

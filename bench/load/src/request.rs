@@ -25,6 +25,8 @@ pub(crate) struct Asked {
     /// Bytes of a body that is made up.
     pub(crate) size: u64,
     pub(crate) media_type: String,
+    /// Further headers, `name: value`.
+    pub(crate) headers: Vec<String>,
 }
 
 impl Default for Asked {
@@ -36,16 +38,27 @@ impl Default for Asked {
             body: None,
             size: 0,
             media_type: "application/octet-stream".to_owned(),
+            headers: Vec::new(),
         }
     }
 }
 
+/// What stands for the number of the request in targets and bodies.
+const NUMBER: &str = "{i}";
+
 impl Asked {
-    /// The request of connection number `n`, signed by the root user of the well-known key.
-    pub(crate) fn sign(&self, address: SocketAddr, n: usize) -> Outcome<Request> {
-        let target = self.target.replace("{n}", &n.to_string());
+    /// Whether each request differs, so that each is signed by itself.
+    pub(crate) fn differs(&self) -> bool {
+        let in_body = |body: &Vec<u8>| body.windows(NUMBER.len()).any(|w| w == NUMBER.as_bytes());
+        self.target.contains(NUMBER) || self.body.as_ref().is_some_and(in_body)
+    }
+
+    /// The request number `i`, of connection number `n`, signed by the root user of the well-known key.
+    pub(crate) fn sign(&self, address: SocketAddr, n: usize, i: u64) -> Outcome<Request> {
+        let fill = |text: &str| text.replace("{n}", &n.to_string()).replace(NUMBER, &i.to_string());
+        let target = fill(&self.target);
         let (body, rest) = match &self.body {
-            Some(body) => (body.clone(), 0),
+            Some(body) => (fill(&String::from_utf8_lossy(body)).into_bytes(), 0),
             None if self.size <= WHOLE => (vec![b'x'; usize::try_from(self.size)?], 0),
             None => (Vec::new(), self.size),
         };
@@ -54,6 +67,9 @@ impl Asked {
         let mut head = format!("{} {target} HTTP/1.1\r\nhost: {host}\r\n", self.method);
         if length > 0 || matches!(self.method.as_str(), "PUT" | "POST") {
             let _ = write!(head, "content-length: {length}\r\ncontent-type: {}\r\n", self.media_type);
+        }
+        for header in &self.headers {
+            let _ = write!(head, "{header}\r\n");
         }
         if let Some(service) = &self.service {
             for (name, value) in self.signature(service, &host, &target, &body, rest > 0)? {
