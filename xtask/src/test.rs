@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+/// A part of the tests: its name and its work.
+type Part = (&'static str, fn() -> Outcome);
+
 /// Runs all tests; `only` names parts to run instead.
 pub(crate) fn run(only: &[String]) -> Outcome {
-    let parts: &[(&str, fn() -> Outcome)] = &[
+    let parts: &[Part] = &[
         ("lint", lint),
         ("clippy", clippy),
         ("unit", unit),
