@@ -80,14 +80,14 @@ async fn load(options: &Options) -> Outcome<serde_json::Value> {
     let begun = Instant::now();
     let mut tasks = Vec::new();
     for n in 0..options.connections {
-        let request = options.asked.sign(options.address, n)?;
+        let requests = Requests::new(&options.asked, options.address, n, options.connections)?;
         // The count is dealt out evenly; the first connections take what is left over.
         let share = options.count.map(|count| {
             let (all, n) = (options.connections as u64, n as u64);
             count / all + u64::from(n < count % all)
         });
         let end = begun + Duration::from_secs_f64(options.seconds);
-        tasks.push(tokio::spawn(connection(options.address, request, share, end)));
+        tasks.push(tokio::spawn(connection(options.address, requests, share, end)));
     }
     let mut all = Seen::default();
     for task in tasks {
@@ -112,18 +112,48 @@ async fn load(options: &Options) -> Outcome<serde_json::Value> {
     }))
 }
 
+/// The requests of one connection: one and the same, or, where `{i}` stands in the target, each another.
+enum Requests {
+    Same(Request),
+    Counted { asked: Asked, address: SocketAddr, next: usize, step: usize },
+}
+
+impl Requests {
+    fn new(asked: &Asked, address: SocketAddr, n: usize, connections: usize) -> Outcome<Self> {
+        if asked.target.contains("{i}") {
+            return Ok(Self::Counted { asked: asked.clone(), address, next: n, step: connections });
+        }
+        asked.sign(address, n).map(Self::Same)
+    }
+
+    /// The next one, through a place to keep it in.
+    fn next<'a>(&'a mut self, kept: &'a mut Option<Request>) -> std::io::Result<&'a Request> {
+        match self {
+            Self::Same(request) => Ok(request),
+            Self::Counted { asked, address, next, step } => {
+                let one = Asked { target: asked.target.replace("{i}", &format!("{next:08}")), ..asked.clone() };
+                *next += *step;
+                let request = one.sign(*address, 0).map_err(|why| std::io::Error::other(why.to_string()))?;
+                Ok(kept.insert(request))
+            }
+        }
+    }
+}
+
 /// Sends the request again and again: `share` times, or until `end`.
 async fn connection(
     address: SocketAddr,
-    request: Request,
+    mut requests: Requests,
     share: Option<u64>,
     end: Instant,
 ) -> std::io::Result<Seen> {
     let mut connection = Connection::open(address).await?;
     let mut seen = Seen::default();
     while share.map_or_else(|| Instant::now() < end, |share| (seen.times.len() as u64) < share) {
+        let mut kept = None;
+        let request = requests.next(&mut kept)?;
         let begun = Instant::now();
-        let answer = connection.ask(&request).await?;
+        let answer = connection.ask(request).await?;
         seen.times.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
         seen.bytes += answer.bytes;
         if let Some(why) = answer.refused {

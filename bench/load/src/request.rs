@@ -15,7 +15,8 @@ use std::time::SystemTime;
 /// Bodies up to here are made whole and signed, larger ones are sent in pieces.
 const WHOLE: u64 = 16 << 20;
 
-/// The request before it is signed.
+/// The request before it is signed. In its target `{n}` stands for the connection's number and `{i}` for the request's.
+#[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) target: String,
