@@ -7,12 +7,16 @@ import concurrent.futures
 import hashlib
 import io
 import json
+import pathlib
 import random
+import subprocess
 import threading
 import time
 import zipfile
 
 import pytest
+
+from conftest import binary
 
 KILLS = 50
 WRITERS = 4
@@ -111,3 +115,108 @@ def test_fifty_kills(new_cloud, tmp_path, durability):
         time.sleep(0.2)
     assert expected <= seen, f"{len(expected - seen)} events were lost"
     assert seen <= set(listed), "the function saw what was never written"
+
+
+class Ledger:
+    """What each key may hold: what was acknowledged last, or what was under way when the cloud died."""
+
+    def __init__(self):
+        self.held, self.under_way = {}, {}
+
+    def change(self, key, becomes, call):
+        self.under_way.setdefault(key, []).append(becomes)
+        call()  # raises where the cloud was killed: then both are possible
+        self.held[key], self.under_way[key] = becomes, []
+
+    def settle(self, key, found):
+        assert found in [self.held.get(key), *self.under_way.get(key, [])], key
+        self.held[key], self.under_way[key] = found, []
+
+
+def contents(writer, n):
+    """Bytes that no other write has, of every kind of place: in the record, beside it, in a file."""
+    return f"{writer}-{n}-".encode() * (1, 1500, 12_000)[n % 3]
+
+
+def putter(s3, ledger, n):
+    body = contents("put", n)
+    ledger.change("put", body, lambda: s3.put_object(Bucket="torn", Key="put", Body=body))
+
+
+def completer(s3, ledger, n):
+    body = contents("part", n)
+    upload = s3.create_multipart_upload(Bucket="torn", Key="completed")["UploadId"]
+    part = s3.upload_part(Bucket="torn", Key="completed", UploadId=upload, PartNumber=1, Body=body)
+    ledger.change("completed", body, lambda: s3.complete_multipart_upload(
+        Bucket="torn", Key="completed", UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}))
+
+
+def copier(s3, ledger, n):
+    body = contents("source", n)
+    ledger.change("source", body, lambda: s3.put_object(Bucket="torn", Key="source", Body=body))
+    ledger.change("copied", body, lambda: s3.copy_object(
+        Bucket="torn", Key="copied", CopySource={"Bucket": "torn", "Key": "source"}))
+
+
+def deleter(s3, ledger, n):
+    body = contents("gone", n)
+    ledger.change("deleted", body, lambda: s3.put_object(Bucket="torn", Key="deleted", Body=body))
+    ledger.change("deleted", None, lambda: s3.delete_object(Bucket="torn", Key="deleted"))
+
+
+def loop(cloud, work, ledger, first, stop, begin):
+    s3 = cloud.client("s3", read_timeout=5, connect_timeout=5)
+    begin.wait(60)
+    n = first
+    while not stop.is_set():
+        try:
+            work(s3, ledger, n)
+        except Exception:
+            return
+        n += 1
+
+
+def read(s3, key):
+    try:
+        return s3.get_object(Bucket="torn", Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return None
+
+
+@pytest.mark.timeout(600)
+def test_every_kind_of_write_is_whole_or_not_at_all(new_cloud, tmp_path):
+    data = tmp_path / "data"
+    dice, ledger = random.Random(7), Ledger()
+    works = (putter, completer, copier, deleter)
+    cloud = new_cloud("--data", str(data))
+    cloud.client("s3").create_bucket(Bucket="torn")
+    for round_ in range(15):
+        stop, begin = threading.Event(), threading.Barrier(len(works) + 1)
+        with concurrent.futures.ThreadPoolExecutor(len(works)) as pool:
+            for work in works:
+                pool.submit(loop, cloud, work, ledger, round_ * 10_000, stop, begin)
+            begin.wait(60)
+            time.sleep(dice.uniform(0.05, 0.5))
+            cloud.kill()
+            stop.set()
+        cloud = new_cloud("--data", str(data))
+        s3 = cloud.client("s3")
+        for key in list(ledger.held) + [k for k in ledger.under_way if k not in ledger.held]:
+            ledger.settle(key, read(s3, key))
+    assert len(ledger.held) == 5
+    options = ["--data", str(data), "--port", str(cloud.port)]
+    checked = subprocess.run([binary(), "doctor", "--verify", *options], capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout
+    # Nothing is leaked: with all objects and uploads gone, the next start leaves no file behind.
+    for upload in s3.list_multipart_uploads(Bucket="torn").get("Uploads", []):
+        s3.abort_multipart_upload(Bucket="torn", Key=upload["Key"], UploadId=upload["UploadId"])
+    for key in ledger.held:
+        s3.delete_object(Bucket="torn", Key=key)
+    cloud.kill()
+    new_cloud("--data", str(data))
+    files = lambda: [p for p in pathlib.Path(data / "blobs").rglob("*") if p.is_file()]
+    deadline = time.time() + 30
+    while files() and time.time() < deadline:
+        time.sleep(0.1)
+    assert not files()

@@ -27,6 +27,8 @@ struct Options {
     count: u64,
     /// Items of the largest table.
     items: u64,
+    /// Keys of the bucket that is listed.
+    keys: u64,
     /// A server that is built already.
     binary: Option<String>,
 }
@@ -39,7 +41,7 @@ const PARTS: &[Part] = &[
     ("get", "S3 GET of 1 KiB against the baseline's 1 KiB", Bench::get),
     ("put", "S3 PUT of 1 KiB against the baseline's 1 KiB", Bench::put),
     ("get-1m", "S3 GET of 1 MiB against the baseline's 1 MiB", Bench::get_large),
-    ("list", "S3 ListObjectsV2 of 1,000 keys", Bench::list),
+    ("list", "S3 ListObjectsV2: 1,000 keys of a million", Bench::list),
     (
         "dynamodb",
         "DynamoDB GetItem, PutItem, UpdateItem against the baseline's 1 KiB; Query of 100 items",
@@ -60,8 +62,9 @@ struct Bench {
 
 /// Builds what is needed, runs the parts, prints a table and JSON.
 pub(crate) fn run(args: &[String]) -> Outcome {
-    let (mut seconds, mut large, mut count, mut items, mut binary) =
-        ("4".to_owned(), MIB << 10, 1000, 100_000, None);
+    let (mut seconds, mut large, mut count, mut binary) = ("4".to_owned(), MIB << 10, 1000, None);
+    let mut keys = 1_000_000;
+    let mut items = 100_000;
     let mut chosen: Vec<&Part> = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -71,6 +74,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             "--large" => large = (value()?.parse::<f64>()? * (MIB << 10) as f64) as u64,
             "--count" => count = value()?.parse()?,
             "--items" => items = value()?.parse()?,
+            "--keys" => keys = value()?.parse()?,
             "--binary" => binary = Some(value()?),
             name => chosen.push(
                 PARTS
@@ -88,7 +92,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         build.extend(["--package", "cloudlet"]);
     }
     cargo(&build)?;
-    let options = Options { seconds, large, count, items, binary };
+    let options = Options { seconds, large, count, keys, items, binary };
     let mut bench = Bench { options, rows: Vec::new(), json: Map::new() };
     let mut failed = Vec::new();
     for (name, about, part) in chosen {
@@ -214,25 +218,34 @@ impl Bench {
         )
     }
 
+    /// A bucket of a million keys: its first page, one out of its middle, and what that takes of memory.
     fn list(&mut self) -> Outcome {
         let cloud = self.ephemeral()?;
         cloud.put("/bench", 0)?;
-        fill(&cloud, 1000)?;
+        let keys = self.options.keys;
+        let count = keys.to_string();
+        let put = ["--service", "s3", "--method", "PUT", "--target", "/bench/key-{i}", "--size", "100"];
+        cloud.load(&[&put[..], &["--connections", CONNECTIONS, "--count", &count]].concat())?;
+        let filled = cloud.memory("VmRSS")?;
+        cloud.forget_peak()?;
+        let middle = format!("/bench?list-type=2&start-after=key-{:08}", keys / 2);
         let seconds = self.options.seconds.clone();
-        let load = [
-            "--service",
-            "s3",
-            "--target",
-            "/bench?list-type=2",
-            "--connections",
-            CONNECTIONS,
-            "--seconds",
-            &seconds,
-        ];
-        let said = cloud.load(&load)?;
-        let more = format!("p50 {} µs, p99 {} µs", said["p50_us"], said["p99_us"]);
-        self.row("S3 ListObjectsV2, 1,000 keys", &format!("{:.0}/s", rate(&said)), "", &more);
-        self.json.insert("list".to_owned(), said);
+        let mut all = Map::new();
+        for (what, target) in [("first", "/bench?list-type=2"), ("middle", middle.as_str())] {
+            let load = ["--service", "s3", "--target", target, "--connections", "1", "--seconds", &seconds];
+            let said = cloud.load(&load)?;
+            let more = format!("p99 {} µs, {:.0}/s", said["p99_us"], rate(&said));
+            let ms = said["p50_us"].as_f64().unwrap_or(f64::NAN) / 1000.0;
+            let row = format!("S3 ListObjectsV2, 1,000 of {keys} keys, {what} page");
+            self.row(&row, &format!("{ms:.1} ms"), "< 10 ms", &more);
+            all.insert(what.to_owned(), said);
+        }
+        let peak = cloud.memory("VmHWM")?;
+        let more = format!("{filled:.0} MiB after {keys} objects were written");
+        self.row("resident memory while listing", &format!("{peak:.0} MiB"), "< 100 MiB", &more);
+        all.insert("filled_mib".to_owned(), json!(filled));
+        all.insert("peak_mib".to_owned(), json!(peak));
+        self.json.insert("list".to_owned(), Value::Object(all));
         Ok(())
     }
 

@@ -93,14 +93,14 @@ async fn load(options: &Options) -> Outcome<serde_json::Value> {
     let begun = Instant::now();
     let mut tasks = Vec::new();
     for n in 0..options.connections {
-        let source = Source::new(options, n)?;
+        let requests = Requests::new(options, n)?;
         // The count is dealt out evenly; the first connections take what is left over.
         let share = options.count.map(|count| {
             let (all, n) = (options.connections as u64, n as u64);
             count / all + u64::from(n < count % all)
         });
         let end = begun + Duration::from_secs_f64(options.seconds);
-        tasks.push(tokio::spawn(connection(options.address, source, share, end)));
+        tasks.push(tokio::spawn(connection(options.address, requests, share, end)));
     }
     let mut all = Seen::default();
     for task in tasks {
@@ -125,49 +125,47 @@ async fn load(options: &Options) -> Outcome<serde_json::Value> {
     }))
 }
 
-/// Where a connection's requests come from.
-struct Source {
-    asked: Arc<Asked>,
-    address: SocketAddr,
-    connection: usize,
-    /// The number of the next request, and how far the one after it is.
-    next: u64,
-    step: u64,
-    /// The one request where all are the same.
-    same: Option<Request>,
+/// The requests of one connection: one and the same, or each another.
+enum Requests {
+    Same(Request),
+    Counted { asked: Arc<Asked>, address: SocketAddr, connection: usize, next: u64, step: u64 },
 }
 
-impl Source {
+impl Requests {
     fn new(options: &Options, connection: usize) -> Outcome<Self> {
-        let asked = options.asked.clone();
+        let (asked, address) = (options.asked.clone(), options.address);
         let next = options.from + connection as u64;
-        let same = match asked.differs() {
-            true => None,
-            false => Some(asked.sign(options.address, connection, next)?),
-        };
-        let step = options.connections as u64;
-        Ok(Self { asked, address: options.address, connection, next, step, same })
+        if !asked.differs() {
+            return asked.sign(address, connection, next).map(Self::Same);
+        }
+        Ok(Self::Counted { asked, address, connection, next, step: options.connections as u64 })
     }
 
-    fn next(&mut self) -> std::io::Result<Request> {
-        let made = self.asked.sign(self.address, self.connection, self.next);
-        self.next += self.step;
-        made.map_err(|why| std::io::Error::other(why.to_string()))
+    /// The next one, through a place to keep it in.
+    fn next<'a>(&'a mut self, kept: &'a mut Option<Request>) -> std::io::Result<&'a Request> {
+        match self {
+            Self::Same(request) => Ok(request),
+            Self::Counted { asked, address, connection, next, step } => {
+                let request = asked.sign(*address, *connection, *next);
+                *next += *step;
+                Ok(kept.insert(request.map_err(|why| std::io::Error::other(why.to_string()))?))
+            }
+        }
     }
 }
 
 /// Sends the request again and again: `share` times, or until `end`.
 async fn connection(
     address: SocketAddr,
-    mut source: Source,
+    mut requests: Requests,
     share: Option<u64>,
     end: Instant,
 ) -> std::io::Result<Seen> {
     let mut connection = Connection::open(address).await?;
     let mut seen = Seen::default();
     while share.map_or_else(|| Instant::now() < end, |share| (seen.times.len() as u64) < share) {
-        let made = if source.same.is_none() { Some(source.next()?) } else { None };
-        let Some(request) = made.as_ref().or(source.same.as_ref()) else { break };
+        let mut kept = None;
+        let request = requests.next(&mut kept)?;
         let begun = Instant::now();
         let answer = connection.ask(request).await?;
         seen.times.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));

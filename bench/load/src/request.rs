@@ -15,7 +15,7 @@ use std::time::SystemTime;
 /// Bodies up to here are made whole and signed, larger ones are sent in pieces.
 const WHOLE: u64 = 16 << 20;
 
-/// The request before it is signed.
+/// The request before it is signed. In its target `{n}` stands for the connection's number and `{i}` for the request's.
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) target: String,
@@ -43,7 +43,7 @@ impl Default for Asked {
     }
 }
 
-/// What stands for the number of the request in targets and bodies.
+/// What stands for the number of the request in targets and bodies, which is written with eight digits.
 const NUMBER: &str = "{i}";
 
 impl Asked {
@@ -55,7 +55,7 @@ impl Asked {
 
     /// The request number `i`, of connection number `n`, signed by the root user of the well-known key.
     pub(crate) fn sign(&self, address: SocketAddr, n: usize, i: u64) -> Outcome<Request> {
-        let fill = |text: &str| text.replace("{n}", &n.to_string()).replace(NUMBER, &i.to_string());
+        let fill = |text: &str| text.replace("{n}", &n.to_string()).replace(NUMBER, &format!("{i:08}"));
         let target = fill(&self.target);
         let (body, rest) = match &self.body {
             Some(body) => (fill(&String::from_utf8_lossy(body)).into_bytes(), 0),
