@@ -1,7 +1,6 @@
 """S3 through real clients against the real binary."""
 import base64
 import hashlib
-import http.client
 import io
 import json
 import os
@@ -9,7 +8,8 @@ import uuid
 
 import pytest
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
+
+from s3_help import form, plain, refused, relative
 
 
 @pytest.fixture
@@ -22,25 +22,6 @@ def bucket(s3):
     name = "b-" + uuid.uuid4().hex[:12]
     s3.create_bucket(Bucket=name)
     return name
-
-
-def refused(call, **arguments):
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    answer = caught.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def plain(cloud, method, path, headers=None, body=None):
-    connection = http.client.HTTPConnection("localhost", cloud.port)
-    connection.request(method, path, body=body, headers=headers or {})
-    answer = connection.getresponse()
-    return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-
-
-def relative(cloud, url):
-    assert url.startswith(cloud.endpoint)
-    return url[len(cloud.endpoint):]
 
 
 def test_an_object_comes_back_with_all_it_was_given(s3, bucket):
@@ -111,16 +92,6 @@ def test_presigned_urls_in_both_versions(cloud, bucket, s3):
         url = client.generate_presigned_url("list_objects_v2", Params={"Bucket": bucket})
         assert plain(cloud, "GET", relative(cloud, url))[0] == 200
     assert plain(cloud, "GET", f"/{bucket}/s3")[0] == 403
-
-
-def form(fields, data, name="cat.txt"):
-    boundary = uuid.uuid4().hex
-    body = b"".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
-    )
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
-    body += head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
-    return {"Content-Type": f"multipart/form-data; boundary={boundary}"}, body
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -28,6 +28,7 @@ pub(crate) struct Arriving {
     begun: Option<Instant>,
     received: u64,
     timer: Option<Pin<Box<Sleep>>>,
+    read: Arc<AtomicBool>,
 }
 
 impl Arriving {
@@ -39,7 +40,16 @@ impl Arriving {
             begun: None,
             received: 0,
             timer: None,
+            read: Arc::new(AtomicBool::new(false)),
         }
+    }
+
+    /// Becomes true once the last byte has been read.
+    pub(crate) fn read(&self) -> Arc<AtomicBool> {
+        if self.is_over() {
+            self.read.store(true, Ordering::Relaxed);
+        }
+        self.read.clone()
     }
 
     /// Whether no byte will come.
@@ -77,10 +87,16 @@ impl Stream for Arriving {
         loop {
             match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Pending => return self.wait(cx).map(|error| Some(Err(error))),
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    self.read.store(true, Ordering::Relaxed);
+                    return Poll::Ready(None);
+                }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(broken(&error)))),
                 Poll::Ready(Some(Ok(frame))) => {
                     self.timer = None;
+                    if self.inner.is_end_stream() {
+                        self.read.store(true, Ordering::Relaxed);
+                    }
                     // HTTP's own trailers carry nothing that AWS's protocols read.
                     if let Ok(data) = frame.into_data()
                         && !data.is_empty()

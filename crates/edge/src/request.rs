@@ -17,12 +17,15 @@ use bytes::Bytes;
 use cloudlet_service::{ByteStream, Context, Error, Form, Origin, Principal, Protocol, Web};
 use cloudlet_wire::{Body, Head, Route, Router};
 use futures_util::FutureExt;
-use http::header::{CONTENT_ENCODING, HOST, REFERER, SERVER, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HOST, REFERER, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
+
+/// Up to this size what is left of a body costs less than a new connection, in bytes.
+const DRAINED: u64 = 64 * 1024;
 
 const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
@@ -31,7 +34,12 @@ pub(crate) async fn answer(gate: &Arc<Gate>, peer: &Peer, request: Request<Incom
     let (parts, incoming) = request.into_parts();
     let is_head = parts.method == Method::HEAD;
     let page = gate.cors.page(&parts.headers, &gate.hosts);
-    let mut response = match AssertUnwindSafe(enter(gate, peer, parts, incoming, &page)).catch_unwind().await
+    let keeps_alive = parts.version < http::Version::HTTP_2;
+    let arriving = Arriving::new(incoming, &gate.config.limits);
+    let read = arriving.read();
+    // A small rest of a body is drained; one that is waited for or long is not.
+    let waits = parts.headers.contains_key(EXPECT) || arriving.announced().is_none_or(|n| n > DRAINED);
+    let mut response = match AssertUnwindSafe(enter(gate, peer, parts, arriving, &page)).catch_unwind().await
     {
         Ok(response) => response,
         Err(_) => {
@@ -42,6 +50,11 @@ pub(crate) async fn answer(gate: &Arc<Gate>, peer: &Peer, request: Request<Incom
         && response.extensions_mut().remove::<site::OwnRules>().is_none()
     {
         cors::allow(response.headers_mut(), origin);
+    }
+    if keeps_alive && waits && !read.load(std::sync::atomic::Ordering::Relaxed) {
+        // What nobody has read of the body is never read, so that no request can follow it on this connection; a
+        // client that is not told would send one into the closing.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if is_head {
         // RFC 9110, section 9.3.2: the length may be told, the body never comes.
@@ -54,14 +67,13 @@ async fn enter(
     gate: &Arc<Gate>,
     peer: &Peer,
     mut parts: Parts,
-    incoming: Incoming,
+    arriving: Arriving,
     page: &Page,
 ) -> Response<Out> {
     if parts.headers.get_all(HOST).iter().count() > 1 {
         // RFC 9112, section 3.2.
         return own::text(StatusCode::BAD_REQUEST, "A request has one Host.\n");
     }
-    let arriving = Arriving::new(incoming, &gate.config.limits);
     let headers = Arc::new(std::mem::take(&mut parts.headers));
     let host: Arc<str> = match parts.uri.authority() {
         Some(authority) => authority.as_str().into(),
@@ -98,6 +110,14 @@ async fn enter(
     if let Some(bucket) = place.bucket.filter(|_| place.website && routes.is_some()) {
         return website::answer(gate, peer, bucket, &parts, &headers, &host).await;
     }
+    if parts.method == Method::OPTIONS
+        && !signed
+        && let Some(bucket) = place.bucket.or_else(|| first_segment(&parts))
+        && let Some(response) = s3_web(gate).and_then(|web| web.preflight(bucket, &headers))
+    {
+        // A preflight that lacks what a preflight has: the bucket says so.
+        return response.map(Out::bytes);
+    }
     if !signed
         && routes.is_some()
         && let Some(bucket) = form_bucket(&parts, &headers, place)
@@ -115,11 +135,17 @@ async fn enter(
         Claim::V2(_) => Some("s3"),
         Claim::None => place.service.and_then(|prefix| routes.signing_name(prefix)),
     };
+    let presigned = match &claim {
+        Claim::V4(v4) => v4.presigned && for_s3,
+        Claim::V2(v2) => v2.expires.is_some(),
+        Claim::None => false,
+    };
+    let meant = if presigned { with_query_headers(&headers, query) } else { headers.clone() };
     let head = Head {
         method: parts.method.as_str(),
         path,
         query,
-        headers: &headers,
+        headers: &meant,
         host: name,
         bucket: place.bucket,
     };
@@ -129,7 +155,8 @@ async fn enter(
         peer,
         routes,
         head,
-        headers: &headers,
+        sent: &headers,
+        headers: &meant,
         host: &host,
         place,
         signing_name,
@@ -179,8 +206,7 @@ fn preflight(
     place: Place<'_>,
     page: &Page,
 ) -> Response<Out> {
-    let in_path = || parts.uri.path().trim_start_matches('/').split('/').next().filter(|b| !b.is_empty());
-    if let Some(bucket) = place.bucket.or_else(in_path) {
+    if let Some(bucket) = place.bucket.or_else(|| first_segment(parts)) {
         let by_s3 = s3_web(gate).and_then(|web| web.preflight(bucket, headers));
         if let Some(response) = by_s3.or_else(|| gate.own.preflight(bucket, headers)) {
             return response.map(Out::bytes);
@@ -196,6 +222,11 @@ fn preflight(
     *response.status_mut() = StatusCode::NO_CONTENT;
     *response.headers_mut() = cors::preflight(origin, headers);
     response
+}
+
+/// The bucket that a path names, if it is one's.
+fn first_segment(parts: &Parts) -> Option<&str> {
+    parts.uri.path().trim_start_matches('/').split('/').next().filter(|b| !b.is_empty())
 }
 
 /// What S3 answers to web pages itself.
@@ -256,6 +287,9 @@ struct Asked<'a> {
     peer: &'a Peer,
     routes: &'a Routes,
     head: Head<'a>,
+    /// The headers as they came, over which signatures are made.
+    sent: &'a Arc<HeaderMap>,
+    /// The same with what a presigned URL says in their place.
     headers: &'a Arc<HeaderMap>,
     host: &'a Arc<str>,
     place: Place<'a>,
@@ -419,8 +453,8 @@ impl Asked<'_> {
     }
 
     fn signable(&self) -> Signable<'_> {
-        let Head { method, path, query, headers, .. } = self.head;
-        Signable { method, path, query, headers, host: self.host }
+        let Head { method, path, query, .. } = self.head;
+        Signable { method, path, query, headers: self.sent, host: self.host }
     }
 
     /// Most services sign the hash of the body itself, so that all of it must be there.
@@ -484,7 +518,15 @@ impl Asked<'_> {
             PayloadClaim::read(in_header.or(in_query.as_deref()), needed).map_err(|f| family.refuse(f))?;
         let chunked = matches!(payload, PayloadClaim::Chunked { signed: true, .. });
         let caller = match known {
-            None => Caller::anonymous(),
+            None => {
+                let given = self.sent.get(http::header::AUTHORIZATION).map(HeaderValue::as_bytes);
+                if let Some(given) = given.filter(|given| !given.trim_ascii().is_empty()) {
+                    let given = String::from_utf8_lossy(given).chars().take(128).collect();
+                    let flaw = Flaw::BadAuthorization { why: "Unsupported Authorization Type", given };
+                    return Err(family.refuse(flaw));
+                }
+                Caller::anonymous()
+            }
             Some(known) => known
                 .verify(self.gate, &request, payload.canonical(), true, self.place.bucket, chunked)
                 .map_err(|f| family.refuse(f))?,
@@ -596,6 +638,37 @@ impl Unread {
             None => Ok(Bytes::new()),
         }
     }
+}
+
+/// The headers of a presigned request: what its query says under `x-amz-` counts as if it were a header.
+/// Source: S3 API Reference, "Authenticating Requests: Using Query Parameters"; what SDKs hoist there.
+fn with_query_headers(headers: &Arc<HeaderMap>, query: &str) -> Arc<HeaderMap> {
+    const OF_THE_SIGNATURE: [&str; 7] = [
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    ];
+    let mut out: Option<HeaderMap> = None;
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if !name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-")) {
+            continue;
+        }
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+        if OF_THE_SIGNATURE.contains(&name.as_str()) || headers.contains_key(&name) {
+            continue;
+        }
+        let value = value.replace('+', " ");
+        let value: Vec<u8> = percent_encoding::percent_decode_str(&value).collect();
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            out.get_or_insert_with(|| HeaderMap::clone(headers)).append(name, value);
+        }
+    }
+    out.map_or_else(|| headers.clone(), Arc::new)
 }
 
 /// The headers as the object's own: `aws-chunked` is how it travelled, not how it is encoded.

@@ -3,7 +3,7 @@
 use crate::BoxFuture;
 use crate::context::Context;
 use crate::error::Error;
-use crate::rules::Violations;
+use crate::rules::{Violation, Violations};
 use crate::shape::Structure;
 use aws_smithy_schema::Schema;
 use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
@@ -205,6 +205,11 @@ pub trait Service: Send + Sync + 'static {
     /// Words for an input that breaks the model's constraints. The default is what most JSON services say.
     fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
         Error::validation(violations.message())
+    }
+
+    /// Whether AWS lets a value through that its own model forbids.
+    fn lets_through(&self, _op: &'static Operation, _violation: &Violation) -> bool {
+        false
     }
 
     /// What web pages reach directly, beside the operations: S3 alone has that.

@@ -302,6 +302,9 @@ impl Table {
             let Some(candidate) = group.choose(head, &params) else { continue };
             if s3::is(self.api) {
                 s3::check(head, &params).map_err(|e| self.refuse(protocol, e))?;
+                if head.method == "POST" && !candidate.query.iter().all(|name| params.has(name)) {
+                    return Err(self.refuse(protocol, s3::no_such_method(head, &params)));
+                }
                 if candidate.literals.is_empty()
                     && !params.0.is_empty()
                     && let Some(subresource) = self.subresource(head, &params)
@@ -321,7 +324,7 @@ impl Table {
         }
         let elsewhere = self.groups.iter().any(|g| g.pattern.matches(head.bucket, head.path, &mut labels));
         let error = if s3::is(self.api) && elsewhere {
-            s3::method_not_allowed(head.method, "")
+            s3::no_such_method(head, &params)
         } else {
             refusal::unknown_operation(protocol, &format!("{} {}", head.method, head.path))
         };

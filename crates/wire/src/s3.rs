@@ -1,7 +1,6 @@
 //! What S3 alone does: root elements, its own errors, what contradicts itself.
 
 use crate::head::{Head, Params};
-use crate::router::Route;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloudlet_service::{Api, Error, Protocol};
@@ -48,9 +47,60 @@ pub(crate) fn root(operation: &str) -> Option<&'static str> {
     })
 }
 
-/// The status of an answer that the model leaves open. Source: S3 API Reference, RestoreObject, "Responses".
-pub(crate) fn status(route: &Route) -> Option<u16> {
-    (is(route.api) && route.operation().name == "RestoreObject").then_some(202)
+/// The status of success where botocore's model leaves it out, because its clients take any 2xx.
+/// Source: S3 API Reference, the sample responses of these operations.
+pub(crate) fn status(operation: &str) -> Option<u16> {
+    Some(match operation {
+        "PutBucketPolicy" | "PutBucketTagging" => 204,
+        "RestoreObject" => 202,
+        _ => return None,
+    })
+}
+
+/// The elements that hold a time.
+const TIMES: [&str; 7] = [
+    "LastModified",
+    "CreationDate",
+    "Initiated",
+    "RetainUntilDate",
+    "RestoreExpiryDate",
+    "Date",
+    "Timestamp",
+];
+
+/// Gives every time in a document its milliseconds, as S3 writes them: `2009-10-12T17:50:30.000Z`. The codec leaves
+/// out a fraction that is zero. Text that only looks like it is escaped, so that no name inside it is an element's.
+/// Source: S3 API Reference, the sample responses of all listings.
+pub(crate) fn with_milliseconds(document: String) -> String {
+    let mut out = String::new();
+    let mut copied = 0;
+    for at in memchr::memmem::find_iter(document.as_bytes(), b"Z</") {
+        let after = document.get(at + 3..).unwrap_or_default();
+        let is_time =
+            TIMES.iter().any(|name| after.strip_prefix(name).is_some_and(|rest| rest.starts_with('>')));
+        let start = document[..at].rfind('>').map_or(0, |i| i + 1);
+        let text = &document[start..at];
+        // `2009-10-12T17:50:30`, perhaps with a fraction that lost its zeros.
+        let digits = match text.len() {
+            19 => 0,
+            21..=22 if text.as_bytes()[19] == b'.' => text.len() - 20,
+            _ => continue,
+        };
+        if !is_time {
+            continue;
+        }
+        out.push_str(&document[copied..at]);
+        if digits == 0 {
+            out.push('.');
+        }
+        out.push_str(&"000"[digits..]);
+        copied = at;
+    }
+    if copied == 0 {
+        return document;
+    }
+    out.push_str(&document[copied..]);
+    out
 }
 
 /// Refuses a query that contradicts itself. Errors: `InvalidArgument`.
@@ -79,6 +129,24 @@ pub(crate) fn method_not_allowed(method: &str, subresource: &'static str) -> Err
     Error::new("MethodNotAllowed", 405, "The specified method is not allowed against this resource.")
         .with("Method", method)
         .with("ResourceType", kind.to_ascii_uppercase())
+}
+
+/// A method that nothing at this path knows. A `POST` to a bucket is taken for a form's.
+/// Source: S3 API Reference, "Error responses", `MethodNotAllowed`; "POST Object".
+pub(crate) fn no_such_method(head: &Head<'_>, params: &Params<'_>) -> Error {
+    let path = head.path.trim_matches('/');
+    let kind = match (head.bucket, path) {
+        (None, "") => "SERVICE",
+        (None, path) if path.contains('/') => "OBJECT",
+        (None, _) | (Some(_), "") => "BUCKET",
+        (Some(_), _) => "OBJECT",
+    };
+    if head.method == "POST" && kind == "BUCKET" && params.0.is_empty() {
+        let message = "At least one of the pre-conditions you specified did not hold";
+        return Error::new("PreconditionFailed", 412, message)
+            .with("Condition", "Bucket POST must be of the enclosure-type multipart/form-data");
+    }
+    method_not_allowed(head.method, kind)
 }
 
 /// S3's request ids: 16 characters of `0-9A-Z` and a longer one in base64, both made from ours.
@@ -150,6 +218,16 @@ mod tests {
         assert_eq!(decode_words(encode_words("é ü")), "é ü");
         assert_eq!(decode_words(Cow::Borrowed("=?UTF-8?Q?caf=C3=A9_100%?=")), "café 100%");
         assert_eq!(decode_words(Cow::Borrowed("a =?b c")), "a =?b c");
+    }
+
+    #[test]
+    fn times_have_milliseconds() {
+        let given = "<K>2009-10-12T17:50:30Z</K><LastModified>2009-10-12T17:50:30Z</LastModified><Initiated>\
+                     2009-10-12T17:50:30.5Z</Initiated><Date>2009-10-12T17:50:30.123Z</Date>";
+        let shown = "<K>2009-10-12T17:50:30Z</K><LastModified>2009-10-12T17:50:30.000Z</LastModified><Initiated>\
+                     2009-10-12T17:50:30.500Z</Initiated><Date>2009-10-12T17:50:30.123Z</Date>";
+        assert_eq!(with_milliseconds(given.to_owned()), shown);
+        assert_eq!(with_milliseconds("é>Z</Date>".to_owned()), "é>Z</Date>");
     }
 
     #[test]

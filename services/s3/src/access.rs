@@ -4,6 +4,7 @@
 //! "How Amazon S3 authorizes a request".
 
 use crate::S3;
+use crate::condition_keys::{self, header};
 use crate::errors::{Result, access_denied};
 use crate::names::{CopySource, caller};
 use crate::public::is_public;
@@ -45,10 +46,10 @@ fn compile(text: &str) -> Result<Policy> {
 }
 
 /// What a request is about, as far as its authorization goes.
-struct Asked<'a> {
-    bucket: &'a Bucket,
-    key: Option<&'a str>,
-    version: Option<&'a str>,
+pub(crate) struct Asked<'a> {
+    pub(crate) bucket: &'a Bucket,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) version: Option<&'a str>,
 }
 
 /// Which ACL grant stands for an action: on the object itself or on its bucket, and the permission.
@@ -145,14 +146,7 @@ impl S3 {
                 Ok(vec![self.access_to(cx, &asked, "s3:GetBucketLocation", Vec::new())?])
             }
             "ListObjects" | "ListObjectsV2" | "ListObjectVersions" | "ListMultipartUploads" => {
-                let mut keys = Vec::new();
-                for (condition, value) in [
-                    ("s3:prefix", member("Prefix")),
-                    ("s3:delimiter", member("Delimiter")),
-                    ("s3:max-keys", max_keys(input).map(|n| n.to_string())),
-                ] {
-                    keys.extend(value.map(|v| (condition.to_owned(), vec![v])));
-                }
+                let keys = condition_keys::of_list(input);
                 let bucket = self.located(cx, &name)?;
                 let action = op.access.first().map_or("s3:ListBucket", |rule| rule.action);
                 let asked = Asked { bucket: &bucket, key: None, version: None };
@@ -188,8 +182,17 @@ impl S3 {
                 }
                 Ok(all)
             }
+            "PutObjectTagging" | "PutObjectLegalHold" => {
+                let action = op.access.first().map_or("s3:PutObject", |rule| rule.action);
+                let bucket = self.located(cx, &name)?;
+                let asked = Asked { bucket: &bucket, key, version };
+                Ok(vec![self.access_to(cx, &asked, action, condition_keys::of_document(input))?])
+            }
             "PutObjectRetention" => {
-                let mut all = one("s3:PutObjectRetention")?;
+                let bucket = self.located(cx, &name)?;
+                let asked = Asked { bucket: &bucket, key, version };
+                let keys = condition_keys::of_retention(cx, input);
+                let mut all = vec![self.access_to(cx, &asked, "s3:PutObjectRetention", keys)?];
                 if header(cx, "x-amz-bypass-governance-retention")
                     .is_some_and(|v| v.eq_ignore_ascii_case("true"))
                 {
@@ -278,6 +281,7 @@ impl S3 {
         if self.trusted(cx, bucket) {
             return Ok(access);
         }
+        self.check_payer(cx, bucket)?;
         let existing = match asked.key {
             Some(key) if looks_at_object(action) => {
                 let which = Which::parse(asked.version).unwrap_or(Which::Current);
@@ -299,7 +303,7 @@ impl S3 {
                 access.resource_policy = Some(with_statement(access.resource_policy.as_ref(), &access)?);
             }
         }
-        self.condition_keys(cx, asked, existing.as_ref(), &mut keys);
+        condition_keys::of_request(cx, asked, existing.as_ref(), &mut keys);
         keys.push(("s3:ResourceAccount".to_owned(), vec![bucket.owner.clone()]));
         access.resource_account = Some(owner);
         access.keys = keys;
@@ -323,48 +327,14 @@ impl S3 {
                 && bucket.acl.as_ref().is_some_and(|acl| acl.grants(account, "READ", public)))
     }
 
-    fn condition_keys(
-        &self,
-        cx: &Context,
-        asked: &Asked<'_>,
-        existing: Option<&Version>,
-        keys: &mut Vec<(String, Vec<String>)>,
-    ) {
-        if let Some(version) = asked.version {
-            keys.push(("s3:VersionId".to_owned(), vec![version.to_owned()]));
+    /// Strangers say that they pay where the bucket's owner does not. Errors: `AccessDenied`.
+    /// Source: S3 User Guide, "Using Requester Pays general purpose buckets".
+    fn check_payer(&self, cx: &Context, bucket: &Bucket) -> Result<()> {
+        let own = caller(cx) == bucket.owner || matches!(cx.principal, Principal::Service { .. });
+        if !bucket.requester_pays || own || charged(cx, bucket).is_some() {
+            return Ok(());
         }
-        if asked.bucket.abac {
-            for (key, value) in &asked.bucket.tags {
-                keys.push((format!("aws:ResourceTag/{key}"), vec![value.clone()]));
-                keys.push((format!("s3:BucketTag/{key}"), vec![value.clone()]));
-            }
-        }
-        for (key, value) in existing.iter().flat_map(|v| v.tags.iter()) {
-            keys.push((format!("s3:ExistingObjectTag/{key}"), vec![value.clone()]));
-        }
-        if !matches!(cx.principal, Principal::Anonymous) {
-            let kind = if cx.origin.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" };
-            keys.push(("s3:authType".to_owned(), vec![kind.to_owned()]));
-            keys.push(("s3:signatureversion".to_owned(), vec!["AWS4-HMAC-SHA256".to_owned()]));
-        }
-        let Some(headers) = &cx.origin.headers else { return };
-        for (name, value) in headers.iter() {
-            let name = name.as_str();
-            let Ok(value) = value.to_str() else { continue };
-            if CONDITION_HEADERS.contains(&name) {
-                keys.push((format!("s3:{name}"), vec![value.to_owned()]));
-            } else if let Some(lock) = name.strip_prefix("x-amz-object-lock-") {
-                keys.push((format!("s3:object-lock-{lock}"), vec![value.to_owned()]));
-            } else if name == "x-amz-tagging"
-                && let Ok(tags) = crate::tags::from_header(Some(value))
-            {
-                keys.push((
-                    "s3:RequestObjectTagKeys".to_owned(),
-                    tags.iter().map(|(k, _)| k.clone()).collect(),
-                ));
-                keys.extend(tags.into_iter().map(|(k, v)| (format!("s3:RequestObjectTag/{k}"), vec![v])));
-            }
-        }
+        Err(access_denied().into())
     }
 
     /// Whether the caller is the root of the bucket's account, and nothing there could deny it anything.
@@ -424,38 +394,11 @@ impl Also {
     }
 }
 
-/// The headers that are condition keys by their own names.
-const CONDITION_HEADERS: [&str; 14] = [
-    "x-amz-acl",
-    "x-amz-copy-source",
-    "x-amz-content-sha256",
-    "x-amz-grant-full-control",
-    "x-amz-grant-read",
-    "x-amz-grant-read-acp",
-    "x-amz-grant-write",
-    "x-amz-grant-write-acp",
-    "x-amz-metadata-directive",
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-storage-class",
-    "x-amz-website-redirect-location",
-    "if-none-match",
-];
-
-fn header<'a>(cx: &'a Context, name: &str) -> Option<&'a str> {
-    cx.origin.headers.as_ref()?.get(name)?.to_str().ok()
-}
-
-/// `max-keys` of a listing.
-fn max_keys(input: &dyn Structure) -> Option<i32> {
-    let input = input.as_any();
-    if let Some(list) = input.downcast_ref::<api::ListObjectsV2Input>() {
-        return list.max_keys;
-    }
-    if let Some(list) = input.downcast_ref::<api::ListObjectsInput>() {
-        return list.max_keys;
-    }
-    input.downcast_ref::<api::ListObjectVersionsInput>().and_then(|list| list.max_keys)
+/// What answers say to those who pay for their requests themselves: `x-amz-request-charged`.
+pub(crate) fn charged(cx: &Context, bucket: &Bucket) -> Option<String> {
+    let stranger = !matches!(cx.principal, Principal::Anonymous) && caller(cx) != bucket.owner;
+    let pays = header(cx, "x-amz-request-payer") == Some("requester");
+    (bucket.requester_pays && stranger && pays).then(|| "requester".to_owned())
 }
 
 /// The action on a named version.

@@ -2,7 +2,9 @@
 //! overview".
 
 use crate::errors::{Result, access_denied, invalid_argument, invalid_request, malformed_xml};
-use crate::names::{ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY, account_of, canonical_id};
+use crate::names::{
+    ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY, account_of, account_of_email, canonical_id, display_name,
+};
 use crate::state::{Acl, Bucket, Grant, Grantee};
 use cloudlet_api_s3 as api;
 use cloudlet_service::Error;
@@ -117,7 +119,7 @@ fn grantee(header: &str, text: &str) -> Result<Grantee, Error> {
     match kind.trim() {
         "id" => by_id(value),
         "uri" => by_uri(value),
-        "emailAddress" => Err(email(value)),
+        "emailAddress" => by_email(value),
         _ => Err(malformed()),
     }
 }
@@ -133,13 +135,15 @@ fn by_uri(uri: &str) -> Result<Grantee, Error> {
     Err(invalid_argument("Invalid group uri", "uri", uri))
 }
 
-/// Accounts here have no email addresses, and AWS has ended such grants.
-fn email(address: &str) -> Error {
-    Error::sender(
-        "UnresolvableGrantByEmailAddress",
-        "The e-mail address you provided does not match any account on record.",
-    )
-    .with("EmailAddress", address)
+/// A grant by address becomes one by id. Errors: `UnresolvableGrantByEmailAddress`.
+fn by_email(address: &str) -> Result<Grantee, Error> {
+    account_of_email(address).map(Grantee::Account).ok_or_else(|| {
+        Error::sender(
+            "UnresolvableGrantByEmailAddress",
+            "The e-mail address you provided does not match any account on record.",
+        )
+        .with("EmailAddress", address)
+    })
 }
 
 fn too_many() -> Error {
@@ -170,9 +174,7 @@ pub(crate) fn from_document(document: api::AccessControlPolicy, owner: &str) -> 
         let to = match grantee.r#type.as_str() {
             "CanonicalUser" => by_id(grantee.id.as_deref().ok_or_else(malformed)?)?,
             "Group" => by_uri(grantee.uri.as_deref().ok_or_else(malformed)?)?,
-            "AmazonCustomerByEmail" => {
-                return Err(email(grantee.email_address.as_deref().unwrap_or_default()));
-            }
+            "AmazonCustomerByEmail" => by_email(grantee.email_address.as_deref().ok_or_else(malformed)?)?,
             _ => return Err(malformed_xml()),
         };
         grants.push(Grant { to, permission });
@@ -183,9 +185,9 @@ pub(crate) fn from_document(document: api::AccessControlPolicy, owner: &str) -> 
     Ok(Acl { grants })
 }
 
-/// The owner as answers show it. AWS no longer gives display names.
+/// The owner as answers show it.
 pub(crate) fn owner(account: &str) -> api::Owner {
-    api::Owner { display_name: None, id: Some(canonical_id(account)) }
+    api::Owner { display_name: display_name(account), id: Some(canonical_id(account)) }
 }
 
 /// The list as answers show it; without one, the owner has full control.
@@ -197,6 +199,7 @@ pub(crate) fn to_grants(acl: Option<&Acl>, owner: &str) -> Vec<api::Grant> {
             Grantee::Account(account) => {
                 grantee.r#type = "CanonicalUser".to_owned();
                 grantee.id = Some(canonical_id(account));
+                grantee.display_name = display_name(account);
             }
             Grantee::Group(uri) => {
                 grantee.r#type = "Group".to_owned();

@@ -91,12 +91,19 @@ pub(crate) struct WriteConditions<'a> {
 impl WriteConditions<'_> {
     /// Refuses what S3 does not offer. Errors: `NotImplemented`.
     pub(crate) fn supported(&self) -> Result<(), Error> {
-        match self.if_none_match {
-            None | Some("*") => Ok(()),
-            Some(_) => Err(not_implemented_header(
-                "If-None-Match",
-                "We don't accept the provided value of If-None-Match header for this API",
+        let odd = |name: &str| {
+            let why = format!("We don't accept the provided value of {name} header for this API");
+            Err(not_implemented_header(name, &why))
+        };
+        match (self.if_match, self.if_none_match) {
+            (Some(_), Some(_)) => Err(not_implemented_header(
+                "If-Match,If-None-Match",
+                "Multiple conditional request headers present in the request",
             )),
+            (None, None | Some("*")) => Ok(()),
+            (None, Some(_)) => odd("If-None-Match"),
+            (Some("*"), None) => odd("If-Match"),
+            (Some(_), None) => Ok(()),
         }
     }
 

@@ -12,6 +12,7 @@
 mod access;
 mod acl;
 mod checksums;
+mod condition_keys;
 mod conditions;
 mod configurations;
 mod content;
@@ -96,12 +97,14 @@ impl S3 {
         Ok(bucket)
     }
 
-    /// `x-amz-expected-bucket-owner`. Errors: `AccessDenied`, `InvalidArgument`.
+    /// `x-amz-expected-bucket-owner`. Errors: `AccessDenied`, `InvalidBucketOwnerAWSAccountID`.
     fn check_owner(&self, bucket: &Bucket, owner: Option<&str>) -> Result<()> {
         match owner {
             Some(owner) if owner.len() != 12 || !owner.bytes().all(|b| b.is_ascii_digit()) => {
-                let message = "The value of the expected bucket owner parameter must be an AWS Account ID... [12 digits]";
-                Err(errors::invalid_argument(message, "x-amz-expected-bucket-owner", owner).into())
+                let message = format!(
+                    "The value of the expected bucket owner parameter must be an AWS Account ID... [{owner}]"
+                );
+                Err(Error::sender("InvalidBucketOwnerAWSAccountID", message).into())
             }
             Some(owner) if owner != bucket.owner => Err(access_denied().into()),
             _ => Ok(()),
@@ -127,6 +130,10 @@ impl Service for S3 {
         violations: cloudlet_service::rules::Violations,
     ) -> Error {
         words::invalid_input(op, &violations)
+    }
+
+    fn lets_through(&self, op: &'static Operation, violation: &cloudlet_service::rules::Violation) -> bool {
+        words::lets_through(op, violation)
     }
 
     fn web(&self) -> Option<&dyn Web> {

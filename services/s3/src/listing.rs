@@ -34,6 +34,8 @@ pub(crate) struct Query<'a> {
     pub(crate) delimiter: &'a str,
     /// Keys after this one only.
     pub(crate) after: &'a str,
+    /// Whether `after` is a marker: one inside a common prefix then stands for all of it, as on AWS.
+    pub(crate) marker: bool,
     pub(crate) most: usize,
 }
 
@@ -67,10 +69,13 @@ pub(crate) async fn walk<R: Rows>(source: &R, query: &Query<'_>) -> Result<Page<
     let whole = source.start(query.prefix).prefix_range();
     let mut range = whole.clone();
     if !query.after.is_empty() {
-        let at = source.start(query.after);
         // A marker that is itself a common prefix stands for all of it.
         range = match query.common_prefix(query.after) {
-            Some(prefix) if prefix == query.after && query.after.starts_with(query.prefix) => range.past(&at),
+            Some(prefix)
+                if (query.marker || prefix == query.after) && query.after.starts_with(query.prefix) =>
+            {
+                range.past(&source.start(prefix))
+            }
             _ => source.beyond(range, query.after),
         };
     }

@@ -72,6 +72,19 @@ pub(crate) fn account_of(canonical: &str) -> Option<String> {
     (account.len() == 12 && canonical_id(&account) == canonical.to_ascii_lowercase()).then_some(account)
 }
 
+/// The name of an account that answers show beside its canonical id. On AWS it was the local part of the root user's
+/// address; the addresses of accounts here are their numbers at any domain, see [`account_of_email`].
+pub(crate) fn display_name(account: &str) -> Option<String> {
+    (!account.is_empty()).then(|| account.to_owned())
+}
+
+/// The account of an address such as `123456789012@example.com`; `None` where it is nobody's.
+pub(crate) fn account_of_email(address: &str) -> Option<String> {
+    let (account, domain) = address.split_once('@')?;
+    let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    (digits && !domain.is_empty()).then(|| account.to_owned())
+}
+
 /// The account on whose behalf the call is made: what owns new buckets and objects.
 pub(crate) fn caller(cx: &Context) -> &str {
     match &cx.principal {

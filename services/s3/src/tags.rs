@@ -59,7 +59,10 @@ pub(crate) fn to_set(tags: &[(String, String)]) -> Vec<Tag> {
 /// Errors: `BadRequest` for too many, `InvalidTag` for bad names, bad values and duplicates.
 fn check(tags: &[(String, String)], most: usize, what: &str) -> Result<(), Error> {
     if tags.len() > most {
-        let message = format!("{what} tags cannot be greater than {most}");
+        let message = match what {
+            "Bucket" => format!("Bucket tag count cannot be greater than {most}"),
+            _ => format!("{what} tags cannot be greater than {most}"),
+        };
         return Err(Error::sender("BadRequest", message));
     }
     let mut seen = HashSet::new();
@@ -69,7 +72,10 @@ fn check(tags: &[(String, String)], most: usize, what: &str) -> Result<(), Error
             return Err(invalid("The TagKey you have provided is invalid"));
         }
         if key.starts_with("aws:") {
-            return Err(invalid("System tags cannot be added/updated by requester"));
+            return Err(invalid(match what {
+                "Bucket" => "System tags cannot be added/updated by requester",
+                _ => "Your TagKey cannot be prefixed with aws:",
+            }));
         }
         if value.chars().count() > 256 || !value.chars().all(allowed) {
             return Err(invalid("The TagValue you have provided is invalid").with("TagValue", value.clone()));

@@ -1,8 +1,20 @@
 //! S3's own words for inputs that break the model's constraints.
 
 use crate::errors::{invalid_argument, invalid_request, malformed_xml};
-use cloudlet_service::rules::Violations;
+use cloudlet_service::rules::{Violation, Violations};
 use cloudlet_service::{Error, Operation};
+
+/// Canned ACLs that buckets take and the model does not know. Source: S3 User Guide, "Canned ACL".
+pub(crate) fn lets_through(op: &'static Operation, violation: &Violation) -> bool {
+    let canned = ["log-delivery-write", "aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"];
+    violation.member == "ACL"
+        && matches!(op.name, "CreateBucket" | "PutBucketAcl")
+        && violation.value.as_deref().is_some_and(|value| canned.contains(&value))
+}
+
+fn is_payload(op: &'static Operation, member: &str) -> bool {
+    op.input.members().iter().any(|m| m.member_name() == Some(member) && m.http_payload().is_some())
+}
 
 /// S3's words for an input that breaks the model's constraints.
 pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> Error {
@@ -15,11 +27,24 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
     if first.member == "Protocol" && op.name == "PutBucketWebsite" && !first.absent {
         return invalid_request(crate::website::PROTOCOL);
     }
-    // What lies inside a structure came in the body.
-    if first.path.contains('.') {
-        return malformed_xml();
+    // What lies inside a structure came in the body; a list may also be a header.
+    let mut name = first.member.as_str();
+    if let Some((root, _)) = first.path.split_once('.') {
+        let bound = |m: &&&aws_smithy_schema::Schema<'static>| {
+            m.member_name().is_some_and(|n| n.eq_ignore_ascii_case(root)) && m.http_header().is_some()
+        };
+        match op.input.members().iter().find(bound).and_then(|m| m.member_name()) {
+            Some(header) => name = header,
+            None => return malformed_xml(),
+        }
     }
-    match first.member.as_str() {
+    match name {
+        "Policy" if first.absent => {
+            Error::sender("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
+        }
+        _ if first.absent && is_payload(op, &first.member) => {
+            Error::sender("MissingRequestBodyError", "Request Body is empty")
+        }
         "Key" => invalid_request("Missing required key 'Key' in request"),
         "StorageClass" => {
             Error::sender("InvalidStorageClass", "The storage class you specified is not valid")

@@ -198,7 +198,9 @@ fn v4_header<'a>(text: &'a str, headers: &'a HeaderMap) -> Result<V4<'a>, Flaw> 
     let (Some(credential), Some(signed), Some(signature), true) =
         (credential, signed, signature, iso.is_some() || date.is_some())
     else {
-        return Err(Flaw::BadHeader(lacking(text, credential, signed, signature, iso.or(date))));
+        let why = lacking(text, credential, signed, signature, iso.or(date));
+        let all_else = credential.is_some() && signed.is_some() && signature.is_some();
+        return Err(if all_else { Flaw::BadDate(why) } else { Flaw::BadHeader(why) });
     };
     let (timestamp, at) = match (iso, date) {
         (Some(iso), _) => (Cow::Borrowed(iso), time::parse(iso)),
@@ -209,7 +211,7 @@ fn v4_header<'a>(text: &'a str, headers: &'a HeaderMap) -> Result<V4<'a>, Flaw> 
         (None, None) => return Err(Flaw::NoDate),
     };
     let at = at.ok_or_else(|| {
-        Flaw::BadHeader("Date must be in ISO-8601 'basic format', such as 20150830T123600Z.".to_owned())
+        Flaw::BadDate("Date must be in ISO-8601 'basic format', such as 20150830T123600Z.".to_owned())
     })?;
     let (access_key_id, scope) = split_credential(credential)?;
     let claim = V4 {
@@ -366,10 +368,10 @@ fn lifetime(text: &str) -> Result<i64, Flaw> {
 fn v2_header<'a>(text: &'a str, headers: &'a HeaderMap) -> Result<Claim<'a>, Flaw> {
     let (key, signature) = text.trim().rsplit_once(':').unwrap_or_default();
     if key.is_empty() || key.len() > LONGEST_KEY_ID || signature.is_empty() {
-        return Err(Flaw::BadHeader(
-            "AWS authentication requires a valid Authorization header of the form AWS AwsAccessKeyId:signature"
-                .to_owned(),
-        ));
+        return Err(Flaw::BadAuthorization {
+            why: "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+            given: format!("AWS {}", text.chars().take(128).collect::<String>()),
+        });
     }
     Ok(Claim::V2(V2 {
         access_key_id: key.into(),

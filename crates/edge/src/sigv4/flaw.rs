@@ -9,6 +9,10 @@ pub enum Flaw {
     Missing,
     /// The `Authorization` header cannot be read: AWS's sentence about it.
     BadHeader(String),
+    /// An `Authorization` header of no form that means a signer: AWS's sentence about it, and what stood there.
+    BadAuthorization { why: &'static str, given: String },
+    /// The request's time cannot be read or is missing: AWS's sentence about it.
+    BadDate(String),
     /// The signature's query parameters cannot be read or are out of bounds: AWS's sentence about them.
     BadQuery(String),
     /// An algorithm that is not served: its name as sent.

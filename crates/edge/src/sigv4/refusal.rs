@@ -67,7 +67,8 @@ impl Family {
                     _ => "Request is missing Authentication Token".to_owned(),
                 },
             ),
-            Flaw::BadHeader(why) | Flaw::BadQuery(why) => self.incomplete(why),
+            Flaw::BadHeader(why) | Flaw::BadQuery(why) | Flaw::BadDate(why) => self.incomplete(why),
+            Flaw::BadAuthorization { why, .. } => self.incomplete(why.to_owned()),
             Flaw::Twice => self.incomplete("The request is signed more than once. Sign it once.".to_owned()),
             Flaw::BadCredential(shown) => self.incomplete(format!(
                 "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got \
@@ -183,7 +184,10 @@ fn s3(flaw: Flaw) -> Error {
              parameter or the Authorization header should be specified",
         )
         .with("ArgumentName", "Authorization"),
-        Flaw::NoDate => denied("AWS authentication requires a valid Date or x-amz-date header"),
+        Flaw::BadAuthorization { why, given } => {
+            Error::sender("InvalidArgument", why).with("ArgumentName", "Authorization").with("ArgumentValue", given)
+        }
+        Flaw::NoDate | Flaw::BadDate(_) => denied("AWS authentication requires a valid Date or x-amz-date header"),
         Flaw::ScopeDate { scope, date, presigned } => {
             let day = date.get(..8).unwrap_or_default();
             let why = format!(

@@ -35,8 +35,8 @@ pub(super) fn write(route: &Route, output: &mut dyn Structure) -> Result<Respons
     let bound = bound(route.protocol, s3::is(route.api), output)?;
     // RFC 9110, section 15.3.7; S3's model has no member for it.
     let partial = s3::is(route.api) && bound.headers.contains_key(http::header::CONTENT_RANGE);
-    let usual = if partial { 206 } else { s3::status(route).unwrap_or(operation.status) };
-    let status = bound.status.unwrap_or(usual);
+    let usual = Some(operation.name).filter(|_| s3::is(route.api)).and_then(s3::status);
+    let status = bound.status.unwrap_or(if partial { 206 } else { usual.unwrap_or(operation.status) });
     let (kind, payload) = match (stream, bound.payload) {
         (Some(stream), _) => (Some("application/octet-stream"), Payload::Stream(stream)),
         (None, Some((kind, bytes))) => (Some(kind), Payload::Bytes(bytes)),
@@ -60,7 +60,7 @@ pub(crate) fn headers(route: &Route, output: &dyn Structure) -> Result<HeaderMap
 fn body(route: &Route, output: &dyn Structure, status: u16) -> Result<Bytes, SerdeError> {
     let schema = output.schema();
     if route.protocol == Protocol::RestXml {
-        if !*schema.extension(&HAS_BODY) {
+        if !*schema.extension(&HAS_BODY) || status == 204 {
             return Ok(Bytes::new());
         }
         return xml_body(route, output);
@@ -99,7 +99,7 @@ fn xml_body(route: &Route, output: &dyn Structure) -> Result<Bytes, SerdeError> 
     }
     writer.write_struct(schema, &InBody(output))?;
     out.push_str(&String::from_utf8(writer.finish()).map_err(|e| SerdeError::write_failed(e.to_string()))?);
-    Ok(Bytes::from(out))
+    Ok(Bytes::from(if s3::is(api) { s3::with_milliseconds(out) } else { out }))
 }
 
 /// What of a structure travels outside its body.
@@ -240,9 +240,11 @@ impl ShapeSerializer for Collector {
                 writer.set_next_root_xml_namespace(s3::NAMESPACE.to_owned(), None);
             }
             writer.write_struct(schema, value)?;
-            let mut out = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_vec();
-            out.extend_from_slice(&writer.finish());
-            Bytes::from(out)
+            let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+            out.push_str(
+                std::str::from_utf8(&writer.finish()).map_err(|e| SerdeError::write_failed(e.to_string()))?,
+            );
+            Bytes::from(if self.s3 { s3::with_milliseconds(out) } else { out })
         } else {
             to_bytes(codec::json_writer(), value)?
         };

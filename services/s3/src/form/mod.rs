@@ -8,6 +8,8 @@ use crate::S3;
 use crate::cors::{element, refuse};
 use crate::errors::{Result, invalid_argument};
 use crate::names::url_encode;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -15,7 +17,7 @@ use cloudlet_api_s3::{PutObjectInput, PutObjectOutput};
 use cloudlet_service::{ByteStream, Cloud, Context, Error, Form, Principal};
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::{ETAG, LOCATION};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use multipart::Fields;
 use policy::Policy;
 use std::sync::Arc;
@@ -47,6 +49,8 @@ impl S3 {
             }
             Some(key) => key.replace("${filename}", &file.name),
         };
+        let mut origin = request.origin;
+        origin.headers = Some(Arc::new(as_headers(&fields, origin.headers.as_deref())?));
         let (principal, session, policy) = authenticate(cloud, &fields)?;
         let account = match principal.account() {
             "" => bucket.owner.clone(),
@@ -54,14 +58,21 @@ impl S3 {
         };
         let mut cx = cloud.context(principal, &account, &bucket.region);
         cx.session = session;
-        cx.origin = Arc::new(request.origin);
+        cx.origin = Arc::new(origin);
         let limits = match &policy {
             Some(policy) => policy.check(&fields, &bucket.name, &key, cx.millis())?,
             None => 0..=u64::MAX,
         };
         self.allowed(&cx, &bucket, Some(&key), None, "s3:PutObject")?;
-        if fields.get("acl").is_some() {
-            self.allowed(&cx, &bucket, Some(&key), None, "s3:PutObjectAcl")?;
+        for (field, action) in [
+            ("acl", "s3:PutObjectAcl"),
+            ("tagging", "s3:PutObjectTagging"),
+            ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
+            ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
+        ] {
+            if fields.get(field).is_some() {
+                self.allowed(&cx, &bucket, Some(&key), None, action)?;
+            }
         }
         let input = input(&bucket.name, &key, &fields, file.body(*limits.start(), *limits.end()))?;
         let output = self.put_as(&cx, input, "ObjectCreated:Post").await?;
@@ -94,7 +105,7 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
     let identity = cloud.identity()?;
     let resolved = if let Some(id) = v2 {
         let signature = fields.get("signature").ok_or_else(|| missing("Signature"))?;
-        let resolved = identity.resolve(id, token)?;
+        let resolved = identity.resolve(id, token).map_err(|error| named(error, id))?;
         let mut mac = Hmac::<sha1::Sha1>::new_from_slice(resolved.secret.reveal().as_bytes())
             .map_err(crate::errors::internal)?;
         mac.update(encoded.as_bytes());
@@ -106,6 +117,9 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
         if fields.get("x-amz-algorithm") != Some("AWS4-HMAC-SHA256") {
             return Err(missing("X-Amz-Algorithm"));
         }
+        if fields.get("x-amz-date").is_none() {
+            return Err(missing("X-Amz-Date"));
+        }
         let parts: Vec<&str> = credential.split('/').collect();
         let [id, day, region, "s3", "aws4_request"] = parts[..] else {
             return Err(invalid_argument(
@@ -114,7 +128,7 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
                 credential,
             ));
         };
-        let resolved = identity.resolve(id, token)?;
+        let resolved = identity.resolve(id, token).map_err(|error| named(error, id))?;
         let mut key = hmac(format!("AWS4{}", resolved.secret.reveal()).as_bytes(), day)?;
         for part in [region, "s3", "aws4_request", encoded] {
             key = hmac(&key, part)?;
@@ -124,6 +138,23 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
     };
     let policy = Policy::parse(encoded)?;
     Ok((resolved.principal, resolved.session, Some(policy)))
+}
+
+/// The identity service's refusal of a key in S3's words.
+fn named(error: Error, id: &str) -> Error {
+    match error.code() {
+        "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
+            let message = "The AWS Access Key Id you provided does not exist in our records.";
+            Error::new("InvalidAccessKeyId", 403, message).with("AWSAccessKeyId", id)
+        }
+        "InvalidToken" => {
+            Error::sender("InvalidToken", "The provided token is malformed or otherwise invalid.")
+        }
+        "ExpiredToken" | "ExpiredTokenException" => {
+            Error::sender("ExpiredToken", "The provided token has expired.")
+        }
+        _ => error,
+    }
 }
 
 fn hmac(key: &[u8], text: &str) -> Result<Vec<u8>, Error> {
@@ -141,6 +172,25 @@ fn check_signature(computed: &str, given: &str) -> Result<(), Error> {
     Err(Error::new("SignatureDoesNotMatch", 403, message))
 }
 
+/// The fields as the headers that PutObject would have: what conditions of policies look at.
+fn as_headers(fields: &Fields, sent: Option<&HeaderMap>) -> Result<HeaderMap, Error> {
+    let mut headers = sent.cloned().unwrap_or_default();
+    for (name, value) in fields.iter() {
+        let (name, value) = match name {
+            "acl" => ("x-amz-acl", value.to_owned()),
+            "tagging" => ("x-amz-tagging", tagging(value)?),
+            name if name.starts_with("x-amz-") => (name, value.to_owned()),
+            _ => continue,
+        };
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
+        {
+            headers.insert(name, value);
+        }
+    }
+    Ok(headers)
+}
+
 /// The fields as PutObject knows them. Errors: `InvalidArgument`.
 fn input(bucket: &str, key: &str, fields: &Fields, body: ByteStream) -> Result<PutObjectInput, Error> {
     let text = |name: &str| fields.get(name).map(str::to_owned);
@@ -156,6 +206,7 @@ fn input(bucket: &str, key: &str, fields: &Fields, body: ByteStream) -> Result<P
         cache_control: text("cache-control"),
         content_disposition: text("content-disposition"),
         content_encoding: text("content-encoding"),
+        content_language: text("content-language"),
         content_type: text("content-type"),
         expires: text("expires"),
         storage_class: text("x-amz-storage-class"),
@@ -170,9 +221,27 @@ fn input(bucket: &str, key: &str, fields: &Fields, body: ByteStream) -> Result<P
         checksum_crc64_nvme: text("x-amz-checksum-crc64nvme"),
         checksum_sha1: text("x-amz-checksum-sha1"),
         checksum_sha256: text("x-amz-checksum-sha256"),
+        checksum_algorithm: text("x-amz-checksum-algorithm").or(text("x-amz-sdk-checksum-algorithm")),
+        ssekms_key_id: text("x-amz-server-side-encryption-aws-kms-key-id"),
+        object_lock_mode: text("x-amz-object-lock-mode"),
+        object_lock_retain_until_date: fields
+            .get("x-amz-object-lock-retain-until-date")
+            .map(date)
+            .transpose()?,
+        object_lock_legal_hold_status: text("x-amz-object-lock-legal-hold"),
         tagging: fields.get("tagging").map(tagging).transpose()?,
         metadata: (!metadata.is_empty()).then_some(metadata),
         ..Default::default()
+    })
+}
+
+fn date(text: &str) -> Result<DateTime, Error> {
+    DateTime::from_str(text, Format::DateTimeWithOffset).map_err(|_| {
+        invalid_argument(
+            "The retain until date must be provided in ISO 8601 format",
+            "x-amz-object-lock-retain-until-date",
+            text,
+        )
     })
 }
 

@@ -29,8 +29,8 @@ impl Policy {
         let bytes = STANDARD.decode(compact).map_err(|_| invalid_policy("Invalid Base64 Encoding."))?;
         let document: Value = serde_json::from_slice(&bytes).map_err(|_| invalid_policy("Invalid JSON."))?;
         let Some(object) = document.as_object() else { return Err(invalid_policy("Invalid JSON.")) };
-        // The names of the two members have no case.
-        let member = |name: &str| object.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+        // Fields have no case, the names of these two members do.
+        let member = |name: &str| object.get(name);
         let expiration = member("expiration").and_then(Value::as_str);
         let expiration = expiration.ok_or_else(|| invalid_policy("Policy missing expiration."))?;
         let format = aws_smithy_types::date_time::Format::DateTimeWithOffset;
@@ -91,7 +91,8 @@ impl Policy {
                 )));
             }
         }
-        for (name, _) in fields.iter() {
+        // The bucket counts as a field that every form has.
+        for name in fields.iter().map(|(name, _)| name).chain(["bucket"]) {
             if !self.names(name) && !is_free(name) {
                 return Err(refused(format!("Extra input fields: {name}")));
             }

@@ -20,6 +20,13 @@ pub(crate) const LIFECYCLE: Kind = Kind {
     missing: ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
 };
 
+/// Noted on the bucket where its rules move small objects to some classes: `varies_by_storage_class`.
+pub(crate) const SMALL_TRANSITIONS: &str = "lifecycle-small-transitions";
+
+/// Objects below this size are not moved, unless a rule's own filter is about sizes.
+/// Source: S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle", constraints.
+const SMALL: u64 = 128 * 1024;
+
 const DAY: i64 = 86_400_000;
 
 /// When something that began at `from` is `days` old: at the midnight (UTC) after.
@@ -71,11 +78,25 @@ impl<'a> Filter<'a> {
 }
 
 /// The rules of a bucket that are in force.
-pub(crate) struct Rules(Vec<api::LifecycleRule>);
+pub(crate) struct Rules {
+    rules: Vec<api::LifecycleRule>,
+    /// Whether small objects move to the archive classes too.
+    small: bool,
+}
 
 impl Rules {
-    fn new(configuration: api::BucketLifecycleConfiguration) -> Self {
-        Self(configuration.rules.into_iter().filter(|rule| rule.status == "Enabled").collect())
+    fn new(configuration: api::BucketLifecycleConfiguration, small: bool) -> Self {
+        Self {
+            rules: configuration.rules.into_iter().filter(|rule| rule.status == "Enabled").collect(),
+            small,
+        }
+    }
+
+    /// Whether the object is large enough for a rule to move it to that class.
+    fn moves(&self, rule: &api::LifecycleRule, version: &Version, class: &str) -> bool {
+        let filter = Filter::of(rule);
+        let own = filter.larger.is_some() || filter.smaller.is_some();
+        own || version.size >= SMALL || (self.small && matches!(class, "GLACIER" | "DEEP_ARCHIVE"))
     }
 
     fn for_object<'a>(
@@ -83,12 +104,12 @@ impl Rules {
         key: &'a str,
         version: &'a Version,
     ) -> impl Iterator<Item = &'a api::LifecycleRule> {
-        self.0.iter().filter(move |rule| Filter::of(rule).meets(key, version))
+        self.rules.iter().filter(move |rule| Filter::of(rule).meets(key, version))
     }
 
     /// When the current version expires, and by which rule: the earliest.
     fn expiration(&self, key: &str, version: &Version) -> Option<(i64, &str)> {
-        let meant = self.0.iter().filter(|rule| Filter::of(rule).meets(key, version));
+        let meant = self.rules.iter().filter(|rule| Filter::of(rule).meets(key, version));
         meant
             .filter_map(|rule| {
                 let expiration = rule.expiration.as_ref()?;
@@ -104,9 +125,12 @@ impl Rules {
 
     /// The storage class that the current version should be in by now: that of the transition that came last.
     fn transition(&self, key: &str, version: &Version, now: i64) -> Option<String> {
-        let transitions = self.for_object(key, version).flat_map(|rule| rule.transitions.iter().flatten());
+        let transitions = self
+            .for_object(key, version)
+            .flat_map(|rule| rule.transitions.iter().flatten().map(move |transition| (rule, transition)));
         transitions
-            .filter_map(|transition| {
+            .filter(|(rule, t)| self.moves(rule, version, t.storage_class.as_deref().unwrap_or_default()))
+            .filter_map(|(_, transition)| {
                 let at = match (transition.days, &transition.date) {
                     (Some(days), _) => due(version.modified, days),
                     (None, Some(date)) => crate::draft::millis(date),
@@ -147,9 +171,12 @@ impl Rules {
         newer: i32,
         now: i64,
     ) -> Option<String> {
-        let transitions =
-            self.for_object(key, version).flat_map(|r| r.noncurrent_version_transitions.iter().flatten());
+        let transitions = self
+            .for_object(key, version)
+            .flat_map(|rule| rule.noncurrent_version_transitions.iter().flatten().map(move |t| (rule, t)));
         transitions
+            .filter(|(rule, t)| self.moves(rule, version, t.storage_class.as_deref().unwrap_or_default()))
+            .map(|(_, t)| t)
             .filter(|t| newer >= t.newer_noncurrent_versions.unwrap_or(0))
             .filter_map(|t| Some((due(since, t.noncurrent_days.unwrap_or(0)), t.storage_class.clone()?)))
             .filter(|(at, _)| *at <= now)
@@ -159,7 +186,7 @@ impl Rules {
 
     /// When an upload that nobody completes is aborted, and by which rule.
     pub(crate) fn abort(&self, key: &str, upload: &Upload) -> Option<(i64, &str)> {
-        self.0
+        self.rules
             .iter()
             .filter(|rule| key.starts_with(Filter::of(rule).prefix))
             .filter_map(|rule| {
@@ -173,7 +200,20 @@ impl Rules {
 impl S3 {
     /// The rules of a bucket, where it has any.
     pub(crate) fn rules(&self, bucket: &Bucket) -> Result<Option<Rules>> {
-        Ok(self.config::<api::BucketLifecycleConfiguration>(bucket, &LIFECYCLE, "")?.map(Rules::new))
+        let small = bucket.has(SMALL_TRANSITIONS);
+        let stored = self.config::<api::BucketLifecycleConfiguration>(bucket, &LIFECYCLE, "")?;
+        Ok(stored.map(|configuration| Rules::new(configuration, small)))
+    }
+
+    /// `x-amz-abort-date` and `x-amz-abort-rule-id` of an upload.
+    pub(crate) fn aborted_by(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        upload: &Upload,
+    ) -> Result<Option<(i64, String)>> {
+        let Some(rules) = self.rules(bucket)? else { return Ok(None) };
+        Ok(rules.abort(key, upload).map(|(at, rule)| (at, rule.to_owned())))
     }
 
     /// `x-amz-expiration` of a version: when a rule will expire it, and which.

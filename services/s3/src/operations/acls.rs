@@ -1,6 +1,7 @@
 //! Access control lists of buckets and objects.
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl::{self, AclRequest, object_acl};
 use crate::errors::{Result, access_denied, invalid_request};
 use crate::state::{Acl, Bucket};
@@ -57,7 +58,7 @@ impl S3 {
         Ok(GetObjectAclOutput {
             owner: Some(acl::owner(owner)),
             grants: Some(acl::to_grants(acl, owner)),
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
@@ -73,7 +74,7 @@ impl S3 {
         let owner = existing.owner.as_deref().unwrap_or(&bucket.owner);
         let request = AclRequest { write: input.grant_write.take(), ..object_acl!(input) };
         if bucket.acls_disabled() && request.canned.as_deref() == Some("bucket-owner-full-control") {
-            return Ok(PutObjectAclOutput::default());
+            return Ok(PutObjectAclOutput { request_charged: charged(cx, &bucket) });
         }
         let acl = wanted(&bucket, &request, input.access_control_policy.take(), owner)?;
         self.alter(cx, &bucket, &input.key, version.as_deref(), "PUT", &["ObjectAcl:Put"], |v| {
@@ -81,7 +82,7 @@ impl S3 {
             Ok(())
         })
         .await?;
-        Ok(PutObjectAclOutput::default())
+        Ok(PutObjectAclOutput { request_charged: charged(cx, &bucket) })
     }
 }
 

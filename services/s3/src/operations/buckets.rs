@@ -6,7 +6,7 @@ use crate::errors::{Result, access_denied, conflicting_operation, invalid_argume
 use crate::names::{caller, check_bucket, locate, location_constraint};
 use crate::state::{
     Bucket, Config, Live, Object, ObjectLock, Owned, Ownership, PublicAccessBlock, Upload, Version,
-    Versioning,
+    Versioning, partition,
 };
 use crate::tags;
 use aws_smithy_types::DateTime;
@@ -90,7 +90,10 @@ impl S3 {
             .transact(|tx| -> Result<bool> {
                 let at = Bucket::key(&draft.name);
                 if let Some(existing) = tx.get::<Bucket>(&at)? {
-                    return taken(&existing, &owner, &cx.region);
+                    taken(&existing, &owner, &cx.region)?;
+                    // Its ACL is reset to what this request says.
+                    tx.put(&at, &Bucket { acl: draft.acl.clone(), ..existing })?;
+                    return Ok(false);
                 }
                 let bucket = Bucket { id: tx.sequence("s3.buckets")?, ..draft.clone() };
                 tx.put(&at, &bucket)?;
@@ -182,6 +185,11 @@ impl S3 {
             })?;
             range = range.after(&Owned::key(&account, &after));
         }
+        // A request with parameters is also told where the buckets are.
+        let asked = input.max_buckets.is_some()
+            || input.prefix.is_some()
+            || input.bucket_region.is_some()
+            || input.continuation_token.is_some();
         let mut buckets = Vec::new();
         let mut next = None;
         for row in self.store.table::<Owned>().scan(range, false) {
@@ -199,8 +207,8 @@ impl S3 {
             }
             buckets.push(api::Bucket {
                 creation_date: Some(DateTime::from_secs(owned.created.div_euclid(1000))),
-                bucket_region: Some(owned.region),
-                bucket_arn: None,
+                bucket_arn: Some(format!("arn:{}:s3:::{name}", partition(&owned.region))),
+                bucket_region: asked.then_some(owned.region),
                 name: Some(name),
             });
         }
@@ -247,7 +255,8 @@ impl S3 {
 }
 
 /// What creating a bucket that exists answers. The first region forgives its owner.
-fn taken(existing: &Bucket, owner: &str, endpoint: &str) -> Result<bool> {
+/// Source: S3 API Reference, "Error responses", `BucketAlreadyOwnedByYou`.
+fn taken(existing: &Bucket, owner: &str, endpoint: &str) -> Result<()> {
     if existing.owner != owner {
         let message = "The requested bucket name is not available. The bucket namespace is shared by all users of the \
                        system. Please select a different name and try again.";
@@ -256,7 +265,7 @@ fn taken(existing: &Bucket, owner: &str, endpoint: &str) -> Result<bool> {
             .into());
     }
     if endpoint == "us-east-1" && existing.region == "us-east-1" {
-        return Ok(false);
+        return Ok(());
     }
     let message = "Your previous request to create the named bucket succeeded and you already own it.";
     Err(Error::new("BucketAlreadyOwnedByYou", 409, message).with("BucketName", existing.name.clone()).into())

@@ -1,6 +1,7 @@
 //! DeleteObject and DeleteObjects.
 
 use crate::S3;
+use crate::access::charged;
 use crate::draft::{delete_marker, millis};
 use crate::errors::{Result, malformed_xml, precondition_failed};
 use crate::events::{self, Event};
@@ -65,7 +66,7 @@ impl S3 {
         Ok(DeleteObjectOutput {
             delete_marker: done.marker.then_some(true),
             version_id: done.version,
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
@@ -133,13 +134,15 @@ impl S3 {
         Ok(DeleteObjectsOutput {
             deleted: (!deleted.is_empty()).then_some(deleted),
             errors: (!errors.is_empty()).then_some(errors),
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
     fn may_delete(&self, cx: &Context, bucket: &Bucket, wanted: &Wanted<'_>) -> Result<(), Error> {
         check_key(wanted.key)?;
-        Which::parse(wanted.version)?;
+        if let Some(version) = wanted.version.filter(|_| Which::parse(wanted.version).is_err()) {
+            return Err(crate::errors::no_such_version(wanted.key, version));
+        }
         if self.trusted(cx, bucket) {
             return Ok(());
         }

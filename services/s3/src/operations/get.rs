@@ -1,6 +1,7 @@
 //! GetObject, HeadObject, GetObjectAttributes.
 
 use crate::S3;
+use crate::access::charged;
 use crate::checksums::{Kind, show_checksum};
 use crate::conditions::{ReadConditions, Wanted, http_date, range};
 use crate::content;
@@ -105,6 +106,7 @@ macro_rules! describe {
         $output.object_lock_legal_hold_status =
             version.hold.map(|on| if on { "ON".to_owned() } else { "OFF".to_owned() });
         $output.replication_status = version.replication.clone();
+        $output.request_charged = charged($cx, &$bucket);
         $output.restore = restore_header(version, $cx.millis());
         $output.expiration = $self.expiration_header(&$bucket, &$input.key, version)?;
     }};

@@ -1,6 +1,7 @@
 //! ListObjects, ListObjectsV2, ListObjectVersions.
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl;
 use crate::errors::{Fail, Result, invalid_argument};
 use crate::listing::{Entry, Query, Rows, most, url_encoding, walk};
@@ -67,7 +68,7 @@ impl S3 {
     /// Errors: `NoSuchBucket`, `InvalidArgument`.
     pub async fn list_objects(
         &self,
-        _: &Context,
+        cx: &Context,
         input: ListObjectsInput,
     ) -> Result<ListObjectsOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
@@ -77,6 +78,7 @@ impl S3 {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter: input.delimiter.as_deref().unwrap_or_default(),
             after: input.marker.as_deref().unwrap_or_default(),
+            marker: true,
             most: limit,
         };
         let page = walk(&Objects { store: &self.store, bucket: bucket.id }, &query).await?;
@@ -101,14 +103,14 @@ impl S3 {
             max_keys: Some(limit as i32),
             common_prefixes: (!prefixes.is_empty()).then_some(prefixes),
             encoding_type: names.encoding(),
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
     /// The same with tokens in the place of markers. Errors: `NoSuchBucket`, `InvalidArgument`.
     pub async fn list_objects_v2(
         &self,
-        _: &Context,
+        cx: &Context,
         input: ListObjectsV2Input,
     ) -> Result<ListObjectsV2Output, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
@@ -123,6 +125,7 @@ impl S3 {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter: input.delimiter.as_deref().unwrap_or_default(),
             after: position.as_deref().unwrap_or(start),
+            marker: position.is_some(),
             most: limit,
         };
         let page = walk(&Objects { store: &self.store, bucket: bucket.id }, &query).await?;
@@ -150,7 +153,7 @@ impl S3 {
             continuation_token: input.continuation_token,
             next_continuation_token: page.next.map(pages::token),
             start_after: input.start_after.as_deref().map(|s| names.show(s)),
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
@@ -158,7 +161,7 @@ impl S3 {
     /// Errors: `NoSuchBucket`, `InvalidArgument`.
     pub async fn list_object_versions(
         &self,
-        _: &Context,
+        cx: &Context,
         input: ListObjectVersionsInput,
     ) -> Result<ListObjectVersionsOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
@@ -174,6 +177,7 @@ impl S3 {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter: input.delimiter.as_deref().unwrap_or_default(),
             after: key_marker,
+            marker: true,
             most: limit,
         };
         let mut page = VersionPage { limit, entries: Vec::new(), truncated: false };
@@ -214,7 +218,7 @@ impl S3 {
             max_keys: Some(limit as i32),
             common_prefixes: (!prefixes.is_empty()).then_some(prefixes),
             encoding_type: names.encoding(),
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
@@ -228,11 +232,13 @@ impl S3 {
         let mut range = Object::key(bucket.id, query.prefix).prefix_range();
         if !query.after.is_empty() {
             let at = Object::key(bucket.id, query.after);
-            range = match query.common_prefix(query.after) {
-                Some(prefix) if prefix == query.after => range.past(&at),
-                _ => range.after(&at),
+            let inside = query.common_prefix(query.after).filter(|_| query.after.starts_with(query.prefix));
+            range = match inside {
+                Some(prefix) => range.past(&Object::key(bucket.id, prefix)),
+                None => range.after(&at),
             };
-            if let Some(marker) = version_marker
+            if inside.is_none()
+                && let Some(marker) = version_marker
                 && !self.rest_of_key(bucket, query, marker, page)?
             {
                 return Ok(());

@@ -2,6 +2,7 @@
 //! Source: S3 User Guide, "Uploading and copying objects using multipart upload".
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl::{self, object_acl};
 use crate::checksums::{Algorithm, Checksum, Kind, given_checksums, show_checksum};
 use crate::conditions::ReadConditions;
@@ -164,7 +165,11 @@ impl S3 {
                 Ok(upload)
             })
             .await?;
+        let ends = self.aborted_by(&bucket, &input.key, &upload)?;
         let mut output = CreateMultipartUploadOutput {
+            abort_date: ends.as_ref().map(|(at, _)| DateTime::from_millis(*at)),
+            abort_rule_id: ends.map(|(_, rule)| rule),
+            request_charged: charged(cx, &bucket),
             bucket: Some(bucket.name.clone()),
             key: Some(input.key),
             upload_id: Some(upload.id),

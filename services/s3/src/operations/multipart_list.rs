@@ -5,7 +5,7 @@ use crate::acl;
 use crate::checksums::show_checksum;
 use crate::errors::{Fail, Result, invalid_argument};
 use crate::listing::{Entry, Query, Rows, most, url_encoding, walk};
-use crate::names::{canonical_id, url_encode};
+use crate::names::{canonical_id, display_name, url_encode};
 use crate::operations::multipart::{UploadRef, shown_checksum};
 use crate::state::{Bucket, Part, Upload};
 use crate::versions::number_of;
@@ -78,6 +78,7 @@ impl S3 {
             prefix: input.prefix.as_deref().unwrap_or_default(),
             delimiter: input.delimiter.as_deref().unwrap_or_default(),
             after: key_marker,
+            marker: true,
             most: limit,
         };
         let page = walk(&Uploads { store: &self.store, bucket: bucket.id, after }, &query).await?;
@@ -143,7 +144,10 @@ impl S3 {
         }
         let truncated = limit > 0 && rows.next().is_some();
         let next = parts.last().and_then(|p| p.part_number).unwrap_or(0);
+        let ends = self.aborted_by(&bucket, &input.key, &upload)?;
         Ok(ListPartsOutput {
+            abort_date: ends.as_ref().map(|(at, _)| DateTime::from_millis(*at)),
+            abort_rule_id: ends.map(|(_, rule)| rule),
             bucket: Some(bucket.name.clone()),
             key: Some(input.key),
             upload_id: Some(upload.id.clone()),
@@ -164,11 +168,15 @@ impl S3 {
 
 /// Root users are known by their canonical id, all others by their ARN.
 fn initiator(upload: &Upload) -> Initiator {
-    let id = match upload.initiator.ends_with(":root") || upload.initiator == "anonymous" {
-        true => canonical_id(&upload.initiator_account),
-        false => upload.initiator.clone(),
+    let root = upload.initiator.ends_with(":root") || upload.initiator == "anonymous";
+    let (id, name) = match root {
+        true => (canonical_id(&upload.initiator_account), display_name(&upload.initiator_account)),
+        false => {
+            let name = upload.initiator.rsplit('/').next().map(str::to_owned);
+            (upload.initiator.clone(), name)
+        }
     };
-    Initiator { id: Some(id), display_name: None }
+    Initiator { id: Some(id), display_name: name }
 }
 
 fn entry_of(bucket: &Bucket, key: String, upload: Upload) -> MultipartUpload {

@@ -1,6 +1,7 @@
 //! PutObject.
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl::{self, object_acl};
 use crate::checksums::{Algorithm, given_checksums, show_checksum};
 use crate::conditions::WriteConditions;
@@ -60,6 +61,15 @@ impl S3 {
         conditions.supported()?;
         let md5 = input.content_md5.as_deref();
         let claim = Claim::read(cx, md5, given_checksums!(input), input.checksum_algorithm.as_deref())?;
+        let locks = input.object_lock_mode.is_some()
+            || input.object_lock_retain_until_date.is_some()
+            || input.object_lock_legal_hold_status.is_some();
+        if locks && md5.is_none() && claim.algorithm().is_none() && cx.origin.headers.is_some() {
+            return Err(invalid_request(
+                "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock \
+                 parameters",
+            ));
+        }
         let given = customer_key!(input).read()?;
         check_server_side(
             input.server_side_encryption.as_deref(),
@@ -106,6 +116,7 @@ impl S3 {
             e_tag: Some(stored.quoted_etag()),
             version_id: shown_version(&bucket, &stored),
             checksum_type: stored.checksum.as_ref().map(|c| c.kind.name().to_owned()),
+            request_charged: charged(cx, &bucket),
             ..Default::default()
         };
         match &stored.customer_key {
