@@ -127,6 +127,12 @@ fn tried() -> Vec<Capability> {
     for (name, available, yes, otherwise) in limits {
         found.push(Capability::new(name, available, yes, &format!("{otherwise}: {missing}")));
     }
+    found.push(Capability::new(
+        "processor shares",
+        cgroups.weighs_processors(),
+        "by MemorySize, held by the kernel",
+        &format!("a busy function slows others down: {missing}"),
+    ));
     cgroups.remove();
 
     let ids = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
