@@ -15,6 +15,8 @@ pub(crate) fn run(config: Config) -> Result<ExitCode, Failure> {
     }
     let begun = Instant::now();
     log(&config.log)?;
+    let files = cloudlet_compute::raise_file_limit();
+    tracing::debug!(files, "so many files may be open at once");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cloudlet").build()?;
     runtime.block_on(serve(config, begun))?;
     // What is left are connections of clients that do not let go; they have been given their time.

@@ -1,6 +1,6 @@
-//! Measures cold and warm starts of Python functions, without the rest of the cloud.
+//! Measures cold and warm starts of functions, without the rest of the cloud.
 //!
-//! `cargo run --release -p cloudlet-compute --example latency [python3.12]`
+//! `cargo run --release -p cloudlet-compute --example latency [python3.12 | nodejs20.x]`
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,6 +12,9 @@ use cloudlet_compute::*;
 const PLAIN: &str = "def handler(event, context):\n    return event\n";
 const WITH_SDK: &str = "import boto3\ndef handler(event, context):\n    return boto3.__version__\n";
 const WORK: &str = "import time\ndef handler(event, context):\n    time.sleep(0.01)\n";
+const NODE_PLAIN: &str = "exports.handler = async (event) => event;";
+const NODE_WITH_SDK: &str = "const { S3Client } = require('@aws-sdk/client-s3');\nexports.handler = async () => typeof new S3Client({});";
+const NODE_WORK: &str = "exports.handler = () => new Promise((done) => setTimeout(done, 10));";
 
 fn main() {
     let args: Vec<_> = std::env::args_os().collect();
@@ -53,11 +56,14 @@ async fn measure(runtime: &str) -> Result<(), String> {
 
 impl Bench {
     async fn run(&mut self) -> Result<(), String> {
-        let first = self.function(PLAIN)?;
+        let node = self.runtime.starts_with("nodejs");
+        let [plain, with_sdk, work] =
+            if node { [NODE_PLAIN, NODE_WITH_SDK, NODE_WORK] } else { [PLAIN, WITH_SDK, WORK] };
+        let first = self.function(plain)?;
         let begin = Instant::now();
         self.compute.prepare(first.clone()).await.map_err(|e| e.to_string())?;
         println!("prepare (first use of the runtime): {:?}", begin.elapsed());
-        for (name, source) in [("plain", PLAIN), ("import boto3", WITH_SDK)] {
+        for (name, source) in [("plain", plain), ("with the SDK", with_sdk)] {
             for (pause, how) in [(400, "one now and then"), (0, "one after another")] {
                 let (mut times, mut phases) = (Vec::new(), Vec::new());
                 for _ in 0..30 {
@@ -87,7 +93,7 @@ impl Bench {
         }
         report("warm", &mut times);
 
-        let many: Result<Vec<_>, _> = (0..100).map(|_| self.function(PLAIN)).collect();
+        let many: Result<Vec<_>, _> = (0..100).map(|_| self.function(plain)).collect();
         let begin = Instant::now();
         let calls: Vec<_> =
             many?.into_iter().map(|spec| tokio::spawn(call(self.compute.clone(), spec, "1"))).collect();
@@ -96,7 +102,7 @@ impl Bench {
         }
         println!("100 functions called for the first time at once: {:?}", begin.elapsed());
 
-        let spec = self.function(WORK)?;
+        let spec = self.function(work)?;
         let begin = Instant::now();
         let calls: Vec<_> =
             (0..1000).map(|_| tokio::spawn(call(self.compute.clone(), spec.clone(), "1"))).collect();
@@ -112,7 +118,8 @@ impl Bench {
         self.serial += 1;
         let path = self.folder.join(format!("{}.zip", self.serial));
         let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).map_err(|e| e.to_string())?);
-        zip.start_file("app.py", zip::write::SimpleFileOptions::default()).map_err(|e| e.to_string())?;
+        let name = if self.runtime.starts_with("nodejs") { "app.js" } else { "app.py" };
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).map_err(|e| e.to_string())?;
         zip.write_all(source.as_bytes()).map_err(|e| e.to_string())?;
         zip.finish().map_err(|e| e.to_string())?;
         Ok(Arc::new(FunctionSpec {

@@ -60,4 +60,4 @@ pub use function::{
     InvokeResult, LogFormat, Phases, StreamPart,
 };
 pub use logs::{LogLine, LogSink, LogStream, MAX_EVENT_BYTES, NoLogs};
-pub use probe::{Capability, probe};
+pub use probe::{Capability, probe, raise_file_limit};

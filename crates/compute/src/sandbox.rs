@@ -240,9 +240,12 @@ impl Sandbox {
             }
             Err(_) => Some(InitFailure::new("Runtime.Unknown", "the runtime could not be started")),
         };
+        let id = self.handle.id;
         if failure.is_some() {
             self.take_output().await;
-            let _ = self.handle.warden.order(&ToWarden::Kill { id: self.handle.id }, vec![]);
+            let _ = self.handle.warden.order(&ToWarden::Kill { id }, vec![]);
+        } else {
+            let _ = self.handle.warden.order(&ToWarden::Loaded { id }, vec![]);
         }
         self.init_failure = failure;
     }

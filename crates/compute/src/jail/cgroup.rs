@@ -62,6 +62,7 @@ impl Cgroups {
                 _ => found.cpu = hierarchy,
             }
         }
+        found.weigh();
         if found.memory.is_none() || found.pids.is_none() {
             found.complaint = Some(
                 "no writable cgroup: memory and processes are limited by watching and by rlimits; run as root, or \
@@ -70,6 +71,21 @@ impl Cgroups {
             );
         }
         found
+    }
+
+    /// All sandboxes together weigh twice as much as one busy thread on every processor: enough to work on a machine that
+    /// has other things to do, not so much that the cloud itself could not get through.
+    fn weigh(&self) {
+        let Some(Hierarchy { base, version }) = &self.cpu else { return };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let _ = match version {
+            Version::V1 => fs::write(base.join("cpu.shares"), (cores * 2048).to_string()),
+            Version::V2 => fs::write(base.join("cpu.weight"), (cores * 200).min(10_000).to_string()),
+        };
+    }
+
+    pub(crate) fn weighs_processors(&self) -> bool {
+        self.cpu.is_some()
     }
 
     pub(crate) fn limits_memory(&self) -> bool {
@@ -134,9 +150,9 @@ impl Group {
         Ok((doors, required))
     }
 
-    /// Sets the limits of a function. /tmp lives in memory and is charged here, so the kernel's line lies above
+    /// Sets the limit of a function's memory. /tmp lives in memory and is charged here, so the kernel's line lies above
     /// both; `MemorySize` alone is held by the warden, which watches [`MemoryUse::anonymous`].
-    pub(crate) fn limit(&self, memory_mb: u32, ephemeral_mb: u32) {
+    pub(crate) fn limit_memory(&self, memory_mb: u32, ephemeral_mb: u32) {
         let bytes = (u64::from(memory_mb) + u64::from(ephemeral_mb)) * (1 << 20) + OVERHEAD;
         match &self.memory {
             Some((path, Version::V1)) => {
@@ -150,8 +166,12 @@ impl Group {
             }
             None => {}
         }
-        // Shares, not a cap: a lone small function may use an idle machine, a crowd shares by memory as on AWS,
-        // where 1,769 MB buy one processor.
+    }
+
+    /// Weighs a function against the others by its memory, as on AWS, where 1,769 MB buy one processor. To be called
+    /// once its handler is loaded: on AWS, too, that part runs as fast as it can. A weight, not a cap: a lone small
+    /// function may use an idle machine.
+    pub(crate) fn weigh(&self, memory_mb: u32) {
         match &self.cpu {
             Some((path, Version::V1)) => {
                 let shares = (u64::from(memory_mb) * 1024 / 1769).max(32);

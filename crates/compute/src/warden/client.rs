@@ -77,7 +77,8 @@ impl Warden {
                     .async_io(Interest::WRITABLE, |socket| socket::send_bytes(socket.as_fd(), &bytes, &fds))
                     .await;
                 if let Err(error) = sent {
-                    tracing::warn!(%error, "the sandbox warden cannot be reached");
+                    // So it is, too, when it has been told to end.
+                    tracing::debug!(%error, "the sandbox warden cannot be reached");
                     return;
                 }
             }

@@ -15,6 +15,8 @@ pub(crate) enum ToWarden {
     Spawn(Box<Spawn>),
     /// Give it its code.
     Assign(Box<Assign>),
+    /// Its handler is loaded: from now on it has its share of the processors.
+    Loaded { id: SandboxId },
     /// End it, with everything in it.
     Kill { id: SandboxId },
     /// Add up memory of this sandbox now and then, and end it when it passes its `MemorySize`.

@@ -225,6 +225,11 @@ impl Warden {
                 }
             }
             ToWarden::Kill { id } => self.end(id),
+            ToWarden::Loaded { id } => {
+                if let Some(sandbox) = self.sandboxes.get(&id) {
+                    sandbox.group.weigh(sandbox.memory_mb);
+                }
+            }
             ToWarden::Watch { id, on } => {
                 if let Some(sandbox) = self.sandboxes.get_mut(&id) {
                     sandbox.watched = on;
@@ -417,7 +422,7 @@ impl Warden {
     fn assign(&mut self, assign: Assign) -> io::Result<()> {
         let Some(sandbox) = self.sandboxes.get_mut(&assign.id) else { return Ok(()) };
         sandbox.memory_mb = assign.memory_mb;
-        sandbox.group.limit(assign.memory_mb, assign.ephemeral_mb);
+        sandbox.group.limit_memory(assign.memory_mb, assign.ephemeral_mb);
         let mut trees = Vec::new();
         if self.level != Level::Plain && self.attach {
             for path in std::iter::once(&assign.task).chain(&assign.opt) {
