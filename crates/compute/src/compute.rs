@@ -96,6 +96,17 @@ impl Compute {
         Ok(())
     }
 
+    /// Keeps sandboxes of these versions of a function ready (provisioned concurrency), and of its others none.
+    pub fn keep(&self, arn: &str, versions: Vec<(Arc<FunctionSpec>, usize)>) {
+        self.inner.clone().keep_reaping();
+        self.inner.pool.keep(arn, versions);
+    }
+
+    /// How many sandboxes of this version are ready or at work.
+    pub fn ready(&self, spec: &FunctionSpec) -> usize {
+        self.inner.pool.ready(spec)
+    }
+
     /// Lets go of every warm sandbox of the function (all versions); busy ones finish their call and end then.
     pub fn forget(&self, arn: &str) {
         self.inner.pool.forget(arn);

@@ -62,8 +62,22 @@ struct State {
     blanks: HashMap<String, Blanks>,
     /// Raised when a function is forgotten: sandboxes of an older generation are not used again.
     generations: HashMap<String, u64>,
+    /// Functions that are kept ready: provisioned concurrency.
+    kept: HashMap<Key, Kept>,
     closed: bool,
 }
+
+/// A function that is kept ready.
+struct Kept {
+    spec: Arc<FunctionSpec>,
+    /// How many sandboxes there are to be, busy ones included.
+    count: usize,
+    /// After one could not be started.
+    not_before: Instant,
+}
+
+/// How long a function that cannot be kept ready is left alone.
+const KEEP_PAUSE: Duration = Duration::from_secs(20);
 
 /// A sandbox at work.
 struct Busy {
@@ -146,6 +160,19 @@ impl State {
         false
     }
 
+    /// Sandboxes of a function that are ready or at work.
+    fn have(&self, key: &Key) -> usize {
+        self.idle.get(key).map_or(0, Vec::len) + self.busy.values().filter(|busy| busy.key == *key).count()
+    }
+
+    /// How many idle sandboxes of a function may be ended.
+    fn spare(&self, key: &Key) -> usize {
+        match self.kept.get(key) {
+            Some(kept) => self.have(key).saturating_sub(kept.count),
+            None => usize::MAX,
+        }
+    }
+
     fn generation(&self, arn: &str) -> u64 {
         self.generations.get(arn).copied().unwrap_or(0)
     }
@@ -166,6 +193,7 @@ impl State {
         let key = self
             .idle
             .iter()
+            .filter(|(key, _)| self.spare(key) > 0)
             .filter_map(|(key, list)| Some((list.first()?.idle_since, key.clone())))
             .min_by_key(|(since, _)| *since)?
             .1;
@@ -269,6 +297,24 @@ impl Pool {
                     starts.push((key.clone(), spec.clone()));
                 }
             }
+            let now = Instant::now();
+            let short: Vec<_> = state
+                .kept
+                .iter()
+                .filter(|(_, kept)| kept.not_before <= now)
+                .map(|(key, kept)| (key.clone(), kept.spec.clone(), kept.count))
+                .collect();
+            for (key, spec, count) in short {
+                let starting = |state: &State| state.starting.get(&key).copied().unwrap_or(0);
+                while !state.closed
+                    && state.have(&key) + starting(&state) < count
+                    && starting(&state) < self.starts
+                    && state.total() < self.machine.config.max_concurrency
+                {
+                    *state.starting.entry(key.clone()).or_default() += 1;
+                    starts.push((key.clone(), spec.clone()));
+                }
+            }
             if state.waiting.is_empty() {
                 state.grown.clear();
                 state.looks.clear();
@@ -308,6 +354,9 @@ impl Pool {
                     }
                 }
                 Err(error) => {
+                    if let Some(kept) = state.kept.get_mut(&key) {
+                        kept.not_before = Instant::now() + KEEP_PAUSE;
+                    }
                     if let Some(at) = state.waiting.iter().position(|waiter| waiter.key == key)
                         && let Some(waiter) = state.waiting.remove(at)
                     {
@@ -317,6 +366,23 @@ impl Pool {
             }
         }
         self.pump();
+    }
+
+    /// Keeps as many sandboxes of each of these versions of a function ready, and of its others none.
+    pub(crate) fn keep(self: &Arc<Self>, arn: &str, versions: Vec<(Arc<FunctionSpec>, usize)>) {
+        {
+            let mut state = self.state.lock();
+            state.kept.retain(|_, kept| kept.spec.arn != arn);
+            for (spec, count) in versions {
+                state.kept.insert(key(&spec), Kept { spec, count, not_before: Instant::now() });
+            }
+        }
+        self.pump();
+    }
+
+    /// How many sandboxes of this version are ready or at work.
+    pub(crate) fn ready(&self, spec: &FunctionSpec) -> usize {
+        self.state.lock().have(&key(spec))
     }
 
     /// Makes sure that interpreters of this runtime are on their way.
@@ -415,12 +481,20 @@ impl Pool {
         {
             let mut state = self.state.lock();
             let now = Instant::now();
-            for list in state.idle.values_mut() {
-                let (old, kept): (Vec<_>, Vec<_>) = std::mem::take(list)
-                    .into_iter()
-                    .partition(|sandbox| now.duration_since(sandbox.idle_since) > config.idle_timeout);
-                *list = kept;
-                gone.extend(old);
+            let spare: HashMap<Key, usize> =
+                state.idle.keys().map(|key| (key.clone(), state.spare(key))).collect();
+            for (key, list) in &mut state.idle {
+                let mut spare = spare.get(key).copied().unwrap_or(usize::MAX);
+                let is_kept = spare < usize::MAX;
+                let mut stay = Vec::with_capacity(list.len());
+                for mut sandbox in list.drain(..) {
+                    // What is kept ready is replaced once it is of no more use.
+                    let unfit = is_kept && !sandbox.is_fit();
+                    let old = now.duration_since(sandbox.idle_since) > config.idle_timeout && spare > 0;
+                    spare -= usize::from(old && is_kept);
+                    if unfit || old { gone.push(sandbox) } else { stay.push(sandbox) }
+                }
+                *list = stay;
             }
             state.idle.retain(|_, list| !list.is_empty());
             let size = |state: &State| -> u64 {
@@ -439,6 +513,12 @@ impl Pool {
                 let wanted = blanks.wanted(config.pool_size);
                 blanks_gone.extend(blanks.ready.drain(wanted.min(blanks.ready.len())..));
             }
+        }
+        drop(gone);
+        drop(blanks_gone);
+        let keeps = !self.state.lock().kept.is_empty();
+        if keeps {
+            self.pump();
         }
     }
 
@@ -503,6 +583,9 @@ fn place(state: &mut State, mut sandbox: Sandbox) {
         }
     }
     if sandbox.init_failure.is_some() {
+        if let Some(kept) = state.kept.get_mut(&key) {
+            kept.not_before = Instant::now() + KEEP_PAUSE;
+        }
         return;
     }
     sandbox.idle_since = Instant::now();

@@ -44,7 +44,7 @@ impl Lambda {
         input: &dyn Structure,
     ) -> Result<Vec<Access>, Error> {
         let mut accesses = default_access(op, cx, input);
-        if let Some(function) = text_member(input, "FunctionName") {
+        if let Some(function) = text_member(input, "FunctionName").filter(|_| !of_mapping(op)) {
             let qualifier = text_member(input, "Qualifier");
             let named = Named::read(cx, &function, qualifier.as_deref())?;
             for access in &mut accesses {
@@ -97,4 +97,9 @@ impl Lambda {
             access.resource_policy = found.as_ref().and_then(|l| self.policies.compiled(&l.policy));
         }
     }
+}
+
+/// Mappings name the function that they call, but are resources of their own.
+fn of_mapping(op: &Operation) -> bool {
+    op.name.contains("EventSourceMapping")
 }

@@ -7,11 +7,9 @@ use crate::errors::Failure;
 use crate::names::{LATEST, Named};
 use crate::runner::{Call, Target};
 use crate::state::EventConfig;
-use cloudlet_api_lambda::{Blob, InvocationRequest, operations::Invoke};
-use cloudlet_api_s3::{PutObjectInput, operations::PutObject};
 use cloudlet_bus::{Delivery, Handler, Message, MessageId, Outcome};
 use cloudlet_compute::InvokeResult;
-use cloudlet_service::{Arn, BoxFuture, Error, Principal};
+use cloudlet_service::{BoxFuture, Error, Principal};
 use serde::{Deserialize, Serialize};
 use std::sync::Weak;
 use std::time::Duration;
@@ -238,40 +236,8 @@ impl Lambda {
             .roles()
             .session(&cx.account, &cx.region, &target.version.settings.role, &target.named.name)
             .await?;
-        let body = record.to_string().into_bytes();
-        let arn =
-            Arn::parse(destination).ok_or_else(|| Error::internal(format!("{destination} is not an ARN")))?;
-        match arn.service {
-            "lambda" => {
-                let input = InvocationRequest {
-                    function_name: destination.to_owned(),
-                    invocation_type: Some("Event".to_owned()),
-                    payload: Some(Blob::new(body)),
-                    ..Default::default()
-                };
-                self.cloud.call::<Invoke>(&session.cx, input).await.map(|_| ())
-            }
-            "s3" => {
-                let now = crate::state::written_time(cx.millis());
-                let (date, _) = now.split_once('T').unwrap_or((&now, ""));
-                let key = format!(
-                    "aws/lambda/async/{}/{}/{}-{}",
-                    target.named.name,
-                    date.replace('-', "/"),
-                    now.replace("+0000", ""),
-                    cx.random().uuid()
-                );
-                let bytes = bytes::Bytes::from(body);
-                let input = PutObjectInput {
-                    bucket: arn.resource.to_owned(),
-                    key,
-                    body: bytes.into(),
-                    ..Default::default()
-                };
-                self.cloud.call::<PutObject>(&session.cx, input).await.map(|_| ())
-            }
-            service => Err(Error::not_implemented(service, "destinations of Lambda")),
-        }
+        let key = format!("aws/lambda/async/{}/{}", target.named.name, crate::destinations::object_name(cx));
+        self.send_record(&session.cx, destination, key, record).await
     }
 
     fn dead_letter(&self, target: &Target) {

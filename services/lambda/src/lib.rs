@@ -1,19 +1,22 @@
 //! AWS Lambda: functions, versions, aliases, layers, permissions, and invocations that run in `cloudlet-compute`.
 //!
 //! Start with [`Lambda`]; `operations/` has the story of each call. `runner` finds a version and runs it, `events` is
-//! asynchronous invocation, `urls` function URLs, `prepare` the way from `Pending` to `Active`, `roles` the sessions of execution roles, `sink`
+//! asynchronous invocation, `urls` function URLs, `mappings` event sources, `prepare` the way from `Pending` to `Active`, `roles` the sessions of execution roles, `sink`
 //! where output goes.
 //!
 //! Source: AWS Lambda API Reference and Developer Guide.
 
 mod access;
 mod code;
+mod destinations;
 mod errors;
 mod events;
 mod lineage;
+mod mappings;
 mod names;
 mod operations;
 mod prepare;
+mod provision;
 mod roles;
 mod runner;
 mod settings;
@@ -31,7 +34,8 @@ use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Serv
 use cloudlet_store::Store;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 pub use code::PACKAGE_PATH;
@@ -39,6 +43,7 @@ pub use sink::Sink;
 
 /// The service.
 pub struct Lambda {
+    pub(crate) this: Weak<Self>,
     pub(crate) store: Store,
     pub(crate) cloud: Arc<Cloud>,
     pub(crate) compute: Arc<Compute>,
@@ -49,6 +54,8 @@ pub struct Lambda {
     /// Reserved concurrency by account and region.
     pub(crate) reserved: Mutex<HashMap<(String, String), i32>>,
     pub(crate) policies: access::Policies,
+    /// Who reads the sources of mappings.
+    pub(crate) pollers: mappings::Pollers,
     /// How function URLs are told.
     pub(crate) addresses: urls::Addresses,
     /// Signs the locations of packages; another one at every start.
@@ -62,7 +69,8 @@ impl Lambda {
     pub fn new(store: Store, cloud: Arc<Cloud>, bus: &Bus, compute: Arc<Compute>, sink: &Sink) -> Arc<Self> {
         let mut location_key = [0; 32];
         cloud.random().fill(&mut location_key);
-        let lambda = Arc::new(Self {
+        let lambda = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             location_key,
             store,
             cloud,
@@ -72,6 +80,7 @@ impl Lambda {
             specs: Mutex::default(),
             reserved: Mutex::default(),
             policies: access::Policies::default(),
+            pollers: mappings::Pollers::default(),
             addresses: urls::Addresses::default(),
             changes: Notify::new(),
         });
@@ -82,9 +91,30 @@ impl Lambda {
             events::delivery(),
             Arc::new(events::Deliverer(Arc::downgrade(&lambda))),
         );
+        let settle = Delivery { concurrency: 16, per_group: 1, ..Delivery::default() };
+        bus.subscribe(mappings::QUEUE, settle, Arc::new(mappings::Settler(Arc::downgrade(&lambda))));
+        tokio::spawn(resume(Arc::downgrade(&lambda)));
         lambda
     }
 }
+
+/// Takes up what the last run of the program was doing, once the cloud is open.
+async fn resume(lambda: Weak<Lambda>) {
+    loop {
+        let Some(lambda) = lambda.upgrade() else { return };
+        if lambda.cloud.identity().is_ok() {
+            if let Err(error) = lambda.resume_mappings().and_then(|()| lambda.resume_provisioned()) {
+                tracing::error!(%error, "event source mappings and provisioned concurrency could not be read");
+            }
+            return;
+        }
+        drop(lambda);
+        tokio::time::sleep(STARTING).await;
+    }
+}
+
+/// How often it is looked whether the cloud is open.
+const STARTING: Duration = Duration::from_millis(20);
 
 impl Service for Lambda {
     cloudlet_api_lambda::operations!();

@@ -118,7 +118,7 @@ impl Lambda {
             })
             .await?;
         self.changes.notify_waiters();
-        Ok(())
+        self.provision(&named)
     }
 }
 

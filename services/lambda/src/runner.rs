@@ -8,13 +8,14 @@ use bytes::Bytes;
 use cloudlet_api_lambda::{InvalidRuntimeException, InvalidZipFileException, RecursiveInvocationException};
 use cloudlet_compute::{
     CodeRef, ComputeError, Credentials, CredentialsProvider, FunctionSpec, Invocation, InvokeResult,
-    LogFormat,
+    LogFormat, StreamPart,
 };
 use cloudlet_service::{Context, Error};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Lambda quotas: concurrent executions of an account in a region.
 pub(crate) const ACCOUNT_CONCURRENCY: i32 = 1000;
@@ -167,6 +168,16 @@ impl Lambda {
     ///
     /// Errors: `TooManyRequestsException`, `ResourceConflictException`, `InvalidRuntimeException`, `ServiceException`.
     pub(crate) async fn run(&self, target: &Target, call: Call) -> Result<InvokeResult, Error> {
+        self.run_into(target, call, None).await
+    }
+
+    /// The same; what the function streams goes to `parts`.
+    pub(crate) async fn run_into(
+        &self,
+        target: &Target,
+        call: Call,
+        parts: Option<mpsc::Sender<StreamPart>>,
+    ) -> Result<InvokeResult, Error> {
         let version = self.ready(target).await?;
         let (trace, times) = lineage::step(&target.named.cx, call.trace_id.as_deref(), &target.named.arn());
         if times > lineage::MOST && target.function.recursive_loop.as_deref() != Some("Allow") {
@@ -187,6 +198,7 @@ impl Lambda {
         let invocation = Invocation {
             client_context: call.client_context,
             trace_id: Some(trace),
+            stream: parts,
             ..Invocation::new(call.request_id, target.named.qualified_arn(), call.payload)
         };
         self.compute.invoke(spec, invocation).await.map_err(failed)
@@ -284,7 +296,7 @@ impl Lambda {
             account: cx.account.to_string(),
             log_group,
             log_format,
-            initialization_type: "on-demand".to_owned(),
+            initialization_type: self.initialization(named, version).to_owned(),
             credentials: Some(self.credentials(cx, &s.role, &named.name)),
         });
         let mut specs = self.specs.lock();
@@ -293,6 +305,17 @@ impl Lambda {
         }
         specs.insert(key, spec.clone());
         spec
+    }
+
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE`.
+    fn initialization(&self, named: &Named, version: &Version) -> &'static str {
+        if self.provisioned_versions(named).is_ok_and(|versions| versions.contains_key(&version.number)) {
+            "provisioned-concurrency"
+        } else if version.number > 0 && version.settings.snap_start == "PublishedVersions" {
+            "snap-start"
+        } else {
+            "on-demand"
+        }
     }
 
     fn code_ref(&self, code: &Code) -> CodeRef {

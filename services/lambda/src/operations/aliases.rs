@@ -78,6 +78,7 @@ impl Lambda {
                 Ok(alias)
             })
             .await?;
+        self.provision(&named)?;
         Ok(describe(&named, &alias))
     }
 
@@ -138,6 +139,7 @@ impl Lambda {
                 Ok::<_, Failure>(())
             })
             .await?;
+        self.provision(&named)?;
         Ok(DeleteAliasOutput::default())
     }
 }

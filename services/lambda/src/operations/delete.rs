@@ -72,6 +72,7 @@ impl Lambda {
                 Ok(())
             })
             .await?;
+        self.provision(&Named { qualifier: None, ..named.clone() })?;
         self.compute.forget(&named.arn());
         self.reserved.lock().remove(&(named.cx.account.to_string(), named.cx.region.to_string()));
         let arn = named.arn();

@@ -4,11 +4,12 @@ use crate::Lambda;
 use crate::errors::{invalid, too_large};
 use crate::names::Named;
 use crate::runner::Call;
+use crate::stream::Part;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cloudlet_api_lambda::*;
-use futures_util::stream;
+use futures_util::StreamExt;
 
 /// Lambda quotas: the most bytes of a synchronous and of an asynchronous payload.
 const MAX_SYNC: usize = 6 * 1024 * 1024;
@@ -90,24 +91,29 @@ impl Lambda {
             output.status_code = Some(204);
             return Ok(output);
         }
-        let result = self.run(&target, call).await?;
         let tail = input.log_type.as_deref() == Some("Tail");
-        let complete = InvokeWithResponseStreamCompleteEvent {
-            error_code: result.function_error.map(|e| e.as_str().to_owned()),
-            error_details: result
-                .function_error
-                .map(|_| String::from_utf8_lossy(&result.payload).into_owned()),
-            log_result: tail.then(|| STANDARD.encode(&result.log_tail)),
-        };
-        let mut events = Vec::new();
-        if result.function_error.is_none() {
-            let update = InvokeResponseStreamUpdate { payload: Some(Blob::new(result.payload)) };
-            events.push(Ok(InvokeWithResponseStreamResponseEvent::PayloadChunk(update)));
-        }
-        events.push(Ok(InvokeWithResponseStreamResponseEvent::InvokeComplete(complete)));
-        output.event_stream = EventStream::new(stream::iter(events));
+        let parts = self.run_in_parts(target, call).await?.parts;
+        output.event_stream = EventStream::new(parts.map(move |part| part_event(part, tail)));
         Ok(output)
     }
+}
+
+/// A part of an answer as an event; what keeps a function from ending is told in the last one as well.
+fn part_event(part: Part, tail: bool) -> Result<InvokeWithResponseStreamResponseEvent, Error> {
+    let result = match part {
+        Part::Chunk(bytes) => {
+            let update = InvokeResponseStreamUpdate { payload: Some(Blob::new(bytes)) };
+            return Ok(InvokeWithResponseStreamResponseEvent::PayloadChunk(update));
+        }
+        Part::End(result) => result?,
+    };
+    let failed = result.function_error.is_some();
+    let complete = InvokeWithResponseStreamCompleteEvent {
+        error_code: failed.then(|| result.error_type.clone().unwrap_or_else(|| "Unhandled".to_owned())),
+        error_details: failed.then(|| String::from_utf8_lossy(&result.payload).into_owned()),
+        log_result: tail.then(|| STANDARD.encode(&result.log_tail)),
+    };
+    Ok(InvokeWithResponseStreamResponseEvent::InvokeComplete(complete))
 }
 
 /// Checks what came with the call.

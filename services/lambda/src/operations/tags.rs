@@ -1,10 +1,14 @@
-//! Tags of functions.
+//! Tags of functions, event source mappings and code signing configurations.
 
+use super::mappings::tagged_mapping;
+use super::signing::signing_key;
 use crate::Lambda;
-use crate::errors::{Failure, invalid};
+use crate::errors::{Failure, invalid, no_function, no_resource};
+use crate::mappings::Mapping;
 use crate::names::Named;
-use crate::state::{Function, named_key};
+use crate::state::{CodeSigning, Function, named_key};
 use cloudlet_api_lambda::*;
+use cloudlet_store::{Key, Tx};
 
 /// AWS: the most tags of one resource.
 const MOST: usize = 50;
@@ -16,16 +20,11 @@ impl Lambda {
         cx: &Context,
         input: TagResourceInput,
     ) -> Result<TagResourceOutput, Error> {
-        let named = tagged(cx, &input.resource)?;
-        let key = named_key(&named.cx, &named.name);
-        self.store
-            .transact(|tx| {
-                let mut function = tx.get::<Function>(&key)?.ok_or_else(|| named.missing())?;
-                function.tags.extend(input.tags.clone());
-                check(&function.tags)?;
-                Ok::<_, Failure>(tx.put(&key, &function)?)
-            })
-            .await?;
+        self.change_tags(cx, &input.resource, |tags| {
+            tags.extend(input.tags.clone());
+            check(tags)
+        })
+        .await?;
         Ok(TagResourceOutput::default())
     }
 
@@ -35,40 +34,96 @@ impl Lambda {
         cx: &Context,
         input: UntagResourceInput,
     ) -> Result<UntagResourceOutput, Error> {
-        let named = tagged(cx, &input.resource)?;
-        let key = named_key(&named.cx, &named.name);
-        self.store
-            .transact(|tx| {
-                let mut function = tx.get::<Function>(&key)?.ok_or_else(|| named.missing())?;
-                function.tags.retain(|key, _| !input.tag_keys.contains(key));
-                Ok::<_, Failure>(tx.put(&key, &function)?)
-            })
-            .await?;
+        self.change_tags(cx, &input.resource, |tags| {
+            tags.retain(|key, _| !input.tag_keys.contains(key));
+            Ok(())
+        })
+        .await?;
         Ok(UntagResourceOutput::default())
     }
 
     /// Lists tags. Errors: `ResourceNotFoundException`.
     pub async fn list_tags(&self, cx: &Context, input: ListTagsInput) -> Result<ListTagsOutput, Error> {
-        let named = tagged(cx, &input.resource)?;
-        Ok(ListTagsOutput { tags: Some(self.function(&named)?.tags.clone()) })
+        let tagged = Tagged::read(cx, &input.resource)?;
+        let tags = self.store.transact(|tx| tagged.tags(tx)).await?;
+        Ok(ListTagsOutput { tags: Some(tags) })
+    }
+
+    async fn change_tags(
+        &self,
+        cx: &Context,
+        arn: &str,
+        change: impl Fn(&mut BTreeMap<String, String>) -> Result<(), Error> + Send + Sync,
+    ) -> Result<(), Error> {
+        let tagged = Tagged::read(cx, arn)?;
+        self.store
+            .transact(|tx| {
+                let mut tags = tagged.tags(tx)?;
+                change(&mut tags)?;
+                tagged.set(tx, tags)
+            })
+            .await?;
+        Ok(())
     }
 }
 
-/// The function that an ARN names; versions and aliases have no tags.
-fn tagged(cx: &Context, arn: &str) -> Result<Named, Error> {
-    if [":event-source-mapping:", ":code-signing-config:", ":capacity-provider:"]
-        .iter()
-        .any(|kind| arn.contains(kind))
-    {
-        return Err(Error::not_implemented_part(format_args!("lambda tags of {arn}")));
+/// What an ARN names that has tags.
+enum Tagged {
+    Function(Box<Named>),
+    Mapping(Key),
+    CodeSigning(Key),
+}
+
+impl Tagged {
+    fn read(cx: &Context, arn: &str) -> Result<Self, Error> {
+        if arn.contains(":event-source-mapping:") {
+            return tagged_mapping(cx, arn).map(Self::Mapping);
+        }
+        if arn.contains(":code-signing-config:") {
+            return signing_key(cx, arn).map(Self::CodeSigning).ok_or_else(no_resource);
+        }
+        if arn.contains(":capacity-provider:") || arn.contains(":network-connector:") {
+            return Err(Error::not_implemented_part(format_args!("lambda tags of {arn}")));
+        }
+        let named = Named::read(cx, arn, None)?;
+        match named.qualifier {
+            // Versions and aliases have no tags.
+            None => Ok(Self::Function(Box::new(named))),
+            Some(_) => Err(invalid(
+                "Tags on function aliases and versions are not supported. Please specify a function ARN.",
+            )),
+        }
     }
-    let named = Named::read(cx, arn, None)?;
-    match named.qualifier {
-        None => Ok(named),
-        Some(_) => Err(invalid(
-            "Tags on function aliases and versions are not supported. Please specify a function ARN.",
-        )),
+
+    fn tags(&self, tx: &mut Tx<'_>) -> Result<BTreeMap<String, String>, Failure> {
+        Ok(match self {
+            Self::Function(named) => function(tx, named)?.tags,
+            Self::Mapping(key) => tx.get::<Mapping>(key)?.ok_or_else(no_resource)?.tags,
+            Self::CodeSigning(key) => tx.get::<CodeSigning>(key)?.ok_or_else(no_resource)?.tags,
+        })
     }
+
+    fn set(&self, tx: &mut Tx<'_>, tags: BTreeMap<String, String>) -> Result<(), Failure> {
+        match self {
+            Self::Function(named) => {
+                let record = Function { tags, ..function(tx, named)? };
+                tx.put(&named_key(&named.cx, &named.name), &record)?;
+            }
+            Self::Mapping(key) => {
+                let record = Mapping { tags, ..tx.get::<Mapping>(key)?.ok_or_else(no_resource)? };
+                tx.put(key, &record)?;
+            }
+            Self::CodeSigning(key) => {
+                let record = CodeSigning { tags, ..tx.get::<CodeSigning>(key)?.ok_or_else(no_resource)? };
+                tx.put(key, &record)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn function(tx: &mut Tx<'_>, named: &Named) -> Result<Function, Failure> {
+    Ok(tx.get::<Function>(&named_key(&named.cx, &named.name))?.ok_or_else(|| no_function(&named.arn()))?)
 }
 
 pub(crate) fn check(tags: &BTreeMap<String, String>) -> Result<(), Error> {

@@ -96,6 +96,7 @@ pub(super) async fn streamed(mut streamed: Streamed) -> Result<Response<ByteStre
         }
     }
     let first = futures_util::stream::iter((!first.is_empty()).then(|| Ok(first.freeze())));
+    // A stream that stops half way is seen to: the connection breaks off.
     let rest = streamed.chunks.map(|chunk| {
         chunk.map_err(|failure| BodyError::Storage(format!("the function failed: {}", failure.kind)))
     });

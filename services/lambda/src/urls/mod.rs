@@ -79,7 +79,7 @@ impl Lambda {
         let trace_id = event["headers"]["x-amzn-trace-id"].as_str().map(str::to_owned);
         let call = Call { payload, trace_id, ..Call::new(visit.cx.request_id.to_string()) };
         if config.mode == "RESPONSE_STREAM" {
-            return answer::streamed(self.run_streaming(&target, call).await?).await;
+            return answer::streamed(self.run_streaming(target, call).await?).await;
         }
         let result = self.run(&target, call).await?;
         if result.function_error.is_some() {
