@@ -95,8 +95,10 @@ impl Token {
                 return None;
             }
             let strip = |bytes: Vec<u8>| bytes.into_iter().skip_while(|b| *b == 0).collect::<Vec<u8>>();
-            let key =
-                signature::RsaPublicKeyComponents { n: strip(decode(text("n")?)?), e: strip(decode(text("e")?)?) };
+            let key = signature::RsaPublicKeyComponents {
+                n: strip(decode(text("n")?)?),
+                e: strip(decode(text("e")?)?),
+            };
             Some(key.verify(algorithm, message, &self.signature).is_ok())
         };
         let curve = |name: &str, algorithm: &'static dyn signature::VerificationAlgorithm| {

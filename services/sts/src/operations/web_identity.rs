@@ -44,7 +44,8 @@ impl Sts {
         let audience = audience(&token, &provider)?.to_owned();
         self.check_signature(cx, &provider, &token).await?;
         check_time(cx, &token)?;
-        let subject = token.text("sub").ok_or_else(|| invalid("The ID Token provided has no subject."))?.to_owned();
+        let subject =
+            token.text("sub").ok_or_else(|| invalid("The ID Token provided has no subject."))?.to_owned();
 
         let issuer = &provider.url;
         let mut keys = vec![(format!("{issuer}:sub"), vec![subject.clone()])];
@@ -107,13 +108,20 @@ impl Sts {
         })
     }
 
-    async fn check_signature(&self, cx: &Context, provider: &OidcProvider, token: &Token) -> Result<(), Error> {
+    async fn check_signature(
+        &self,
+        cx: &Context,
+        provider: &OidcProvider,
+        token: &Token,
+    ) -> Result<(), Error> {
         match self.keysets.check(cx, provider, token).await {
             Ok(Lookup::Signed) => Ok(()),
-            Ok(Lookup::Unsigned) => Err(invalid("The ID Token provided is not signed by your identity provider.")),
-            Err(Unfetched::Thumbprint) => Err(invalid(
-                "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",
-            )),
+            Ok(Lookup::Unsigned) => {
+                Err(invalid("The ID Token provided is not signed by your identity provider."))
+            }
+            Err(Unfetched::Thumbprint) => {
+                Err(invalid("OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"))
+            }
             Ok(Lookup::NoKey) | Err(Unfetched::Unreachable) => Err(invalid(
                 "Couldn't retrieve verification key from your identity provider,  please reference \
                  AssumeRoleWithWebIdentity documentation for requirements",
