@@ -105,6 +105,7 @@ impl Running {
         let services: Vec<Arc<dyn Service>> = vec![
             cloudlet_iam::Iam::new(identities.clone()),
             cloudlet_sts::Sts::new(identities.clone()),
+            cloudlet_organizations::Organizations::new(identities.clone()),
             cloudlet_logs::Logs::new(store.clone(), cloud.clone(), &bus),
             lambda.clone(),
             cloudlet_s3::S3::new(store.clone(), cloud.clone(), &bus),

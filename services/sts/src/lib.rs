@@ -7,6 +7,7 @@
 //! machine, and may assume what the role's trust policy lets the account assume.
 
 mod errors;
+mod keysets;
 mod operations;
 mod request;
 
@@ -19,12 +20,13 @@ use std::sync::Arc;
 /// The service.
 pub struct Sts {
     identities: Arc<Identities>,
+    keysets: keysets::Keysets,
 }
 
 impl Sts {
     /// STS over these identities.
     pub fn new(identities: Arc<Identities>) -> Arc<Self> {
-        Arc::new(Self { identities })
+        Arc::new(Self { identities, keysets: keysets::Keysets::default() })
     }
 }
 

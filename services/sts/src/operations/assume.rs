@@ -84,7 +84,7 @@ impl Sts {
     }
 
     /// The role with this ARN.
-    fn role(&self, account: &str, arn: &str) -> Result<Option<Role>, Error> {
+    pub(super) fn role(&self, account: &str, arn: &str) -> Result<Option<Role>, Error> {
         let name = arn.rsplit('/').next().unwrap_or_default();
         let role =
             self.identities.store().table::<Role>().get(&named(account, name)).map_err(Error::internal)?;
@@ -93,7 +93,7 @@ impl Sts {
 }
 
 /// The account in a role's ARN.
-fn account_of(arn: &str) -> Result<String, Error> {
+pub(super) fn account_of(arn: &str) -> Result<String, Error> {
     let parsed = Arn::parse(arn).filter(|arn| arn.service == "iam" && arn.resource.starts_with("role/"));
     match parsed {
         Some(parsed) if parsed.account.len() == 12 => Ok(parsed.account.to_owned()),
@@ -101,7 +101,7 @@ fn account_of(arn: &str) -> Result<String, Error> {
     }
 }
 
-fn assumed(role: &Role, session: &str) -> AssumedRoleUser {
+pub(super) fn assumed(role: &Role, session: &str) -> AssumedRoleUser {
     AssumedRoleUser {
         assumed_role_id: format!("{}:{session}", role.id),
         arn: format!("arn:aws:sts::{}:assumed-role/{}/{session}", role.account, role.name),
@@ -110,15 +110,21 @@ fn assumed(role: &Role, session: &str) -> AssumedRoleUser {
 
 /// How long the session lasts.
 fn duration(cx: &Context, role: &Role, asked: Option<i32>) -> Result<i64, Error> {
-    let seconds = asked.map_or(HOUR, i64::from);
-    if seconds > i64::from(role.max_session) {
-        return Err(errors::validation(
-            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-        ));
-    }
+    let seconds = duration_of(role, asked.map(i64::from))?;
     if matches!(cx.principal, Principal::AssumedRole { .. }) && seconds > HOUR {
         return Err(errors::validation(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+        ));
+    }
+    Ok(seconds)
+}
+
+/// How long a session of a role lasts, whoever takes it on.
+pub(super) fn duration_of(role: &Role, asked: Option<i64>) -> Result<i64, Error> {
+    let seconds = asked.unwrap_or(HOUR);
+    if seconds > i64::from(role.max_session) {
+        return Err(errors::validation(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
         ));
     }
     Ok(seconds)
