@@ -102,11 +102,13 @@ impl Running {
         let lambda = cloudlet_lambda::Lambda::new(store.clone(), cloud.clone(), &bus, compute.clone(), &sink);
         endpoints.open(lambda.clone());
         let dynamodb = cloudlet_dynamodb::DynamoDb::new(store.clone(), cloud.clone(), &bus);
+        let kms = cloudlet_kms::Kms::new(store.clone(), &cloud, &bus, kms_master_key()?)?;
         let services: Vec<Arc<dyn Service>> = vec![
             cloudlet_iam::Iam::new(identities.clone()),
             cloudlet_sts::Sts::new(identities.clone()),
             cloudlet_organizations::Organizations::new(identities.clone()),
             cloudlet_logs::Logs::new(store.clone(), cloud.clone(), &bus),
+            kms,
             lambda.clone(),
             cloudlet_s3::S3::new(store.clone(), cloud.clone(), &bus),
             dynamodb.streams(),
@@ -174,6 +176,14 @@ impl Running {
             tracing::error!(%why, "the store did not close");
         }
     }
+}
+
+/// The operator's own master key for KMS. Not an option of the command line, where others could read it.
+fn kms_master_key() -> Result<Option<cloudlet_kms::MasterKey>, Failure> {
+    let Ok(text) = std::env::var("CLOUDLET_KMS_MASTER_KEY") else { return Ok(None) };
+    let key = cloudlet_kms::MasterKey::parse(&text);
+    let wanted = "CLOUDLET_KMS_MASTER_KEY must be 256 bits: 64 hexadecimal digits or Base64, as of `openssl rand -hex 32`";
+    Ok(Some(key.ok_or(wanted)?))
 }
 
 pub(crate) fn open_store(config: &Config) -> Result<Store, Failure> {

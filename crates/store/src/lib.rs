@@ -18,6 +18,7 @@
 //! current        which engine directory is in use
 //! tables-N/      the engine's files
 //! blobs/ab/…     one file per blob, by its id
+//! secrets/…      one file per secret, for the owner's eyes only
 //! ```
 
 pub mod as_bytes;
@@ -34,6 +35,7 @@ mod outbox;
 mod queues;
 mod record;
 mod save;
+mod secrets;
 mod space;
 mod store;
 mod table;

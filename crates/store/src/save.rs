@@ -9,6 +9,7 @@ use crate::{
     engine::{Commit, Engine, Outcome, Space, View, Write as Put},
     key::{KeyRange, MAX_KEY, successor, table_prefix},
     record::MAX_VALUE,
+    secrets,
 };
 use bytes::Bytes;
 use crc32fast::Hasher;
@@ -44,6 +45,7 @@ impl Store {
         let view = self.inner.engine()?.view();
         let saved = write_rows(&*view, &partial.join("rows"))
             .and_then(|()| self.link_blobs(&*view, &partial))
+            .and_then(|()| secrets::copy(self.dir(), &partial))
             .and_then(|()| {
                 let renamed = fs::rename(&partial, target)
                     .and_then(|()| dir::sync_dir(target.parent().unwrap_or(Path::new("."))));
@@ -78,6 +80,7 @@ impl Store {
             read_rows(&rows, |space, key, value| filling.add(space, key, value))?;
             filling.end()
         })?;
+        secrets::copy(source, self.dir())?;
         drop(still);
         self.inner.janitor.delete(&self.inner, gone);
         Ok(())

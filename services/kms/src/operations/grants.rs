@@ -1,0 +1,292 @@
+//! Grants: made, listed, retired, revoked.
+//!
+//! Source: API Reference, `CreateGrant`; AWS KMS Developer Guide, "Grants in AWS KMS".
+
+use super::page;
+use crate::crypto::Rng;
+use crate::errors::{Failure, dry_run, limit, stored, validation};
+use crate::grants::{no_grant, token};
+use crate::state::{Grant, KeyRecord, grant_place, place};
+use crate::{Kms, shown, spec, usable};
+use cloudlet_api_kms::*;
+
+/// AWS: the most grants of one key.
+const MOST: u32 = 50_000;
+
+impl Kms {
+    /// Makes a grant, or gives the one that is the same in everything and has the same name.
+    ///
+    /// Errors: `InvalidArnException`, `ValidationException`, `DisabledException`, `LimitExceededException`.
+    pub async fn create_grant(
+        &self,
+        cx: &Context,
+        input: CreateGrantInput,
+    ) -> Result<CreateGrantOutput, Error> {
+        let key = self.own_key(cx, &input.key_id).await?;
+        usable(&key)?;
+        let id = hex::encode(Rng(cx.random()).bytes::<32>());
+        let issuer = format!("arn:{}:iam::{}:root", key.partition, key.account);
+        let grant = wanted(&key, input, id, issuer, cx.millis())?;
+        dry_run(grant.1)?;
+        let grant = grant.0;
+        if grant.name.is_some() {
+            let same = self.grants(&key)?.into_iter().find(|there| is_same(there, &grant));
+            if let Some(there) = same {
+                return Ok(CreateGrantOutput {
+                    grant_token: Some(there.token),
+                    grant_id: Some(there.id),
+                    ..Default::default()
+                });
+            }
+        }
+        self.change(&key, |tx, key| {
+            usable(key)?;
+            if key.grants >= MOST {
+                return Err(Failure(limit(format!(
+                    "The key {} has reached the limit of {MOST} grants.",
+                    key.arn()
+                ))));
+            }
+            key.grants += 1;
+            Ok(tx.put(&grant_place(key, &grant.id), &grant)?)
+        })
+        .await?;
+        Ok(CreateGrantOutput {
+            grant_token: Some(grant.token),
+            grant_id: Some(grant.id),
+            ..Default::default()
+        })
+    }
+
+    /// Errors: `NotFoundException`, `InvalidMarkerException`.
+    pub async fn list_grants(&self, cx: &Context, input: ListGrantsInput) -> Result<ListGrantsOutput, Error> {
+        let key = self.own_key(cx, &input.key_id).await?;
+        let mut grants = self.grants(&key)?;
+        grants.retain(|grant| {
+            input.grant_id.as_ref().is_none_or(|id| grant.id == *id)
+                && input.grantee_principal.as_ref().is_none_or(|who| grant.grantee == *who)
+                && input.grantee_service_principal.as_ref().is_none_or(|who| grant.grantee == *who)
+        });
+        let (grants, next_marker, truncated) =
+            page(grants, input.limit, 50, input.marker.as_deref(), |grant| grant.id.clone())?;
+        let grants = grants.into_iter().map(|grant| entry(&key, grant)).collect();
+        Ok(ListGrantsOutput {
+            grants: Some(grants),
+            next_marker,
+            truncated: Some(truncated),
+            ..Default::default()
+        })
+    }
+
+    /// The grants of the account's keys that a principal may retire.
+    ///
+    /// Errors: `InvalidMarkerException`, `ValidationException`.
+    pub async fn list_retirable_grants(
+        &self,
+        cx: &Context,
+        input: ListRetirableGrantsInput,
+    ) -> Result<ListRetirableGrantsOutput, Error> {
+        let who = input.retiring_principal.or(input.retiring_service_principal);
+        let who = who.ok_or_else(|| {
+            validation(
+                "1 validation error detected: Value null at 'retiringPrincipal' failed to satisfy constraint: Member \
+                 must not be null",
+            )
+        })?;
+        let mut found = Vec::new();
+        let here = place(&cx.account, &cx.region).prefix_range();
+        for row in self.store.table::<KeyRecord>().scan(here, false) {
+            let (_, key) = row.map_err(stored)?;
+            if key.grants > 0 {
+                let grants = self.grants(&key)?.into_iter();
+                let mine = grants.filter(|grant| grant.retiring.as_ref() == Some(&who));
+                found.extend(mine.map(|grant| entry(&key, grant)));
+            }
+        }
+        let place = |grant: &GrantListEntry| {
+            format!(
+                "{} {}",
+                grant.key_id.as_deref().unwrap_or_default(),
+                grant.grant_id.as_deref().unwrap_or_default()
+            )
+        };
+        let (grants, next_marker, truncated) = page(found, input.limit, 50, input.marker.as_deref(), place)?;
+        Ok(ListRetirableGrantsOutput {
+            grants: Some(grants),
+            next_marker,
+            truncated: Some(truncated),
+            ..Default::default()
+        })
+    }
+
+    /// Errors: `NotFoundException`, `InvalidGrantTokenException`, `ValidationException`.
+    pub async fn retire_grant(
+        &self,
+        cx: &Context,
+        input: RetireGrantInput,
+    ) -> Result<RetireGrantOutput, Error> {
+        let (key, grant) = self.retired(cx, &input).await?;
+        dry_run(input.dry_run)?;
+        self.forget_grant(&key, &grant.id).await?;
+        Ok(RetireGrantOutput::default())
+    }
+
+    /// Errors: `NotFoundException`, `InvalidGrantIdException`.
+    pub async fn revoke_grant(
+        &self,
+        cx: &Context,
+        input: RevokeGrantInput,
+    ) -> Result<RevokeGrantOutput, Error> {
+        let key = self.own_key(cx, &input.key_id).await?;
+        let found =
+            self.store.table::<Grant>().exists(&grant_place(&key, &input.grant_id)).map_err(stored)?;
+        if !found {
+            return Err(no_grant(&input.grant_id));
+        }
+        dry_run(input.dry_run)?;
+        self.forget_grant(&key, &input.grant_id).await?;
+        Ok(RevokeGrantOutput::default())
+    }
+
+    async fn forget_grant(&self, key: &KeyRecord, id: &str) -> Result<(), Error> {
+        let at = grant_place(key, id);
+        self.change(key, |tx, key| {
+            if !tx.exists::<Grant>(&at)? {
+                return Err(Failure(no_grant(id)));
+            }
+            key.grants = key.grants.saturating_sub(1);
+            Ok(tx.delete::<Grant>(&at)?)
+        })
+        .await
+    }
+}
+
+/// The grant that a request asks for, and whether it is only asked.
+fn wanted(
+    key: &KeyRecord,
+    input: CreateGrantInput,
+    id: String,
+    issuer: String,
+    now: i64,
+) -> Result<(Grant, Option<bool>), Error> {
+    let (grantee, grantee_is_service) = match (input.grantee_principal, input.grantee_service_principal) {
+        (Some(who), None) => (who, false),
+        (None, Some(who)) => (who, true),
+        (None, None) => {
+            return Err(validation("You must specify either GranteePrincipal or GranteeServicePrincipal."));
+        }
+        _ => {
+            return Err(validation(
+                "You cannot specify both GranteePrincipal and GranteeServicePrincipal in the same request.",
+            ));
+        }
+    };
+    let (retiring, retiring_is_service) = match (input.retiring_principal, input.retiring_service_principal) {
+        (Some(_), Some(_)) => {
+            return Err(validation(
+                "You cannot specify both RetiringPrincipal and RetiringServicePrincipal in the same request.",
+            ));
+        }
+        (Some(who), None) => (Some(who), false),
+        (None, who) => {
+            let is_service = who.is_some();
+            (who, is_service)
+        }
+    };
+    if !grantee_is_service {
+        check_principal(&grantee)?;
+    }
+    if let Some(who) = retiring.as_deref().filter(|_| !retiring_is_service) {
+        check_principal(who)?;
+    }
+    if input.operations.is_empty() {
+        return Err(validation("Operations must not be empty."));
+    }
+    for operation in &input.operations {
+        if !spec::grantable(&key.spec, &key.usage, operation) {
+            return Err(validation(format!(
+                "Grant operation {operation} is not supported for key spec {} and key usage {}.",
+                key.spec, key.usage
+            )));
+        }
+    }
+    let constraints = input.constraints.unwrap_or_default();
+    let (subset, equals) = (constraints.encryption_context_subset, constraints.encryption_context_equals);
+    if (subset.is_some() || equals.is_some()) && !key.is_symmetric() {
+        return Err(validation(
+            "Encryption context constraints are only supported in grants on symmetric encryption keys.",
+        ));
+    }
+    if grantee_is_service && (constraints.source_arn.is_none() || retiring.is_none()) {
+        return Err(validation(
+            "A grant to a GranteeServicePrincipal needs a SourceArn constraint and a RetiringPrincipal or \
+             RetiringServicePrincipal.",
+        ));
+    }
+    let grant = Grant {
+        token: token(key, &id),
+        id,
+        name: input.name,
+        created: now,
+        grantee,
+        grantee_is_service,
+        retiring,
+        retiring_is_service,
+        issuer,
+        operations: input.operations,
+        subset,
+        equals,
+        source_arn: constraints.source_arn,
+    };
+    Ok((grant, input.dry_run))
+}
+
+/// A principal is an ARN of IAM or STS, an account, or a service's name.
+fn check_principal(who: &str) -> Result<(), Error> {
+    let is_arn = cloudlet_service::Arn::parse(who)
+        .is_some_and(|arn| matches!(arn.service, "iam" | "sts") && arn.account.len() == 12);
+    let is_account = who.len() == 12 && who.bytes().all(|b| b.is_ascii_digit());
+    if is_arn || is_account || who.ends_with(".amazonaws.com") {
+        return Ok(());
+    }
+    Err(InvalidArnException::error(format!("ARN does not refer to a valid principal: {who}")))
+}
+
+fn is_same(there: &Grant, new: &Grant) -> bool {
+    there.name == new.name
+        && there.grantee == new.grantee
+        && there.retiring == new.retiring
+        && there.operations == new.operations
+        && there.subset == new.subset
+        && there.equals == new.equals
+        && there.source_arn == new.source_arn
+}
+
+fn entry(key: &KeyRecord, grant: Grant) -> GrantListEntry {
+    let constrained = grant.subset.is_some() || grant.equals.is_some() || grant.source_arn.is_some();
+    let constraints = constrained.then(|| GrantConstraints {
+        encryption_context_subset: grant.subset,
+        encryption_context_equals: grant.equals,
+        source_arn: grant.source_arn,
+        ..Default::default()
+    });
+    let grantee = Some(grant.grantee);
+    let (grantee_principal, grantee_service_principal) =
+        if grant.grantee_is_service { (None, grantee) } else { (grantee, None) };
+    let (retiring_principal, retiring_service_principal) =
+        if grant.retiring_is_service { (None, grant.retiring) } else { (grant.retiring, None) };
+    GrantListEntry {
+        key_id: Some(key.arn()),
+        grant_id: Some(grant.id),
+        name: Some(grant.name.unwrap_or_default()),
+        creation_date: Some(shown::when(grant.created)),
+        grantee_principal,
+        grantee_service_principal,
+        retiring_principal,
+        retiring_service_principal,
+        issuing_account: Some(grant.issuer),
+        operations: Some(grant.operations),
+        constraints,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,266 @@
+//! Imported key material: a wrapping key is handed out, wrapped material comes back.
+//!
+//! Source: AWS KMS Developer Guide, "Importing key material"; API Reference, `ImportKeyMaterial`.
+
+use super::create::generate;
+use crate::crypto::wrap;
+use crate::crypto::{Rng, Secret};
+use crate::errors::{Failure, bad_ciphertext, internal, stored, unsupported, validation};
+use crate::shown::when;
+use crate::spec;
+use crate::state::{DAY, ImportOffer, KeyRecord, Material, Materials, State};
+use crate::{Kms, deadlines, living};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cloudlet_api_kms::*;
+use sha2::{Digest, Sha256};
+
+impl Kms {
+    /// Errors: `UnsupportedOperationException`, `KMSInvalidStateException`, `ValidationException`.
+    pub async fn get_parameters_for_import(
+        &self,
+        cx: &Context,
+        input: GetParametersForImportInput,
+    ) -> Result<GetParametersForImportOutput, Error> {
+        let key = self.own_key(cx, &input.key_id).await?;
+        external(&key)?;
+        living(&key)?;
+        let symmetric = spec::secret_bytes(&key.spec).is_some();
+        match input.wrapping_algorithm.as_str() {
+            "RSAES_PKCS1_V1_5" | "SM2PKE" => {
+                return Err(unsupported(format!(
+                    "The wrapping algorithm {} is not supported.",
+                    input.wrapping_algorithm
+                )));
+            }
+            // An RSA private key does not fit into one block of another.
+            algorithm @ ("RSAES_OAEP_SHA_1" | "RSAES_OAEP_SHA_256")
+                if !symmetric && key.spec.starts_with("RSA_") =>
+            {
+                return Err(unsupported(format!(
+                    "The wrapping algorithm {algorithm} is not supported for key spec {}.",
+                    key.spec
+                )));
+            }
+            _ => {}
+        }
+        if input.wrapping_key_spec == "SM2" {
+            return Err(unsupported("SM2 wrapping keys are available in China Regions only."));
+        }
+        let secret = generate(cx, &input.wrapping_key_spec).await?;
+        let token = Rng(cx.random()).vec(256);
+        let expires = cx.millis() + DAY;
+        let name = format!("{}/import", key.seal_name(""));
+        let plain = secret.write().map_err(internal)?;
+        let sealed = self.sealer.seal(&name, &plain, &Rng(cx.random())).map_err(internal)?;
+        let offer = ImportOffer {
+            token: STANDARD.encode(&token),
+            algorithm: input.wrapping_algorithm,
+            spec: input.wrapping_key_spec,
+            sealed,
+            expires,
+        };
+        let at = key.place();
+        self.store.transact(|tx| Ok::<_, Failure>(tx.put(&at, &offer)?)).await?;
+        Ok(GetParametersForImportOutput {
+            key_id: Some(key.arn()),
+            import_token: Some(Blob::new(token)),
+            public_key: Some(Blob::new(secret.public().map_err(internal)?)),
+            parameters_valid_to: Some(when(expires)),
+            ..Default::default()
+        })
+    }
+
+    /// Errors: `InvalidImportTokenException`, `ExpiredImportTokenException`, `InvalidCiphertextException`,
+    /// `IncorrectKeyMaterialException`, `ValidationException`, `UnsupportedOperationException`.
+    pub async fn import_key_material(
+        &self,
+        cx: &Context,
+        input: ImportKeyMaterialInput,
+    ) -> Result<ImportKeyMaterialOutput, Error> {
+        let key = self.own_key(cx, &input.key_id).await?;
+        let now = cx.millis();
+        let expires = expiry(&input, now)?;
+        external(&key)?;
+        living(&key)?;
+        let secret = self.unwrapped(cx, &key, &input)?;
+        let plain = secret.write().map_err(internal)?;
+        let digest = Sha256::new()
+            .chain_update(b"cloudlet kms imported material")
+            .chain_update(&key.account)
+            .chain_update(&key.id)
+            .chain_update(&plain)
+            .finalize();
+        let id = hex::encode(digest);
+        if input.key_material_id.as_ref().is_some_and(|wanted| *wanted != id) {
+            return Err(IncorrectKeyMaterialException::error(
+                "The key material does not match the specified key material ID.",
+            ));
+        }
+        let new = Material {
+            expires,
+            description: input.key_material_description.clone(),
+            ..self.sealed(&cx.cloud, &key, id.clone(), &plain, now)?
+        };
+        let place = key.material_place();
+        self.change(&key, |tx, key| {
+            living(key)?;
+            let mut materials = tx.get::<Materials>(&place)?.unwrap_or_default();
+            take(key, &mut materials, new.clone(), input.import_type.as_deref())?;
+            if let Some(due) = expires {
+                tx.emit(deadlines::at(key, due))?;
+            }
+            Ok(tx.put(&place, &materials)?)
+        })
+        .await?;
+        Ok(ImportKeyMaterialOutput {
+            key_id: Some(key.arn()),
+            key_material_id: key.is_symmetric().then_some(id),
+            ..Default::default()
+        })
+    }
+
+    /// Errors: `UnsupportedOperationException`, `KMSInvalidStateException`, `NotFoundException`.
+    pub async fn delete_imported_key_material(
+        &self,
+        cx: &Context,
+        input: DeleteImportedKeyMaterialInput,
+    ) -> Result<DeleteImportedKeyMaterialOutput, Error> {
+        let key = self.own_key(cx, &input.key_id).await?;
+        external(&key)?;
+        living(&key)?;
+        let place = key.material_place();
+        let id = self
+            .change(&key, |tx, key| {
+                let mut materials = tx.get::<Materials>(&place)?.unwrap_or_default();
+                let id = input.key_material_id.clone().unwrap_or_else(|| materials.current.clone());
+                let found = materials.all.iter_mut().find(|material| material.id == id);
+                match found {
+                    Some(material) => material.sealed.clear(),
+                    // Deleting what is not there is no mistake, unless it was named.
+                    None if input.key_material_id.is_none() => return Ok(id),
+                    None => {
+                        return Err(Failure(NotFoundException::error(format!(
+                            "Key material {id} does not exist"
+                        ))));
+                    }
+                }
+                key.state = State::PendingImport;
+                tx.put(&place, &materials)?;
+                Ok(id)
+            })
+            .await?;
+        Ok(DeleteImportedKeyMaterialOutput {
+            key_id: Some(key.arn()),
+            key_material_id: (key.is_symmetric() && !id.is_empty()).then_some(id),
+            ..Default::default()
+        })
+    }
+
+    /// The material in a request, unwrapped and checked to be of the key's kind.
+    fn unwrapped(
+        &self,
+        cx: &Context,
+        key: &KeyRecord,
+        input: &ImportKeyMaterialInput,
+    ) -> Result<Secret, Error> {
+        let offer = self.store.table::<ImportOffer>().get(&key.place()).map_err(stored)?;
+        let token = STANDARD.encode(input.import_token.as_ref());
+        let offer = offer.filter(|offer| offer.token == token).ok_or_else(|| {
+            InvalidImportTokenException::error("The import token is not valid for this KMS key.")
+        })?;
+        if offer.expires <= cx.millis() {
+            return Err(ExpiredImportTokenException::error(
+                "The import token has expired. Use GetParametersForImport to get a new one.",
+            ));
+        }
+        let wrapping = self.unseal(&format!("{}/import", key.seal_name("")), &offer.sealed)?;
+        let wrapping = Secret::read(&offer.spec, &wrapping).map_err(internal)?;
+        let wrapped = input.encrypted_key_material.as_ref();
+        let plain = wrap::unwrap(&wrapping, &offer.algorithm, wrapped, &mut Rng(cx.random()))
+            .map_err(|_| bad_ciphertext())?;
+        let secret = match spec::secret_bytes(&key.spec) {
+            Some(_) => Secret::read(&key.spec, &plain),
+            None => Secret::from_pkcs8(&key.spec, &plain),
+        };
+        secret.map_err(|_| {
+            IncorrectKeyMaterialException::error(format!(
+                "The key material is not valid for a key with key spec {}.",
+                key.spec
+            ))
+        })
+    }
+}
+
+/// Adds the material: as the key's own, as what it had before, or as what the next rotation takes.
+fn take(
+    key: &mut KeyRecord,
+    materials: &mut Materials,
+    new: Material,
+    kind: Option<&str>,
+) -> Result<(), Failure> {
+    let first = materials.all.is_empty();
+    let known = materials.all.iter_mut().find(|material| material.id == new.id);
+    match (known, kind) {
+        (Some(_), Some("NEW_KEY_MATERIAL")) => {
+            return Err(Failure(IncorrectKeyMaterialException::error(
+                "The key material is already associated with this KMS key.",
+            )));
+        }
+        (Some(known), _) => {
+            known.sealed = new.sealed;
+            known.expires = new.expires;
+            if new.description.is_some() {
+                known.description = new.description;
+            }
+        }
+        (None, _) if first => {
+            materials.current.clone_from(&new.id);
+            materials.all.push(new);
+        }
+        (None, Some("NEW_KEY_MATERIAL")) if key.is_symmetric() => {
+            if materials.all.iter().any(|material| material.waiting) {
+                return Err(Failure(validation(
+                    "The KMS key already has key material that is pending rotation.",
+                )));
+            }
+            materials.all.push(Material { waiting: true, ..new });
+        }
+        (None, _) => {
+            return Err(Failure(IncorrectKeyMaterialException::error(
+                "The key material in the request is not the same key material that was previously imported into this \
+                 KMS key.",
+            )));
+        }
+    }
+    // All generations that were ever used must be there.
+    let complete = materials.all.iter().all(|material| material.waiting || !material.sealed.is_empty());
+    if complete && key.state == State::PendingImport {
+        key.state = State::Enabled;
+    }
+    Ok(())
+}
+
+fn expiry(input: &ImportKeyMaterialInput, now: i64) -> Result<Option<i64>, Error> {
+    let until = input.valid_to.as_ref().and_then(|at| at.to_millis().ok());
+    match (input.expiration_model.as_deref().unwrap_or("KEY_MATERIAL_EXPIRES"), until) {
+        ("KEY_MATERIAL_EXPIRES", None) => {
+            Err(validation("A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"))
+        }
+        ("KEY_MATERIAL_EXPIRES", Some(until)) if until <= now => {
+            Err(validation("The validTo date must be in the future."))
+        }
+        ("KEY_MATERIAL_EXPIRES", until) => Ok(until),
+        (_, Some(_)) => Err(validation(
+            "A validTo date must not be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE",
+        )),
+        (_, None) => Ok(None),
+    }
+}
+
+fn external(key: &KeyRecord) -> Result<(), Error> {
+    if key.origin == "EXTERNAL" {
+        return Ok(());
+    }
+    Err(unsupported(format!("{} origin is {} which is not valid for this operation.", key.arn(), key.origin)))
+}
