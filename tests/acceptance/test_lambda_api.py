@@ -107,7 +107,7 @@ def test_words_of_refusals(lam, create, role, account, client):
     assert message.startswith("1 validation error detected: Value 'r' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:")
     message = refused(invalid, lam.create_function, FunctionName="g", SnapStart={"ApplyOn": "PublishedVersions"}, **base)
     assert message == "python3.11 is not supported for SnapStart enabled functions."
-    message = refused(invalid, lam.create_function, FunctionName="g", Environment={"Variables": {"A": "x" * 4096}}, **base)
+    message = refused(invalid, lam.create_function, FunctionName="g", Environment={"Variables": {"AB": "x" * 4096}}, **base)
     assert message.startswith("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: {")
     message = refused("RequestEntityTooLargeException", lam.create_function, FunctionName="g", **{**base, "Code": {"ZipFile": b"x" * 52428801}})
     assert message == "Zipped size must be smaller than 52428800 bytes"
