@@ -4,6 +4,7 @@
 mod arns;
 mod chunked;
 mod door;
+mod dynamodb;
 mod events;
 mod log_pattern;
 mod operations;
@@ -62,6 +63,7 @@ pub(crate) static ALL: &[&Target] = &[
     &store::TARGET,
     &arns::TARGET,
     &log_pattern::TARGET,
+    &dynamodb::TARGET,
     &tokens::TARGET,
 ];
 

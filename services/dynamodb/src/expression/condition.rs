@@ -32,6 +32,8 @@ pub enum Condition {
     Or(Vec<Condition>),
     /// The opposite.
     Not(Box<Condition>),
+    /// Both hold or neither does: PartiQL's `condition = condition`.
+    Same(Box<Condition>, Box<Condition>),
     /// `attribute_exists(path)`.
     Exists(Path),
     /// `attribute_not_exists(path)`.
@@ -147,6 +149,7 @@ impl Condition {
             Condition::And(terms) => terms.iter().all(|term| term.matches(item)),
             Condition::Or(terms) => terms.iter().any(|term| term.matches(item)),
             Condition::Not(inner) => !inner.matches(item),
+            Condition::Same(a, b) => a.matches(item) == b.matches(item),
             Condition::Exists(path) => path.get(item).is_some(),
             Condition::NotExists(path) => path.get(item).is_none(),
             Condition::Type(operand, kind) => operand.value(item).is_some_and(|v| v.kind() == *kind),
@@ -184,6 +187,10 @@ impl Condition {
             }
             Condition::And(terms) | Condition::Or(terms) => terms.iter().for_each(|term| term.collect(out)),
             Condition::Not(inner) => inner.collect(out),
+            Condition::Same(a, b) => {
+                a.collect(out);
+                b.collect(out);
+            }
             Condition::Exists(path) | Condition::NotExists(path) => out.push(path),
             Condition::Type(a, _) => each(a, out),
         }

@@ -93,7 +93,7 @@ impl KeyCondition {
         match condition {
             Condition::And(terms) => terms.into_iter().try_for_each(|term| self.take(term)),
             Condition::Or(_) => operator("OR"),
-            Condition::Not(_) => operator("NOT"),
+            Condition::Not(_) | Condition::Same(..) => operator("NOT"),
             Condition::In(..) => operator("IN"),
             Condition::Exists(_) => operator("attribute_exists"),
             Condition::NotExists(_) => operator("attribute_not_exists"),

@@ -5,7 +5,9 @@ use crate::expression::{
     Comparator, Condition, KeyCondition, KeyPredicate, KeyQuery, KeySchema, Operand, Path,
 };
 use crate::value::{Item, Kind, Value, invalid};
+use bytes::Bytes;
 use cloudlet_service::Error;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// How the items of a `SELECT` are read. Whatever it is, each item must still be held against the condition: a read
@@ -159,19 +161,85 @@ fn access(condition: &Condition, schema: KeySchema<'_>) -> Result<Access, Error>
     if queries.len() > MAX_READS {
         return Err(invalid("Too many decomposed read operations for a given query."));
     }
-    // Reads of one partition that could meet become one read of all of it; single items cannot meet.
-    let whole = |query: &KeyQuery| query.last.is_none() && query.range.len() == schema.range.len();
+    if let [(_, _)] = schema.range {
+        if queries
+            .iter()
+            .enumerate()
+            .any(|(i, a)| queries[..i].iter().any(|b| a.hash == b.hash && meet(a, b)))
+        {
+            return Err(invalid("Overlapping conditions with range keys are not supported in where clause"));
+        }
+        return Ok(Access::Queries(queries));
+    }
+    // With several attributes in the sort key, reads of one partition become one read of all of it.
     let mut out: Vec<KeyQuery> = Vec::new();
     for query in &queries {
         let alone = queries.iter().filter(|other| other.hash == query.hash).count() == 1;
-        let all_single = queries.iter().filter(|other| other.hash == query.hash).all(whole);
-        if alone || all_single {
+        if alone {
             out.push(query.clone());
         } else if !out.iter().any(|other| other.hash == query.hash) {
             out.push(KeyQuery { hash: query.hash.clone(), range: Vec::new(), last: None });
         }
     }
     Ok(Access::Queries(out))
+}
+
+/// The least and the greatest value of a sort key that a read gives, and whether they belong to it.
+type Bounds = (Option<(Value, bool)>, Option<(Value, bool)>);
+
+fn bounds(query: &KeyQuery) -> Bounds {
+    if let Some(value) = query.range.first() {
+        let edge = Some((value.clone(), true));
+        return (edge.clone(), edge);
+    }
+    let edge = |value: &Value, included: bool| Some((value.clone(), included));
+    match &query.last {
+        None | Some(KeyPredicate::NotIndexable) => (None, None),
+        Some(KeyPredicate::Compare(comparator, value)) => match comparator {
+            Comparator::Less => (None, edge(value, false)),
+            Comparator::LessEqual => (None, edge(value, true)),
+            Comparator::Greater => (edge(value, false), None),
+            Comparator::GreaterEqual => (edge(value, true), None),
+            Comparator::Equal | Comparator::NotEqual => (edge(value, true), edge(value, true)),
+        },
+        Some(KeyPredicate::Between(low, high)) => (edge(low, true), edge(high, true)),
+        Some(KeyPredicate::BeginsWith(prefix)) => (edge(prefix, true), after(prefix)),
+    }
+}
+
+/// What comes behind everything that begins so; nothing if nothing does.
+fn after(prefix: &Value) -> Option<(Value, bool)> {
+    let mut bytes = match prefix {
+        Value::S(text) => text.as_bytes().to_vec(),
+        Value::B(bytes) => bytes.to_vec(),
+        _ => return None,
+    };
+    while let Some(last) = bytes.pop() {
+        if last < u8::MAX {
+            bytes.push(last + 1);
+            return Some((Value::B(bytes.into()), false));
+        }
+    }
+    None
+}
+
+/// Whether two reads of one partition could give the same item.
+fn meet(a: &KeyQuery, b: &KeyQuery) -> bool {
+    let bytes = |value: &Value| match value {
+        // Text is compared by its bytes, and the end of a prefix need not be text.
+        Value::S(text) => Value::B(Bytes::copy_from_slice(text.as_bytes())),
+        other => other.clone(),
+    };
+    let before = |high: &Option<(Value, bool)>, low: &Option<(Value, bool)>| match (high, low) {
+        (Some((high, high_in)), Some((low, low_in))) => match bytes(high).compare(&bytes(low)) {
+            Some(Ordering::Less) => true,
+            Some(Ordering::Equal) => !(*high_in && *low_in),
+            _ => false,
+        },
+        _ => false,
+    };
+    let ((a_low, a_high), (b_low, b_high)) = (bounds(a), bounds(b));
+    !before(&a_high, &b_low) && !before(&b_high, &a_low)
 }
 
 /// The read of a branch. Conditions on the sort key that do not fit together are left to the filter.

@@ -10,8 +10,8 @@ pub(super) enum Expr {
     Bool(bool),
     Null,
     Missing,
-    /// The place among all parameters, from zero.
-    Parameter(usize),
+    /// The place among all parameters, from zero, and in the text.
+    Parameter(usize, Span),
     Path(Path),
     List(Vec<Expr>),
     /// `<<…>>`: a set.
@@ -23,7 +23,8 @@ pub(super) enum Expr {
     Between(Box<Expr>, Box<Expr>, Box<Expr>),
     /// `IS type`, by the name of the type.
     Is(Box<Expr>, &'static str),
-    Call(String, Vec<Expr>),
+    /// A function's name, what it is given, and where the name stands.
+    Call(String, Vec<Expr>, Span),
     /// A whole statement where an expression may stand; only EXISTS takes one.
     Statement(Box<Statement>),
     /// Something of PartiQL that DynamoDB does not have, by its name.
@@ -34,6 +35,8 @@ pub(super) enum Expr {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Path {
     pub(super) root: String,
+    /// Where its first name stands.
+    pub(super) span: Span,
     pub(super) steps: Vec<Step>,
 }
 

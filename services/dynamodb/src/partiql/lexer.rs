@@ -73,6 +73,11 @@ pub(super) struct Span {
     length: usize,
 }
 
+impl Span {
+    /// Of nothing that was written.
+    pub(super) const NOWHERE: Self = Self { line: 0, column: 0, length: 0 };
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.line, self.column, self.length)

@@ -1,7 +1,7 @@
 //! Literals of a statement as values.
 
 use super::ast::Expr;
-use crate::value::{Item, Kind, MAX_DEPTH, NumberError, Value, invalid};
+use crate::value::{Item, MAX_DEPTH, NumberError, Value, invalid};
 use cloudlet_service::Error;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -43,7 +43,14 @@ pub(super) fn value(expr: &Expr, parameters: &[Value], place: &Place) -> Result<
         }
         Expr::Bool(value) => Value::Bool(*value),
         Expr::Null => Value::Null,
-        Expr::Parameter(at) => match parameters.get(*at) {
+        // Parameters stand for whole values, not for parts of literals.
+        Expr::Parameter(_, span) if place.depth > 1 => {
+            return Err(invalid(format!(
+                "Unsupported data type: Parameter under key root{} at {span}",
+                place.path
+            )));
+        }
+        Expr::Parameter(at, _) => match parameters.get(*at) {
             Some(value) => value.clone(),
             None => return Err(invalid("Number of parameters in request and statement don't match.")),
         },
@@ -72,50 +79,55 @@ pub(super) fn members(fields: &[(Expr, Expr)], parameters: &[Value], place: &Pla
     let mut out = Item::new();
     for (key, member) in fields {
         let Expr::Text(name) = key else {
-            return Err(invalid("Attribute names in a struct must be string literals."));
+            let kind = match key {
+                Expr::Path(_) => "VariableReference",
+                Expr::Parameter(..) => "Parameter",
+                _ => "Literal",
+            };
+            return Err(invalid(format!(
+                "Tuple keys must be of type String. Actual type: {kind} under root{}",
+                place.path
+            )));
         };
         let member = needed(member, parameters, &place.inside(format_args!(".{name}"))?)?;
-        out.insert(name.clone(), member);
+        if out.insert(name.clone(), member).is_some() {
+            return Err(invalid(format!("Duplicate keys in tuple. Key: {name} under root{}", place.path)));
+        }
     }
     Ok(out)
 }
 
+/// A set of strings or of numbers: literals have no other.
 fn set(list: &[Expr], parameters: &[Value], place: &Place) -> Result<Value, Error> {
-    let mut elements = Vec::with_capacity(list.len());
+    let inside = Place { depth: place.depth + 1, path: place.path.clone() };
+    let (mut strings, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+    let mut texts = Vec::with_capacity(list.len());
     for one in list {
-        elements.push(needed(one, parameters, place)?);
-    }
-    let Some(kind) = elements.first().map(Value::kind) else {
-        return Err(invalid("Empty bags are not supported"));
-    };
-    let count = elements.len();
-    let texts: Vec<String> = elements.iter().map(|element| element.to_string()).collect();
-    let (mut strings, mut numbers, mut binaries) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for element in elements {
-        match element {
-            Value::S(text) if kind == Kind::S => drop(strings.insert(text)),
-            Value::N(number) if kind == Kind::N => drop(numbers.insert(number)),
-            Value::B(bytes) if kind == Kind::B => drop(binaries.insert(bytes)),
-            other => {
-                return Err(invalid(format!(
-                    "Unexpected data type {} in {} Set under key root{}",
-                    other.type_name(),
-                    kind.name(),
-                    place.path
-                )));
+        match needed(one, parameters, &inside)? {
+            Value::S(text) if numbers.is_empty() => {
+                texts.push(text.clone());
+                strings.insert(text);
+            }
+            Value::N(number) if strings.is_empty() => {
+                texts.push(number.to_string());
+                numbers.insert(number);
+            }
+            _ => {
+                return Err(invalid(
+                    "Unsupported data type in Bag. DynamoDB only supports either numbers or strings in bags",
+                ));
             }
         }
     }
-    let (set, distinct) = match kind {
-        Kind::S => (strings.len(), Value::SS(strings)),
-        Kind::N => (numbers.len(), Value::NS(numbers)),
-        _ => (binaries.len(), Value::BS(binaries)),
-    };
-    if set < count {
+    if list.is_empty() {
+        return Err(invalid("Empty bags are not supported"));
+    }
+    if strings.len() + numbers.len() < list.len() {
         return Err(invalid(format!(
-            "One or more parameter values were invalid: Input collection [{}] contains duplicates.",
-            texts.join(", ")
+            "One or more parameter values were invalid: Input collection [{}] contains duplicates{}",
+            texts.join(", "),
+            if strings.is_empty() { "! under root" } else { "." }
         )));
     }
-    Ok(distinct)
+    Ok(if strings.is_empty() { Value::NS(numbers) } else { Value::SS(strings) })
 }

@@ -10,6 +10,7 @@ mod ast;
 mod lexer;
 mod literal;
 mod parser;
+mod predicate;
 mod statement;
 #[cfg(test)]
 mod tests;

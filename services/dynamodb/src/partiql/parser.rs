@@ -9,7 +9,7 @@ use super::lexer::{Mark, Span, Token, tokens};
 pub(super) type Parsed<T> = Result<T, String>;
 
 /// How deep expressions may nest. Values nest to 32 levels; the rest is for conditions.
-const MAX_DEPTH: usize = 100;
+const MAX_DEPTH: usize = 48;
 /// The most operators between operands: what they join nests as deep as they are many.
 const MAX_OPERATORS: usize = 300;
 const TOO_DEEP: &str = "Nesting Levels have exceeded supported limits";
@@ -99,8 +99,9 @@ impl Parser {
         self.tokens.get(self.at + 1).map_or(&Token::End, |(token, _)| token)
     }
 
-    pub(super) fn span(&self) -> Option<Span> {
-        self.tokens.get(self.at).map(|(_, span)| *span)
+    /// Where the token stands that is next.
+    pub(super) fn span(&self) -> Span {
+        self.tokens.get(self.at).map_or(Span::NOWHERE, |(_, span)| *span)
     }
 
     pub(super) fn next(&mut self) -> Token {
@@ -180,59 +181,63 @@ impl Parser {
             self.operators += 1;
             if self.operators > MAX_OPERATORS {
                 return Err(format!(
-                    "The expression contains too many operators; operator count: {MAX_OPERATORS}"
+                    "The expression contains too many operators; operator count: {}",
+                    self.operators
                 ));
             }
-            let boxed = Box::new(left);
-            left = match operator {
-                "is" | "is_not" => {
-                    let kind = self.kind()?;
-                    let is = Expr::Is(boxed, kind);
-                    if operator == "is" { is } else { Expr::Unary("not", Box::new(is)) }
-                }
-                "in" | "not_in" => {
-                    let parenthesis = *self.peek() == Token::Mark(Mark::LeftParen)
-                        && !matches!(self.second(), Token::Keyword("select" | "values"));
-                    let right = if parenthesis {
-                        self.next();
-                        let list = self.expressions()?;
-                        self.expect(Mark::RightParen)?;
-                        Expr::List(list)
-                    } else {
-                        self.right(binds)?
-                    };
-                    let binary = Expr::Binary("in", boxed, Box::new(right));
-                    if operator == "in" { binary } else { Expr::Unary("not", Box::new(binary)) }
-                }
-                "between" | "not_between" => {
-                    let low = self.right(binds)?;
-                    if !self.take_keyword("and") {
-                        return Err("Expected AND keyword".to_owned());
-                    }
-                    if *self.peek() == Token::End {
-                        return Err("Expected expression after AND".to_owned());
-                    }
-                    let high = self.expression(binds)?;
-                    let between = Expr::Between(boxed, Box::new(low), Box::new(high));
-                    if operator == "between" { between } else { Expr::Unary("not", Box::new(between)) }
-                }
-                "like" | "not_like" => {
-                    self.right(binds)?;
-                    if self.take_keyword("escape") {
-                        self.expression(binds)?;
-                    }
-                    Expr::Unsupported("LIKE")
-                }
-                _ => Expr::Binary(operator, boxed, Box::new(self.right(binds)?)),
-            };
+            left = self.join(operator, binds, Box::new(left))?;
         }
     }
 
-    fn right(&mut self, binds: u8) -> Parsed<Expr> {
+    /// What an operator makes of its left side and what follows.
+    fn join(&mut self, operator: &'static str, binds: u8, left: Box<Expr>) -> Parsed<Expr> {
+        Ok(match operator {
+            "is" => Expr::Is(left, self.kind()?),
+            "is_not" => Expr::Unary("not", Box::new(Expr::Is(left, self.kind()?))),
+            "in" => Expr::Binary("in", left, self.choices(binds)?),
+            "not_in" => Expr::Unary("not", Box::new(Expr::Binary("in", left, self.choices(binds)?))),
+            "between" => self.between(binds, left)?,
+            "not_between" => Expr::Unary("not", Box::new(self.between(binds, left)?)),
+            "like" | "not_like" => {
+                self.right(binds)?;
+                if self.take_keyword("escape") {
+                    self.expression(binds)?;
+                }
+                Expr::Unsupported("LIKE")
+            }
+            _ => Expr::Binary(operator, left, self.right(binds)?),
+        })
+    }
+
+    /// What stands behind IN: parentheses are a list here even around one.
+    fn choices(&mut self, binds: u8) -> Parsed<Box<Expr>> {
+        let parenthesis = *self.peek() == Token::Mark(Mark::LeftParen)
+            && !matches!(self.second(), Token::Keyword("select" | "values"));
+        if !parenthesis {
+            return self.right(binds);
+        }
+        self.next();
+        let list = self.expressions()?;
+        self.expect(Mark::RightParen)?;
+        Ok(Box::new(Expr::List(list)))
+    }
+
+    fn between(&mut self, binds: u8, value: Box<Expr>) -> Parsed<Expr> {
+        let low = self.right(binds)?;
+        if !self.take_keyword("and") {
+            return Err("Expected AND keyword".to_owned());
+        }
+        if *self.peek() == Token::End {
+            return Err("Expected expression after AND".to_owned());
+        }
+        Ok(Expr::Between(value, low, Box::new(self.expression(binds)?)))
+    }
+
+    fn right(&mut self, binds: u8) -> Parsed<Box<Expr>> {
         if *self.peek() == Token::End {
             return Err("Missing right-hand side expression of infix operator".to_owned());
         }
-        self.expression(binds)
+        self.expression(binds).map(Box::new)
     }
 
     /// What stands behind IS.
@@ -247,28 +252,33 @@ impl Parser {
     }
 
     fn unary(&mut self) -> Parsed<Expr> {
-        let operator = match self.peek() {
-            Token::Operator(sign @ ("+" | "-")) => *sign,
-            Token::Keyword("not") => "not",
-            _ => return self.full_path(),
-        };
-        self.next();
-        if operator == "not" {
-            return Ok(Expr::Unary("not", Box::new(self.expression(30)?)));
+        match self.peek() {
+            Token::Operator("+") => self.signed("+"),
+            Token::Operator("-") => self.signed("-"),
+            Token::Keyword("not") => {
+                self.next();
+                self.expression(30).map(|inner| Expr::Unary("not", Box::new(inner)))
+            }
+            _ => self.full_path(),
         }
-        if self.depth >= MAX_DEPTH {
-            return Err(TOO_DEEP.to_owned());
+    }
+
+    /// A sign and what it stands before; before a number it is part of it.
+    fn signed(&mut self, sign: &'static str) -> Parsed<Expr> {
+        let mut negative = false;
+        let mut signs = 0usize;
+        while let Token::Operator(one @ ("+" | "-")) = self.peek() {
+            negative ^= *one == "-";
+            signs += 1;
+            self.next();
         }
-        self.depth += 1;
-        let term = self.unary();
-        self.depth -= 1;
-        Ok(match (operator, term?) {
-            ("+", Expr::Number(number)) => Expr::Number(number),
-            (_, Expr::Number(number)) => Expr::Number(match number.strip_prefix('-') {
-                Some(positive) => positive.to_owned(),
-                None => format!("-{number}"),
-            }),
-            (operator, term) => Expr::Unary(operator, Box::new(term)),
+        let term = if self.keyword() == Some("not") { self.expression(30)? } else { self.full_path()? };
+        Ok(match term {
+            Expr::Number(number) if negative => Expr::Number(format!("-{number}")),
+            Expr::Number(number) => Expr::Number(number),
+            // How many signs stand before what is no number makes no difference: one is already too many.
+            term if signs > 0 => Expr::Unary(sign, Box::new(term)),
+            term => term,
         })
     }
 
@@ -277,7 +287,7 @@ impl Parser {
         let steps = self.steps(true)?;
         match (term, steps.is_empty()) {
             (term, true) => Ok(term),
-            (Expr::Path(path), false) => Ok(Expr::Path(Path { root: path.root, steps })),
+            (Expr::Path(path), false) => Ok(Expr::Path(Path { steps, ..path })),
             // A step into what is no name: of no use to DynamoDB.
             (_, false) => Ok(Expr::Unsupported("path")),
         }
@@ -289,8 +299,9 @@ impl Parser {
             Token::Name(name) | Token::Quoted(name) => name.clone(),
             _ => return Err("Expected identifier for simple path".to_owned()),
         };
+        let span = self.span();
         self.next();
-        Ok(Path { root, steps: self.steps(false)? })
+        Ok(Path { root, span, steps: self.steps(false)? })
     }
 
     fn steps(&mut self, full: bool) -> Parsed<Vec<Step>> {
@@ -316,16 +327,14 @@ impl Parser {
                 let mut span = self.span();
                 if matches!(self.peek(), Token::Operator("-")) {
                     // AWS points at the digits.
-                    span = self.tokens.get(self.at + 1).map(|(_, span)| *span);
+                    span = self.tokens.get(self.at + 1).map_or(span, |(_, span)| *span);
                 }
                 let index = self.expression(0)?;
                 self.expect(Mark::RightBracket)?;
                 if !full && !matches!(index, Expr::Number(_) | Expr::Text(_)) {
                     return Err("Invalid path component for simple path".to_owned());
                 }
-                if let Some(span) = span {
-                    steps.push(Step::Index(index, span));
-                }
+                steps.push(Step::Index(index, span));
             } else {
                 return Ok(steps);
             }
@@ -359,30 +368,20 @@ impl Parser {
             }
             Token::Mark(Mark::LeftBracket) => self.sequence(Mark::RightBracket).map(Expr::List),
             Token::Mark(Mark::LeftDoubleAngle) => self.sequence(Mark::RightDoubleAngle).map(Expr::Bag),
-            Token::Mark(Mark::LeftCurly) => {
-                self.next();
-                let mut fields = Vec::new();
-                while !self.take(Mark::RightCurly) {
-                    if !fields.is_empty() && !self.take(Mark::Comma) {
-                        return Err(format!("Expected {}", Mark::RightCurly));
-                    }
-                    let key = self.expression(0)?;
-                    self.expect(Mark::Colon)?;
-                    fields.push((key, self.expression(0)?));
-                }
-                Ok(Expr::Struct(fields))
-            }
+            Token::Mark(Mark::LeftCurly) => self.fields().map(Expr::Struct),
             Token::Name(name) | Token::Quoted(name) => {
+                let span = self.span();
                 self.next();
                 if *self.peek() == Token::Mark(Mark::LeftParen) {
-                    return self.call(name.to_lowercase());
+                    return self.call(name.to_lowercase(), span);
                 }
-                Ok(Expr::Path(Path { root: name, steps: Vec::new() }))
+                Ok(Expr::Path(Path { root: name, span, steps: Vec::new() }))
             }
             Token::Parameter => {
+                let span = self.span();
                 self.next();
                 self.parameters += 1;
-                Ok(Expr::Parameter(self.parameters - 1))
+                Ok(Expr::Parameter(self.parameters - 1, span))
             }
             Token::Text(text) => {
                 self.next();
@@ -400,6 +399,20 @@ impl Parser {
         }
     }
 
+    fn fields(&mut self) -> Parsed<Vec<(Expr, Expr)>> {
+        self.next();
+        let mut fields = Vec::new();
+        while !self.take(Mark::RightCurly) {
+            if !fields.is_empty() && !self.take(Mark::Comma) {
+                return Err(format!("Expected {}", Mark::RightCurly));
+            }
+            let key = self.expression(0)?;
+            self.expect(Mark::Colon)?;
+            fields.push((key, self.expression(0)?));
+        }
+        Ok(fields)
+    }
+
     fn sequence(&mut self, close: Mark) -> Parsed<Vec<Expr>> {
         self.next();
         if self.take(close) {
@@ -410,17 +423,17 @@ impl Parser {
         Ok(list)
     }
 
-    fn call(&mut self, name: String) -> Parsed<Expr> {
+    fn call(&mut self, name: String, span: Span) -> Parsed<Expr> {
         self.expect(Mark::LeftParen)?;
         if *self.peek() == Token::Star {
             return Err(format!("{name}(*) is not allowed"));
         }
         if self.take(Mark::RightParen) {
-            return Ok(Expr::Call(name, Vec::new()));
+            return Ok(Expr::Call(name, Vec::new(), span));
         }
         let arguments = self.expressions()?;
         self.expect(Mark::RightParen)?;
-        Ok(Expr::Call(name, arguments))
+        Ok(Expr::Call(name, arguments, span))
     }
 
     fn keyword_term(&mut self, word: &'static str) -> Parsed<Expr> {
@@ -478,8 +491,9 @@ impl Parser {
                 statement(Statement::Update { target, operations, condition, returning })
             }
             function if FUNCTIONS.contains(&function) && *self.second() == Token::Mark(Mark::LeftParen) => {
+                let span = self.span();
                 self.next();
-                self.call(function.to_owned())
+                self.call(function.to_owned(), span)
             }
             _ => Err("Unexpected keyword".to_owned()),
         }

@@ -136,10 +136,8 @@ impl Parser {
 
     pub(super) fn select(&mut self) -> Parsed<Select> {
         let mut unsupported = None;
-        let mut note = |what: &'static str, span: Option<Span>| {
-            if unsupported.is_none() {
-                unsupported = span.map(|span| (what, span));
-            }
+        let mut note = |what: &'static str, span: Span| {
+            unsupported = unsupported.or(Some((what, span)));
         };
         match self.keyword() {
             Some("distinct") => {

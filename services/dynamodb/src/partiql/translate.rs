@@ -2,18 +2,13 @@
 
 use super::ast::{self, Expr, Operation, Source as From, Statement, Step};
 use super::literal::{self, Place};
-use super::{Change, EXISTS_NEEDS_TRANSACTION, Exists, Insert, Plan, Returning, Select};
+use super::{Change, Exists, Insert, Plan, Returning, Select};
 use crate::expression::path::check_clashes;
-use crate::expression::{
-    Action, Assigned, Comparator, Condition, Element, Operand, Path, Source, Update, bind,
-};
-use crate::value::{Kind, Value, invalid};
+use crate::expression::{Action, Assigned, Element, Path, Source, Update, bind};
+use crate::value::{Value, invalid};
 use cloudlet_service::Error;
 
-/// The most values behind IN.
-const MAX_IN: usize = 100;
-
-fn refused(message: String) -> Error {
+pub(super) fn refused(message: String) -> Error {
     invalid(message)
 }
 
@@ -22,7 +17,7 @@ pub(super) fn plan(expr: Expr, parameters: &[Value]) -> Result<Plan, Error> {
     let translator = Translator { parameters };
     match expr {
         Expr::Statement(statement) => translator.statement(*statement),
-        Expr::Call(name, mut arguments) if name == "exists" && arguments.len() == 1 => {
+        Expr::Call(name, mut arguments, _) if name == "exists" && arguments.len() == 1 => {
             let Some(Expr::Statement(statement)) = arguments.pop() else {
                 return Err(invalid("EXISTS can only be used with a SELECT statement."));
             };
@@ -38,8 +33,8 @@ pub(super) fn plan(expr: Expr, parameters: &[Value]) -> Result<Plan, Error> {
     }
 }
 
-struct Translator<'p> {
-    parameters: &'p [Value],
+pub(super) struct Translator<'p> {
+    pub(super) parameters: &'p [Value],
 }
 
 impl Translator<'_> {
@@ -48,10 +43,11 @@ impl Translator<'_> {
             Statement::Select(select) => self.select(select).map(Plan::Select),
             Statement::Insert { target, value, conflict, returning } => {
                 if returning.is_some() {
-                    return Err(invalid("RETURNING clause is not supported in INSERT statements."));
+                    return Err(invalid("RETURNING is not supported in INSERT"));
                 }
+                let span = target.span;
                 let (table, None) = table_and_index(&Expr::Path(target))? else {
-                    return Err(invalid(ONE_TABLE));
+                    return Err(invalid(format!("{ONE_TABLE} at {span}")));
                 };
                 let Expr::Struct(fields) = value else {
                     return Err(invalid(ITEM_SYNTAX));
@@ -71,10 +67,17 @@ impl Translator<'_> {
                 let table = changed_table(&target)?;
                 let condition = condition.map(|condition| self.condition(&condition)).transpose()?;
                 let returning = returning.map(returning_of).transpose()?;
-                if returning.is_some_and(|returning| returning != Returning::AllOld) {
-                    return Err(invalid(
-                        "Only ALL OLD * is supported in the RETURNING clause of DELETE statements.",
-                    ));
+                let wrong = match returning {
+                    None | Some(Returning::AllOld) => None,
+                    Some(Returning::ModifiedOld) => Some("MODIFIED OLD"),
+                    Some(Returning::AllNew) => Some("ALL NEW"),
+                    Some(Returning::ModifiedNew) => Some("MODIFIED NEW"),
+                };
+                if let Some(wrong) = wrong {
+                    return Err(invalid(format!(
+                        "Invalid returning clause: RETURNING {wrong} *. Only RETURNING ALL OLD * is allowed in \
+                         DELETE statements."
+                    )));
                 }
                 Ok(Plan::Delete(Change { table, update: None, condition, returning }))
             }
@@ -135,23 +138,26 @@ impl Translator<'_> {
                 };
                 Ok(Action::Set(target, assigned))
             }
-            Expr::Call(name, arguments) if matches!(name.as_str(), "set_add" | "set_delete") => {
+            Expr::Call(name, arguments, span) if matches!(name.as_str(), "set_add" | "set_delete") => {
                 let [set, elements] = arguments.as_slice() else {
                     return Err(wrong_count(name, arguments.len()));
                 };
-                let elements = self.source(elements)?;
-                let Source::Value(value) = elements else {
-                    return Err(wrong_type(name, "path"));
+                let upper = name.to_uppercase();
+                let first = match set {
+                    Expr::Path(path) if document_path(path)? == target => path.span,
+                    _ => {
+                        return Err(invalid(format!(
+                            "The first argument to {upper} must equal the assignment value at {span}"
+                        )));
+                    }
                 };
-                let add = name == "set_add";
-                if !(value.kind().is_set() || add && value.kind() == Kind::N) {
-                    return Err(wrong_type(name, value.type_name()));
-                }
-                match self.source(set)? {
-                    Source::Path(path) if path == target && add => Ok(Action::Add(target, value)),
-                    Source::Path(path) if path == target => Ok(Action::Delete(target, value)),
+                match literal::value(elements, self.parameters, &Place::value())? {
+                    Some(value) if value.kind().is_set() && name == "set_add" => {
+                        Ok(Action::Add(target, value))
+                    }
+                    Some(value) if value.kind().is_set() => Ok(Action::Delete(target, value)),
                     _ => Err(invalid(format!(
-                        "The first operand of {name} must be the attribute that is assigned to."
+                        "The second argument to {upper} must be a value with type SET at {first}"
                     ))),
                 }
             }
@@ -165,7 +171,7 @@ impl Translator<'_> {
         }
         match expr {
             Expr::Path(path) => Ok(Source::Path(document_path(path)?)),
-            Expr::Call(name, arguments) => {
+            Expr::Call(name, arguments, _) => {
                 let mut sources = Vec::new();
                 for argument in arguments {
                     sources.push(self.source(argument)?);
@@ -184,103 +190,10 @@ impl Translator<'_> {
                         "Operator or function requires a document path; operator or function: if_not_exists",
                     )),
                     ("list_append" | "if_not_exists", _) => Err(wrong_count(name, count)),
-                    _ => Err(invalid(format!("Invalid function name; function: {name}"))),
+                    _ => Err(invalid(format!("Unrecognized function: {name}"))),
                 }
             }
-            other => Err(unsupported(other)),
-        }
-    }
-
-    fn condition(&self, expr: &Expr) -> Result<Condition, Error> {
-        match expr {
-            Expr::Binary(word @ ("and" | "or"), ..) => {
-                // They lean to the left as far as they are many: walked, not recursed into.
-                let (mut terms, mut at) = (Vec::new(), expr);
-                while let Expr::Binary(other, left, right) = at
-                    && other == word
-                {
-                    terms.push(self.condition(right)?);
-                    at = left;
-                }
-                terms.push(self.condition(at)?);
-                terms.reverse();
-                Ok(if *word == "and" { Condition::And(terms) } else { Condition::Or(terms) })
-            }
-            Expr::Unary("not", inner) => Ok(Condition::Not(Box::new(self.condition(inner)?))),
-            Expr::Binary("in", value, list) => {
-                let (value @ Operand::Path(_), Expr::List(list)) = (self.operand(value)?, &**list) else {
-                    return Err(invalid(IN_OPERANDS));
-                };
-                if list.is_empty() {
-                    return Err(invalid(IN_OPERANDS));
-                }
-                if list.len() > MAX_IN {
-                    return Err(invalid(format!(
-                        "The IN operator is provided with too many operands; number of operands: {}",
-                        list.len()
-                    )));
-                }
-                let list = list.iter().map(|one| self.operand(one)).collect::<Result<Vec<_>, _>>()?;
-                bind::is_in(value, list).map_err(refused)
-            }
-            Expr::Binary(symbol, left, right) => {
-                let comparator = match *symbol {
-                    "=" => Comparator::Equal,
-                    "<>" | "!=" => Comparator::NotEqual,
-                    "<" => Comparator::Less,
-                    "<=" => Comparator::LessEqual,
-                    ">" => Comparator::Greater,
-                    ">=" => Comparator::GreaterEqual,
-                    _ => return Err(unsupported(expr)),
-                };
-                bind::compare(comparator, self.operand(left)?, self.operand(right)?).map_err(refused)
-            }
-            Expr::Between(value, low, high) => {
-                bind::between(self.operand(value)?, self.operand(low)?, self.operand(high)?).map_err(refused)
-            }
-            Expr::Is(value, kind) => {
-                let operand = self.operand(value)?;
-                match (operand, *kind) {
-                    (Operand::Path(path), "missing") => Ok(Condition::NotExists(path)),
-                    (operand, "null") => Ok(Condition::Type(operand, Kind::Null)),
-                    (_, other) => Err(invalid(format!("Unsupported type in IS operator: {other}"))),
-                }
-            }
-            Expr::Call(name, _) if name == "exists" => Err(invalid(EXISTS_NEEDS_TRANSACTION)),
-            Expr::Call(name, arguments) => match name.as_str() {
-                "attribute_exists"
-                | "attribute_not_exists"
-                | "attribute_type"
-                | "begins_with"
-                | "contains" => {
-                    let operands =
-                        arguments.iter().map(|one| self.operand(one)).collect::<Result<Vec<_>, _>>()?;
-                    bind::test(name, operands).map_err(refused)
-                }
-                "size" => Err(invalid(
-                    "The function is not allowed to be used this way in an expression; function: size",
-                )),
-                _ => Err(invalid(format!("Invalid function name; function: {name}"))),
-            },
-            other => Err(unsupported(other)),
-        }
-    }
-
-    fn operand(&self, expr: &Expr) -> Result<Operand, Error> {
-        if let Some(value) = literal::value(expr, self.parameters, &Place::value())? {
-            return Ok(Operand::Value(value));
-        }
-        match expr {
-            Expr::Path(path) => Ok(Operand::Path(document_path(path)?)),
-            Expr::Call(name, arguments) if name == "size" => {
-                let operands =
-                    arguments.iter().map(|one| self.operand(one)).collect::<Result<Vec<_>, _>>()?;
-                bind::size(operands).map_err(refused)
-            }
-            Expr::Call(name, _) => Err(invalid(format!(
-                "The function is not allowed to be used this way in an expression; function: {name}"
-            ))),
-            other => Err(unsupported(other)),
+            other => Err(unsupported("Update", other)),
         }
     }
 }
@@ -288,9 +201,6 @@ impl Translator<'_> {
 const ONE_TABLE: &str = "FROM clause may only contain a single table name in data manipulation statements";
 const ITEM_SYNTAX: &str = "Unsupported format in item expression. Please use struct format {...} to express item \
                            values for insert statement.";
-const IN_OPERANDS: &str = "IN operator must have a left hand argument of type Variable Reference and right hand \
-                           argument of type Seq with at least one member";
-
 fn wrong_count(name: &str, count: usize) -> Error {
     invalid(format!(
         "Incorrect number of operands for operator or function; operator or function: {name}, \
@@ -298,28 +208,33 @@ fn wrong_count(name: &str, count: usize) -> Error {
     ))
 }
 
-fn wrong_type(name: &str, kind: &str) -> Error {
+pub(super) fn wrong_type(name: &str, kind: &str) -> Error {
     invalid(format!(
         "Incorrect operand type for operator or function; operator or function: {name}, operand type: {kind}"
     ))
 }
 
-/// What DynamoDB does not have of the language.
-fn unsupported(expr: &Expr) -> Error {
-    let what = match expr {
+/// What DynamoDB does not have of the language, in a condition or an update.
+pub(super) fn unsupported(place: &str, expr: &Expr) -> Error {
+    let operator = match expr {
+        // A sign before what is no number: AWS takes it for a difference that lacks a side.
+        Expr::Unary(sign @ ("+" | "-"), _) => return wrong_count(sign, 1),
         Expr::Unsupported(what) => what,
         Expr::Binary(operator, ..) | Expr::Unary(operator, _) => operator,
         Expr::Statement(_) => "SELECT",
         Expr::Path(_) => "path",
         _ => "literal",
     };
-    invalid(format!("Unsupported operator or clause: {}", what.to_uppercase()))
+    invalid(format!("Unsupported operator in {place} Expression. Operator: {}", operator.to_uppercase()))
 }
 
 fn table_and_index(expr: &Expr) -> Result<(String, Option<String>), Error> {
     let Expr::Path(path) = expr else {
         return Err(invalid("Only select from a single table or index is supported."));
     };
+    if path.root.is_empty() || path.steps.iter().any(|step| *step == Step::Name(String::new())) {
+        return Err(invalid("Path component cannot be an empty string"));
+    }
     match path.steps.as_slice() {
         [] => Ok((path.root.clone(), None)),
         [Step::Name(index)] => Ok((path.root.clone(), Some(index.clone()))),
@@ -338,12 +253,13 @@ fn changed_table(source: &From) -> Result<String, Error> {
         return Err(invalid("Aliasing is not supported"));
     }
     match table_and_index(&source.expr)? {
-        (table, None) if !source.joined => Ok(table),
-        _ => Err(invalid(ONE_TABLE)),
+        _ if source.joined => Err(invalid(ONE_TABLE)),
+        (table, None) => Ok(table),
+        (_, Some(_)) => Err(invalid("This operation is not supported on an index")),
     }
 }
 
-fn document_path(path: &ast::Path) -> Result<Path, Error> {
+pub(super) fn document_path(path: &ast::Path) -> Result<Path, Error> {
     let mut rest = Vec::with_capacity(path.steps.len());
     for step in &path.steps {
         rest.push(match step {
@@ -373,7 +289,7 @@ fn document_path(path: &ast::Path) -> Result<Path, Error> {
 /// follow.
 fn column(expr: &Expr) -> Result<(String, Path), Error> {
     let Expr::Path(path) = expr else {
-        return Err(unsupported(expr));
+        return Err(invalid("Unsupported expression in SELECT clause"));
     };
     let path = document_path(path)?;
     let mut name = path.root().to_owned();
