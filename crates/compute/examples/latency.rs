@@ -130,6 +130,7 @@ impl Bench {
             runtime: self.runtime.clone(),
             handler: "app.handler".into(),
             code: CodeRef { sha256: format!("{}", self.serial), path },
+            image: None,
             layers: vec![],
             env: Default::default(),
             memory_mb: 128,

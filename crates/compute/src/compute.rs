@@ -89,9 +89,8 @@ impl Compute {
     /// `State` is `Pending`. Also starts the runtime's first interpreters, so that the first call finds one.
     pub async fn prepare(&self, spec: Arc<FunctionSpec>) -> Result<(), ComputeError> {
         let machine = &self.inner.machine;
-        machine.cache.code(&spec.code).await?;
-        machine.cache.layers(&spec.layers).await?;
-        let runtime = machine.runtimes.get(&spec.runtime, &machine.config).await?;
+        machine.code(&spec).await?;
+        let runtime = machine.runtime(&spec).await?;
         self.inner.pool.warm(&runtime).await;
         Ok(())
     }

@@ -24,6 +24,9 @@ pub enum ComputeError {
     /// The code package cannot be unpacked. Lambda answers `InvalidZipFileException`.
     #[error("the code package was refused: {0}")]
     Archive(#[from] ArchiveError),
+    /// The container image cannot be used. Lambda answers `InvalidParameterValueException`.
+    #[error("the image was refused: {0}")]
+    Image(#[from] crate::image::ImageError),
     /// The sandbox could not be built. Lambda answers `ServiceException`.
     #[error("the sandbox could not be started: {0}")]
     Sandbox(String),

@@ -39,6 +39,21 @@ pub struct CodeRef {
     pub path: PathBuf,
 }
 
+/// A function packaged as a container image.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ImageSpec {
+    /// The folder of an OCI image layout, or an archive as `docker save` writes it.
+    pub path: PathBuf,
+    /// Which image of several: a tag, a name or a digest.
+    pub tag: Option<String>,
+    /// `ImageConfig.EntryPoint`, instead of the image's own.
+    pub entry_point: Option<Vec<String>>,
+    /// `ImageConfig.Command`, instead of the image's own.
+    pub command: Option<Vec<String>>,
+    /// `ImageConfig.WorkingDirectory`, instead of the image's own.
+    pub working_directory: Option<String>,
+}
+
 /// One published or unpublished version of a function, as far as running it is concerned.
 ///
 /// Two specs with the same `arn`, `version` and `revision` share warm sandboxes, so `revision` must change
@@ -57,8 +72,10 @@ pub struct FunctionSpec {
     pub runtime: String,
     /// `module.function` for Python.
     pub handler: String,
-    /// The package.
+    /// The package. Of no meaning where there is an image.
     pub code: CodeRef,
+    /// The function is a container image: it brings its own programs and talks to the Runtime API.
+    pub image: Option<ImageSpec>,
     /// Layers in merge order: later ones win.
     pub layers: Vec<CodeRef>,
     /// The user's environment variables.

@@ -19,6 +19,7 @@
 //! - `jail/` holds the walls, each in a short file: namespaces and files, ids and capabilities, seccomp, cgroups.
 //! - `runtimes/` knows interpreters and SDKs; `frames.rs` is the fast line to our own bootstraps, `runtime_api.rs`
 //!   the public one for everybody else's.
+//! - `image/` unpacks container images, which become a sandbox's root.
 //! - `capture.rs`, `output.rs`, `report.rs` make CloudWatch Logs events out of what a function prints.
 //!
 //! # What holds
@@ -38,6 +39,7 @@ mod edge;
 mod error;
 mod frames;
 mod function;
+mod image;
 mod jail;
 mod logs;
 mod machine;
@@ -56,8 +58,9 @@ pub use compute::{Compute, Usage};
 pub use config::{Config, EdgeRoute, Isolation, Network, Progress};
 pub use error::{ArchiveError, ComputeError};
 pub use function::{
-    BoxFuture, CodeRef, Credentials, CredentialsProvider, FunctionError, FunctionSpec, Invocation,
+    BoxFuture, CodeRef, Credentials, CredentialsProvider, FunctionError, FunctionSpec, ImageSpec, Invocation,
     InvokeResult, LogFormat, Phases, StreamPart,
 };
+pub use image::{ImageError, ImageLimits};
 pub use logs::{LogLine, LogSink, LogStream, MAX_EVENT_BYTES, NoLogs};
 pub use probe::{Capability, probe, raise_file_limit};

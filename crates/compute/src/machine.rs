@@ -1,6 +1,7 @@
 //! Makes sandboxes: finds the runtime, unpacks the code, orders the walls from the warden, loads the handler.
 
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +18,7 @@ use crate::jail::Level;
 use crate::output::Output;
 use crate::runtime_api::Api;
 use crate::runtimes::environment::{self, Places};
+use crate::runtimes::image::{self, Images};
 use crate::runtimes::{Runtime, Runtimes, Start, WRAPPER, provided};
 use crate::sandbox::{End, InitFailure, Link, Sandbox};
 use crate::warden::client::{Event, Warden};
@@ -36,6 +38,7 @@ pub(crate) struct Machine {
     pub(crate) logs: Arc<dyn LogSink>,
     pub(crate) cache: CodeCache,
     pub(crate) runtimes: Runtimes,
+    images: Images,
     warden: tokio::sync::Mutex<Option<Arc<Warden>>>,
     next: AtomicU64,
 }
@@ -82,6 +85,7 @@ impl Machine {
         let _ = crate::archive::remove_tree(&state.join("sandboxes"));
         Ok(Self {
             cache: CodeCache::open(state.join("code"))?,
+            images: Images::open(state.join("images"))?,
             config: Config { state_dir: state, ..config },
             logs,
             runtimes: Runtimes::default(),
@@ -112,6 +116,25 @@ impl Machine {
         if let Some(warden) = self.warden.lock().await.take() {
             warden.end().await;
         }
+    }
+
+    /// The runtime that a function needs, its image unpacked if it is one.
+    pub(crate) async fn runtime(&self, spec: &FunctionSpec) -> Result<Arc<Runtime>, ComputeError> {
+        match &spec.image {
+            Some(image) => self.images.get(image).await,
+            None => self.runtimes.get(&spec.runtime, &self.config).await,
+        }
+    }
+
+    /// The folders to show at /var/task and /opt. An image has its own.
+    pub(crate) async fn code(
+        &self,
+        spec: &FunctionSpec,
+    ) -> Result<(Option<PathBuf>, Option<PathBuf>), ComputeError> {
+        if spec.image.is_some() {
+            return Ok((None, None));
+        }
+        Ok((Some(self.cache.code(&spec.code).await?), self.cache.layers(&spec.layers).await?))
     }
 
     /// Whether sandboxes of this runtime can be started before there is code for them.
@@ -146,12 +169,13 @@ impl Machine {
                 zygote = forks.clone();
             }
         }
+        let speaks_api = matches!(runtime.start, Start::Bootstrap | Start::Image(_));
         let mut listen = Vec::new();
         if !host_network {
             if !matches!(self.config.edge, EdgeRoute::None) {
                 listen.push(self.config.endpoint_port);
             }
-            if matches!(runtime.start, Start::Bootstrap) {
+            if speaks_api {
                 listen.push(API_PORT);
             }
         }
@@ -163,6 +187,7 @@ impl Machine {
             program,
             zygote,
             channel: frames.is_some(),
+            root: runtime.root.clone(),
             scratch: self.config.state_dir.join("sandboxes").join(id.to_string()),
         };
         let started = spawn.program.is_some();
@@ -183,13 +208,13 @@ impl Machine {
             let listener = std::net::TcpListener::from(listener);
             listener.set_nonblocking(true).map_err(io("cannot listen in the sandbox"))?;
             let listener = TcpListener::from_std(listener).map_err(io("cannot listen in the sandbox"))?;
-            if port == API_PORT && matches!(runtime.start, Start::Bootstrap) {
+            if port == API_PORT && speaks_api {
                 api = Some(listener);
             } else {
                 handle.edge = edge::carry(listener, self.config.edge.clone());
             }
         }
-        if api.is_none() && matches!(runtime.start, Start::Bootstrap) {
+        if api.is_none() && speaks_api {
             api =
                 Some(TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("cannot listen for the runtime"))?);
         }
@@ -225,8 +250,7 @@ impl Machine {
         blank: Option<Blank>,
     ) -> Result<Sandbox, ComputeError> {
         let begin = Instant::now();
-        let task = self.cache.code(&spec.code).await?;
-        let opt = self.cache.layers(&spec.layers).await?;
+        let (task, opt) = self.code(&spec).await?;
         let credentials = match &spec.credentials {
             Some(provider) => Some(provider().await.map_err(ComputeError::Credentials)?),
             None => None,
@@ -250,7 +274,9 @@ impl Machine {
 
         let plain = handle.warden.hello.level == Level::Plain;
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
-        let (outer_task, outer_opt) = (text(&task), opt.as_deref().map_or("/opt".to_owned(), text));
+        let outer =
+            |folder: &Option<PathBuf>, inside: &str| folder.as_deref().map_or(inside.to_owned(), text);
+        let (outer_task, outer_opt) = (outer(&task, "/var/task"), outer(&opt, "/opt"));
         let scratch = text(&self.config.state_dir.join("sandboxes").join(handle.id.to_string()).join("tmp"));
         let listening = api.as_ref().map(TcpListener::local_addr).and_then(Result::ok);
         let places = Places {
@@ -267,10 +293,14 @@ impl Machine {
         let mut failure = None;
         let mut program = None;
         match &runtime.start {
-            Start::Bootstrap => match provided::bootstrap(&task, opt.as_deref()) {
+            Start::Image(config) => match image::program(&runtime, config, &spec, &env) {
+                Ok(own) => program = Some(own),
+                Err(why) => failure = Some(why),
+            },
+            Start::Bootstrap => match provided::bootstrap(Path::new(&outer_task), opt.as_deref()) {
                 Some(place) => {
                     let path = if plain { text(&place.outside) } else { place.inside.to_owned() };
-                    program = Some(Program { argv: vec![path], env: env.clone() });
+                    program = Some(Program { argv: vec![path], env: env.clone(), directory: None });
                 }
                 None => {
                     failure = Some(InitFailure::new(
@@ -287,6 +317,7 @@ impl Machine {
             Start::Ahead { .. } => {}
         }
         if let Some(program) = &mut program
+            && matches!(runtime.start, Start::Ahead { .. })
             && let Some(wrapper) = spec.env.get(WRAPPER)
         {
             let place = |inside: &str, at: &str| {

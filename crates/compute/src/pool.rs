@@ -393,7 +393,7 @@ impl Pool {
     }
 
     async fn make(self: &Arc<Self>, spec: Arc<FunctionSpec>) -> Result<Sandbox, ComputeError> {
-        let runtime = self.machine.runtimes.get(&spec.runtime, &self.machine.config).await?;
+        let runtime = self.machine.runtime(&spec).await?;
         if runtime.starts_late(&spec.env) || !self.keeps_blanks(&runtime).await {
             return self.machine.start(spec, runtime, None).await;
         }

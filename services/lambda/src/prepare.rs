@@ -83,6 +83,7 @@ impl Lambda {
                 let code = match &error {
                     ComputeError::Runtime(_) => "InvalidRuntime",
                     ComputeError::Archive(_) => "InvalidZipFileException",
+                    ComputeError::Image(_) => "InvalidImage",
                     _ => "InternalError",
                 };
                 Some((error.to_string(), code.to_owned()))

@@ -287,6 +287,7 @@ impl Lambda {
             runtime: s.runtime.clone(),
             handler: s.handler.clone(),
             code: self.code_ref(&version.code),
+            image: None,
             layers: s.layers.iter().map(|layer| self.code_ref(&layer.code)).collect(),
             env: s.environment.clone().unwrap_or_default(),
             memory_mb: u32::try_from(s.memory).unwrap_or(128),
@@ -360,6 +361,7 @@ pub(crate) fn failed(error: ComputeError) -> Error {
         ComputeError::Archive(why) => {
             InvalidZipFileException { r#type: Some("User".to_owned()), message: Some(why.to_string()) }.into()
         }
+        ComputeError::Image(why) => crate::errors::invalid(why.to_string()),
         ComputeError::Gone => no_function("it was deleted while the call waited"),
         other => of_service(other.to_string()),
     }

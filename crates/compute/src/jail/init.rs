@@ -88,7 +88,7 @@ impl<'a> Init<'a> {
             sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1)?;
         } else {
             nix::unistd::sethostname("localhost")?;
-            if plan.attach {
+            if plan.attach || plan.spawn.root.is_some() {
                 root::enter(plan.template, plan.place, None)
                     .map_err(|e| said("build the sandbox's files", e))?;
             }
@@ -150,7 +150,7 @@ impl<'a> Init<'a> {
     fn assign(&mut self, assign: ToInit) -> io::Result<()> {
         let ToInit::Assign { ephemeral_mb, memory_mb, limit_address_space, paths, program } = assign;
         if self.plan.level != Level::Plain {
-            if !self.plan.attach {
+            if !self.plan.attach && self.plan.spawn.root.is_none() {
                 let (task, opt) =
                     paths.ok_or_else(|| io::Error::other("no code came with the assignment"))?;
                 root::enter(self.plan.template, self.plan.place, Some((&task, opt.as_deref())))
@@ -197,18 +197,25 @@ impl<'a> Init<'a> {
                 Ok(())
             }
             Forked::Child => {
-                let error = self.become_program(path, &argv, &env);
+                let directory = program.directory.as_deref().unwrap_or("/var/task");
+                let error = self.become_program(path, &argv, &env, directory);
                 eprintln!("cannot run {}: {error}", path.to_string_lossy());
                 sys::exit(127)
             }
         }
     }
 
-    fn become_program(&self, path: &CString, argv: &[CString], env: &[CString]) -> io::Error {
+    fn become_program(
+        &self,
+        path: &CString,
+        argv: &[CString],
+        env: &[CString],
+        directory: &str,
+    ) -> io::Error {
         let result = (|| -> io::Result<()> {
             nix::unistd::setsid()?;
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-            let _ = std::env::set_current_dir("/var/task");
+            let _ = std::env::set_current_dir(directory);
             privileges::limit_self(
                 matches!(self.plan.identity, Identity::Become(_)) || !self.plan.pids_limited,
             )?;

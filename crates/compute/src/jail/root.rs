@@ -26,6 +26,8 @@ const CONFIGURATION: [&str; 12] = [
     "services",
     "crypto-policies",
 ];
+/// All names that the cloud has, where nothing else is to be reached.
+const INNER_HOSTS: &str = "127.0.0.1 localhost localhost.localstack.cloud s3.localhost.localstack.cloud\n";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Windows into the kernel that /proc opens to everybody.
 const MASKED: [&str; 8] =
@@ -56,22 +58,12 @@ pub(crate) fn build_template(at: &Path, shown: &[(PathBuf, PathBuf)], host_netwo
             fs::write(etc.join(name), from.and_then(fs::read).unwrap_or_default())?;
         }
     } else {
-        fs::write(
-            etc.join("hosts"),
-            "127.0.0.1 localhost localhost.localstack.cloud s3.localhost.localstack.cloud\n",
-        )?;
+        fs::write(etc.join("hosts"), INNER_HOSTS)?;
         fs::write(etc.join("resolv.conf"), "")?;
     }
     let dev = at.join("dev");
     fs::create_dir_all(&dev)?;
-    for name in DEVICES {
-        let inside = dev.join(name);
-        fs::write(&inside, "")?;
-        mount(Some(&Path::new("/dev").join(name)), &inside, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
-    }
-    for (name, target) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
-        symlink(format!("/proc/self/fd{target}"), dev.join(name))?;
-    }
+    make_devices(&dev)?;
     for name in ["proc", "tmp", "opt", "var/task", "var/runtime", "home"] {
         fs::create_dir_all(at.join(name))?;
     }
@@ -84,6 +76,38 @@ pub(crate) fn build_template(at: &Path, shown: &[(PathBuf, PathBuf)], host_netwo
     }
     let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | flags;
     mount(None::<&str>, at, None::<&str>, read_only, Some("mode=755,size=4m,nr_inodes=4096"))?;
+    Ok(())
+}
+
+fn make_devices(dev: &Path) -> io::Result<()> {
+    for name in DEVICES {
+        let inside = dev.join(name);
+        fs::write(&inside, "")?;
+        mount(Some(&Path::new("/dev").join(name)), &inside, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    }
+    for (name, target) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
+        symlink(format!("/proc/self/fd{target}"), dev.join(name))?;
+    }
+    Ok(())
+}
+
+/// Builds the same from a container image, unpacked at `image`, which has real folders wherever something is mounted.
+pub(crate) fn build_from_image(at: &Path, image: &Path, host_network: bool) -> io::Result<()> {
+    fs::create_dir_all(at)?;
+    bind_read_only(image, at)?;
+    let dev = at.join("dev");
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let options = Some("mode=755,size=1m,nr_inodes=64");
+    mount(Some("cloudlet"), &dev, Some("tmpfs"), flags, options)?;
+    make_devices(&dev)?;
+    for (name, text) in [("hosts", INNER_HOSTS), ("resolv.conf", "")] {
+        let file = dev.join(format!(".{name}"));
+        let host = fs::canonicalize(Path::new("/etc").join(name)).and_then(fs::read);
+        let text = if host_network { host.unwrap_or_default() } else { text.as_bytes().to_vec() };
+        fs::write(&file, text)?;
+        bind_read_only(&file, &at.join("etc").join(name))?;
+    }
+    mount(None::<&str>, &dev, None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | flags, options)?;
     Ok(())
 }
 

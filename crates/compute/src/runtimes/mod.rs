@@ -1,6 +1,7 @@
 //! What each Lambda runtime needs on this machine. One file per family.
 
 pub(crate) mod environment;
+pub(crate) mod image;
 pub(crate) mod node;
 pub(crate) mod provided;
 pub(crate) mod python;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::image::RunConfig;
 use crate::warden::protocol::Program;
 use crate::{ComputeError, Config};
 
@@ -29,6 +31,8 @@ pub(crate) struct Runtime {
     pub(crate) warnings: Vec<String>,
     /// Worth looking at again: something was missing that may come (no network for the SDK).
     pub(crate) provisional: bool,
+    /// A container image's root, instead of the host's programs.
+    pub(crate) root: Option<PathBuf>,
     /// Its programs live within an address space of about the function's memory, so that a limit on it is a backstop.
     pub(crate) address_space: bool,
     /// Environment variables that its interpreter reads when it starts: a function that sets one cannot have an
@@ -36,7 +40,7 @@ pub(crate) struct Runtime {
     pub(crate) read_at_start: &'static [&'static str],
 }
 
-/// Runs the interpreter with a script of the user's in front, for every runtime. Source: Developer Guide, "Modifying
+/// Runs the interpreter with a script of the user's in front, for every managed runtime. Source: Developer Guide, "Modifying
 /// the runtime environment", wrapper scripts.
 pub(crate) const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
@@ -64,6 +68,8 @@ pub(crate) enum Start {
     },
     /// The function's own `bootstrap`, over the public Runtime API.
     Bootstrap,
+    /// A container image's own program, over the same.
+    Image(RunConfig),
 }
 
 /// Finds runtimes once and remembers them. Cheap to clone.

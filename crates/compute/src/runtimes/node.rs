@@ -85,6 +85,7 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
         },
         warnings,
         provisional,
+        root: None,
         // V8 reserves far more address space than it uses.
         address_space: false,
         read_at_start: &["NODE_OPTIONS", "NODE_EXTRA_CA_CERTS", "NODE_ICU_DATA", "NODE_V8_COVERAGE"],
@@ -100,7 +101,7 @@ fn program(interpreter: &Interpreter, bootstrap: &Path) -> Program {
         ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ("TZ".to_owned(), ":UTC".to_owned()),
     ]);
-    Program { argv, env }
+    Program { argv, env, directory: None }
 }
 
 /// The exact version, else the nearest, newer ones first, else words.

@@ -11,6 +11,7 @@ pub(crate) fn runtime(name: &str) -> Runtime {
         start: Start::Bootstrap,
         warnings: vec![],
         provisional: false,
+        root: None,
         // Go and others reserve far more address space than they use.
         address_space: false,
         read_at_start: &[],

@@ -89,6 +89,7 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
         start: Start::Ahead { jailed, plain, zygote },
         warnings,
         provisional,
+        root: None,
         address_space: true,
         read_at_start: &[],
     })
@@ -106,7 +107,7 @@ fn program(interpreter: &Interpreter, bootstrap: &Path, sdk: Option<&Path>) -> P
         ("LD_LIBRARY_PATH".to_owned(), library_path("/var/task", "/opt", "/var/runtime")),
         ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
     ]);
-    Program { argv, env }
+    Program { argv, env, directory: None }
 }
 
 /// The exact version, else the nearest, else words.

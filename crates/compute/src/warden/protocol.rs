@@ -72,6 +72,8 @@ pub(crate) struct Spawn {
     pub(crate) zygote: Option<Program>,
     /// A second descriptor came along: the program's number 3.
     pub(crate) channel: bool,
+    /// A container image's root, instead of the host's programs.
+    pub(crate) root: Option<PathBuf>,
     /// Scratch folder of this sandbox on the host.
     pub(crate) scratch: PathBuf,
 }
@@ -81,14 +83,17 @@ pub(crate) struct Spawn {
 pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
+    /// Where it starts; /var/task without.
+    #[serde(default)]
+    pub(crate) directory: Option<String>,
 }
 
 /// The code and limits of the function that a sandbox becomes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Assign {
     pub(crate) id: SandboxId,
-    /// /var/task
-    pub(crate) task: PathBuf,
+    /// /var/task, unless it is an image's own.
+    pub(crate) task: Option<PathBuf>,
     /// /opt
     pub(crate) opt: Option<PathBuf>,
     pub(crate) memory_mb: u32,

@@ -252,6 +252,11 @@ impl Warden {
             }
             _ => Identity::Stay,
         };
+        if self.level == Level::Plain && spawn.root.is_some() {
+            return Err(io::Error::other(
+                "container images need namespaces, which this machine does not give; `cloudlet doctor` says more",
+            ));
+        }
         let template = match self.level {
             Level::Plain => PathBuf::new(),
             _ => self.template(spawn)?,
@@ -408,13 +413,16 @@ impl Warden {
 
     /// The read-only root for this set of shown folders; built once.
     fn template(&mut self, spawn: &Spawn) -> io::Result<PathBuf> {
-        let key = format!("{:?}{}", spawn.shown, spawn.host_network);
+        let key = format!("{:?}{:?}{}", spawn.root, spawn.shown, spawn.host_network);
         if let Some(path) = self.templates.get(&key) {
             return Ok(path.clone());
         }
         let path = self.state.join("root").join(self.templates.len().to_string());
         std::fs::create_dir_all(self.state.join("place"))?;
-        root::build_template(&path, &spawn.shown, spawn.host_network)?;
+        match &spawn.root {
+            Some(image) => root::build_from_image(&path, image, spawn.host_network)?,
+            None => root::build_template(&path, &spawn.shown, spawn.host_network)?,
+        }
         self.templates.insert(key, path.clone());
         Ok(path)
     }
@@ -425,7 +433,7 @@ impl Warden {
         sandbox.group.limit_memory(assign.memory_mb, assign.ephemeral_mb);
         let mut trees = Vec::new();
         if self.level != Level::Plain && self.attach {
-            for path in std::iter::once(&assign.task).chain(&assign.opt) {
+            for path in assign.task.iter().chain(&assign.opt) {
                 let tree = sys::open_tree(path)?;
                 sys::make_read_only(tree.as_fd())?;
                 trees.push(tree);
@@ -435,7 +443,7 @@ impl Warden {
             ephemeral_mb: assign.ephemeral_mb,
             memory_mb: assign.memory_mb,
             limit_address_space: assign.limit_address_space,
-            paths: Some((assign.task, assign.opt)),
+            paths: assign.task.map(|task| (task, assign.opt)),
             program: assign.program,
         };
         let backstop = assign.limit_address_space && !self.cgroups.limits_memory();

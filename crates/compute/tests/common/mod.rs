@@ -82,6 +82,7 @@ impl Lab {
             runtime: runtime.into(),
             handler: handler.into(),
             code: CodeRef { sha256: format!("zip-{serial}"), path },
+            image: None,
             layers: vec![],
             env: Default::default(),
             memory_mb: 128,
