@@ -63,6 +63,9 @@ pub(crate) enum Command {
     Iam(IamCommand),
     /// Print the log of a function or of any log group
     Logs(LogsOptions),
+    /// Work on functions
+    #[command(subcommand)]
+    Lambda(LambdaCommand),
     /// Print the certificate of the cloud's own authority, for clients that use https
     Ca(StartOptions),
     /// Print completions for a shell
@@ -224,6 +227,66 @@ pub(crate) struct GeneratePolicyOptions {
     pub(crate) target: TargetOptions,
 }
 
+#[derive(Subcommand, Debug)]
+pub(crate) enum LambdaCommand {
+    /// Run a folder as a function, as it is: every change counts from the next call on. Ends with Ctrl-C
+    Run(RunOptions),
+}
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "\
+Examples:
+  cloudlet lambda run ./thumbnail thumbnail.handler
+  cloudlet lambda run ./hello index.handler --event '{\"name\": \"you\"}'   call it now and after each change
+  cloudlet lambda run . app.handler --policy arn:aws:iam::aws:policy/AmazonS3FullAccess")]
+pub(crate) struct RunOptions {
+    /// The folder with the code and what it needs
+    pub(crate) folder: PathBuf,
+
+    /// The handler, such as index.handler; a bare name is looked for in the folder's main file
+    #[arg(default_value = "handler")]
+    pub(crate) handler: String,
+
+    /// The runtime [default: that of the folder's language, in the version that is installed]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) runtime: Option<String>,
+
+    /// The function's name [default: the folder's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// Call it with this JSON now and after each change; @FILE reads a file
+    #[arg(short, long, value_name = "JSON")]
+    pub(crate) event: Option<String>,
+
+    /// An environment variable (may be repeated)
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub(crate) environment: Vec<String>,
+
+    /// A managed policy for the function's role, beside that for logs (may be repeated)
+    #[arg(long, value_name = "ARN")]
+    pub(crate) policy: Vec<String>,
+
+    /// How long a call may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(i32).range(1..=900))]
+    pub(crate) timeout: i32,
+
+    /// Memory in MB
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(i32).range(128..=10240))]
+    pub(crate) memory: i32,
+
+    /// The region [default: us-east-1]
+    #[arg(long, value_name = "REGION", env = "AWS_DEFAULT_REGION")]
+    pub(crate) region: Option<String>,
+
+    /// The account
+    #[arg(long, value_name = "ID", default_value = "000000000000")]
+    pub(crate) account: String,
+
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
+}
+
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LogsOptions {
     /// A function's name, or a log group's (which begins with a slash)
@@ -232,6 +295,10 @@ pub(crate) struct LogsOptions {
     /// Go on printing what comes
     #[arg(short, long)]
     pub(crate) follow: bool,
+
+    /// Print where the time of each invocation went instead: queue, sandbox, import, handler
+    #[arg(long)]
+    pub(crate) trace: bool,
 
     /// How far back to begin: 30s, 10m, 2h, 1d
     #[arg(long, value_name = "TIME", default_value = "10m")]

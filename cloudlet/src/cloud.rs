@@ -3,12 +3,14 @@
 use crate::config::{Config, Place};
 use crate::control::{Answer, Ask};
 use crate::endpoints::Endpoints;
+use crate::workbench::Workbench;
 use crate::{Failure, cli, explain, instance, paths, start};
 use cloudlet_api_logs as logs_api;
 use cloudlet_bus::Bus;
 use cloudlet_compute::{Compute, EdgeRoute};
 use cloudlet_edge::{Edge, EdgeConfig};
 use cloudlet_identity::{Identities, Settings};
+use cloudlet_lambda::Lambda;
 use cloudlet_service::{Clock, Cloud, Identity, Principal, Service, SystemClock, SystemRandomness};
 use cloudlet_store::{Durability, Options, Store};
 use std::collections::BTreeSet;
@@ -30,6 +32,7 @@ pub(crate) struct Running {
     store: Store,
     bus: Arc<Bus>,
     compute: Arc<Compute>,
+    lambda: Arc<Lambda>,
     cloud: Arc<Cloud>,
     identities: Arc<Identities>,
     edge: Edge,
@@ -51,6 +54,7 @@ pub(crate) struct Keys {
 #[derive(Clone)]
 struct Owner {
     identities: Arc<Identities>,
+    lambda: Arc<Lambda>,
     keys: Keys,
 }
 
@@ -59,6 +63,7 @@ impl Owner {
     /// everything was deleted.
     async fn restored(&self, emptied: bool) -> Result<(), Failure> {
         self.identities.restored().await?;
+        self.lambda.restored()?;
         if emptied && self.keys.made.is_some() {
             self.identities.keep_root_key(ACCOUNT, &self.keys.access_key_id, &self.keys.secret).await?;
         }
@@ -115,7 +120,7 @@ impl Running {
             dynamodb,
         ];
         cloud.open(services, identities.clone() as Arc<dyn Identity>);
-        Ok(Self { store, bus, compute, cloud, identities, edge, address, place, keys })
+        Ok(Self { store, bus, compute, lambda, cloud, identities, edge, address, place, keys })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -150,7 +155,11 @@ impl Running {
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
         let (store, cloud) = (self.store.clone(), self.cloud.clone());
-        let owner = Owner { identities: self.identities.clone(), keys: self.keys.clone() };
+        let owner = Owner {
+            identities: self.identities.clone(),
+            lambda: self.lambda.clone(),
+            keys: self.keys.clone(),
+        };
         Ok(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (store, cloud, owner) = (store.clone(), cloud.clone(), owner.clone());
@@ -247,7 +256,7 @@ fn compute_dir(data: &Path) -> PathBuf {
     data.join("compute")
 }
 
-/// Reads one command, obeys it, answers.
+/// Reads commands, obeys it, answers.
 async fn command(
     stream: UnixStream,
     store: &Store,
@@ -255,21 +264,38 @@ async fn command(
     owner: &Owner,
 ) -> Result<(), Failure> {
     let (read, mut write) = stream.into_split();
-    let mut line = String::new();
-    BufReader::new(tokio::io::AsyncReadExt::take(read, LONGEST_COMMAND)).read_line(&mut line).await?;
-    let answer = match serde_json::from_str(&line) {
-        Ok(ask) => {
-            obey(ask, store, cloud, owner).await.unwrap_or_else(|why| Answer::Failed { why: why.to_string() })
+    let mut read = BufReader::new(read);
+    let mut bench = Workbench::new(cloud.clone(), owner.lambda.clone());
+    let end = async {
+        loop {
+            let mut line = String::new();
+            tokio::io::AsyncReadExt::take(&mut read, LONGEST_COMMAND).read_line(&mut line).await?;
+            if line.is_empty() {
+                return Ok(());
+            }
+            let answer = match serde_json::from_str(&line) {
+                Ok(ask) => obey(ask, store, cloud, owner, &mut bench)
+                    .await
+                    .unwrap_or_else(|why| Answer::Failed { why: why.to_string() }),
+                Err(why) => Answer::Failed {
+                    why: format!("not understood: {why}; are the command and the cloud of one version?"),
+                },
+            };
+            write.write_all(format!("{}\n", serde_json::to_string(&answer)?).as_bytes()).await?;
         }
-        Err(why) => Answer::Failed {
-            why: format!("not understood: {why}; are the command and the cloud of one version?"),
-        },
-    };
-    write.write_all(format!("{}\n", serde_json::to_string(&answer)?).as_bytes()).await?;
-    Ok(())
+    }
+    .await;
+    bench.end().await;
+    end
 }
 
-async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>, owner: &Owner) -> Result<Answer, Failure> {
+async fn obey(
+    ask: Ask,
+    store: &Store,
+    cloud: &Arc<Cloud>,
+    owner: &Owner,
+    bench: &mut Workbench,
+) -> Result<Answer, Failure> {
     let store = store.clone();
     Ok(match ask {
         Ask::Status => Answer::Status { rows: status(&store, cloud)? },
@@ -297,6 +323,19 @@ async fn obey(ask: Ask, store: &Store, cloud: &Arc<Cloud>, owner: &Owner) -> Res
             Answer::Text { text: serde_json::to_string_pretty(&policy)? }
         }
         Ask::Verify { after } => verified(cloudlet_s3::verify(&store, after.as_deref()).await?),
+        Ask::Run { bench: wanted } => match bench.run(wanted).await {
+            Ok(answer) => answer,
+            Err(why) => {
+                bench.end().await;
+                return Err(why);
+            }
+        },
+        Ask::Reload => bench.reload()?,
+        Ask::Invoke { payload } => bench.invoke(payload).await?,
+        Ask::Traces { account, region, function, after } => {
+            let traces = owner.lambda.traces(&account, &region, &function, after);
+            Answer::Traces { lines: traces.into_iter().map(|t| (t.at, t.line)).collect() }
+        }
         Ask::Logs { account, region, group, since, token } => {
             let root = Principal::Root { account: account.as_str().into() };
             let cx = cloud.context(root, &account, &region);

@@ -1,6 +1,7 @@
 //! The owner's commands to a running cloud: a line of JSON on a Unix socket that only the owner can open.
 
 use crate::instance::{Instance, Target, alive, socket};
+use crate::workbench::Bench;
 use crate::{Failure, style};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
@@ -28,6 +29,14 @@ pub(crate) enum Ask {
     Verify { after: Option<String> },
     /// The events of a log group, oldest first.
     Logs { account: String, region: String, group: String, since: i64, token: Option<String> },
+    /// The invocations of a function that ended after this time.
+    Traces { account: String, region: String, function: String, after: i64 },
+    /// Run a folder as a function for as long as this connection lasts.
+    Run { bench: Bench },
+    /// The folder that runs has changed.
+    Reload,
+    /// Call the function that runs.
+    Invoke { payload: String },
 }
 
 /// What it answers.
@@ -47,19 +56,40 @@ pub(crate) enum Answer {
     Verified { checked: u64, bytes: u64, sealed: u64, damaged: Vec<(String, String)>, next: Option<String> },
     /// Log events as (milliseconds since the epoch, message) and where to go on.
     Logs { events: Vec<(i64, String)>, next: Option<String> },
+    /// When invocations ended, and a line about each.
+    Traces { lines: Vec<(i64, String)> },
+    /// The function that runs, and its address.
+    Running { arn: String, url: String },
+    /// What it answered.
+    Invoked { failed: bool, payload: String },
 }
 
-/// Asks a running cloud.
-pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Answer, Failure> {
-    let mut stream = UnixStream::connect(socket(instance.port))
-        .map_err(|e| format!("the cloud on port {} does not listen to commands ({e})", instance.port))?;
-    writeln!(stream, "{}", serde_json::to_string(ask)?)?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
-    match serde_json::from_str(&line)? {
-        Answer::Failed { why } => Err(why.into()),
-        answer => Ok(answer),
+/// A line to a running cloud, on which one question follows another.
+pub(crate) struct Line(BufReader<UnixStream>);
+
+impl Line {
+    pub(crate) fn open(instance: &Instance) -> Result<Self, Failure> {
+        let stream = UnixStream::connect(socket(instance.port))
+            .map_err(|e| format!("the cloud on port {} does not listen to commands ({e})", instance.port))?;
+        Ok(Self(BufReader::new(stream)))
     }
+
+    pub(crate) fn ask(&mut self, ask: &Ask) -> Result<Answer, Failure> {
+        writeln!(self.0.get_mut(), "{}", serde_json::to_string(ask)?)?;
+        let mut line = String::new();
+        if self.0.read_line(&mut line)? == 0 {
+            return Err("the cloud has ended".into());
+        }
+        match serde_json::from_str(&line)? {
+            Answer::Failed { why } => Err(why.into()),
+            answer => Ok(answer),
+        }
+    }
+}
+
+/// Asks a running cloud one thing.
+pub(crate) fn ask(instance: &Instance, ask: &Ask) -> Result<Answer, Failure> {
+    Line::open(instance)?.ask(ask)
 }
 
 /// `cloudlet stop`: asks it to end and waits until it has.

@@ -2,10 +2,10 @@
 //! environment it needs, and lets unmodified boto3 do the rest (`demo/demo.py`).
 
 use crate::cli::DemoOptions;
+use crate::own::OwnCloud;
 use crate::{Failure, paths, style};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 const SCRIPT: &str = include_str!("../demo/demo.py");
 const FUNCTION: &str = include_str!("../demo/thumbnail.py");
@@ -54,59 +54,6 @@ pub(crate) fn run(options: &DemoOptions) -> Result<ExitCode, Failure> {
         cloud.end();
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A cloud that this command started.
-struct OwnCloud {
-    child: Option<Child>,
-    endpoint: String,
-    port: u16,
-}
-
-impl OwnCloud {
-    /// Starts one on a free port and waits until it says that it is ready.
-    fn start() -> Result<Self, Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["start", "--ephemeral", "--listen", "127.0.0.1", "--port", "0"]);
-        for name in ["CLOUDLET_DATA", "CLOUDLET_DETACH", "CLOUDLET_SERVICES", "SERVICES"] {
-            command.env_remove(name);
-        }
-        // A group of its own, so that a kept cloud outlives the terminal's Ctrl-C.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().ok_or("the cloud has no output")?;
-        let pid = i32::try_from(child.id())?;
-        let mut lines = BufReader::new(stdout).lines();
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready in"));
-        // Further output must go somewhere for as long as the cloud runs.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let mine = crate::instance::all().into_iter().find(|i| i.pid == pid);
-        match mine {
-            Some(i) if ready => Ok(Self { child: Some(child), endpoint: i.endpoint, port: i.port }),
-            _ => {
-                let _ = child.kill();
-                Err("the demo's cloud did not start; cloudlet doctor may say why".into())
-            }
-        }
-    }
-
-    fn keep(mut self) {
-        self.child = None;
-    }
-
-    fn end(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for OwnCloud {
-    fn drop(&mut self) {
-        self.end();
-    }
 }
 
 /// The Python of the demo's own virtual environment, made on first use.

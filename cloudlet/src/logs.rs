@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::cli::LogsOptions;
 use crate::config::File;
 use crate::control::{Answer, Ask, ask};
+use crate::instance::Instance;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,6 +14,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(options: &LogsOptions, file: &File) -> Result<ExitCode, Failure> {
     let instance = options.target.resolve(file)?.running()?;
+    if options.trace {
+        return traces(options, &instance);
+    }
     let group = match options.name.as_str() {
         name if name.starts_with('/') => name.to_owned(),
         name => format!("/aws/lambda/{name}"),
@@ -61,6 +65,36 @@ pub(crate) fn run(options: &LogsOptions, file: &File) -> Result<ExitCode, Failur
 pub(crate) fn since(text: &str) -> Result<i64, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(i64::try_from(now.saturating_sub(span(text)?).as_millis()).unwrap_or(0))
+}
+
+/// Where the time of a function's invocations went.
+fn traces(options: &LogsOptions, instance: &Instance) -> Result<ExitCode, Failure> {
+    let function = options.name.strip_prefix("/aws/lambda/").unwrap_or(&options.name);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = now.saturating_sub(span(&options.since)?);
+    let mut after = i64::try_from(since.as_millis()).unwrap_or(0);
+    loop {
+        let query = Ask::Traces {
+            account: options.account.clone(),
+            region: options.region.clone().unwrap_or_else(|| instance.region.clone()),
+            function: function.to_owned(),
+            after,
+        };
+        let Answer::Traces { lines } = ask(instance, &query)? else {
+            return Err("the cloud gave another answer than traces".into());
+        };
+        let mut out = std::io::stdout().lock();
+        for (at, line) in lines {
+            after = after.max(at);
+            writeln!(out, "{line}")?;
+        }
+        out.flush()?;
+        drop(out);
+        if !options.follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 /// `30s`, `10m`, `2h`, `1d`.

@@ -13,11 +13,14 @@ mod explain;
 mod instance;
 mod localstack;
 mod logs;
+mod own;
 mod paths;
+mod run;
 mod snapshots;
 mod start;
 mod style;
 mod verify;
+mod workbench;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -60,6 +63,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::WhyDenied(options) => explain::why(&options, &file),
         Command::Iam(command) => explain::iam(&command, &file),
         Command::Logs(options) => logs::run(&options, &file),
+        Command::Lambda(cli::LambdaCommand::Run(options)) => run::run(&options, &file),
         Command::Completions { shell } => {
             cli::completions(shell);
             Ok(ExitCode::SUCCESS)

@@ -107,7 +107,7 @@ def test_words_of_refusals(lam, create, role, account, client):
     assert message.startswith("1 validation error detected: Value 'r' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:")
     message = refused(invalid, lam.create_function, FunctionName="g", SnapStart={"ApplyOn": "PublishedVersions"}, **base)
     assert message == "python3.11 is not supported for SnapStart enabled functions."
-    message = refused(invalid, lam.create_function, FunctionName="g", Environment={"Variables": {"AB": "x" * 4096}}, **base)
+    message = refused(invalid, lam.create_function, FunctionName="g", Environment={"Variables": {"AA": "x" * 4096}}, **base)
     assert message.startswith("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: {")
     message = refused("RequestEntityTooLargeException", lam.create_function, FunctionName="g", **{**base, "Code": {"ZipFile": b"x" * 52428801}})
     assert message == "Zipped size must be smaller than 52428800 bytes"
@@ -218,3 +218,57 @@ def test_layers_in_words(lam, create, account):
         raise AssertionError("version 0 was found")
     except ClientError as error:
         assert error.response["Error"]["Message"] == "Layer Version Cannot be less than 1"
+
+
+def test_policies_as_whole_documents(lam, create, account, client):
+    import json
+
+    create()
+    arn = f"arn:aws:lambda:us-east-1:{account}:function:f"
+    if not hasattr(lam, "put_resource_policy"):
+        import pytest
+        pytest.skip("this boto3 does not know resource policies")
+    stranger = str((int(account) + 1) % 10**12).zfill(12)
+    statement = {
+        "Sid": "them", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{stranger}:root"},
+        "Action": "lambda:InvokeFunction", "Resource": arn,
+    }
+    foreign = client("lambda", account=stranger)
+    refused("AccessDeniedException", foreign.invoke, FunctionName=arn)
+    put = lam.put_resource_policy(ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    assert json.loads(put["Policy"])["Statement"] == [statement]
+    assert foreign.invoke(FunctionName=arn)["StatusCode"] == 200
+    assert lam.get_policy(FunctionName="f")["RevisionId"] == put["RevisionId"] == lam.get_resource_policy(ResourceArn=arn)["RevisionId"]
+    refused("InvalidParameterValueException", lam.put_resource_policy, ResourceArn=arn, Policy="{}")
+    lam.delete_resource_policy(ResourceArn=arn)
+    refused("ResourceNotFoundException", lam.get_resource_policy, ResourceArn=arn)
+    refused("AccessDeniedException", foreign.invoke, FunctionName=arn)
+
+
+def test_layers_of_others(lam, create, account, client):
+    stranger = str((int(account) + 1) % 10**12).zfill(12)
+    theirs = client("lambda", account=stranger)
+    layer = theirs.publish_layer_version(LayerName="l", Content={"ZipFile": package("WORD = 'shared'\n", "python/m.py")})["LayerVersionArn"]
+    create(code=package("import m\ndef handler(e, c):\n    return m.WORD\n"), Handler="index.handler")
+    message = refused("AccessDeniedException", lam.update_function_configuration, FunctionName="f", Layers=[layer])
+    assert message.endswith("because no resource-based policy allows the lambda:GetLayerVersion action")
+    theirs.add_layer_version_permission(LayerName="l", VersionNumber=1, StatementId="s", Action="lambda:GetLayerVersion", Principal=account)
+    lam.update_function_configuration(FunctionName="f", Layers=[layer])
+    lam.get_waiter("function_updated_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    assert lam.invoke(FunctionName="f")["Payload"].read() == b'"shared"'
+
+
+def test_events_for_a_function_that_may_not_run(lam, create, client):
+    import json
+
+    from test_lambda import LOGS, lines
+
+    both = {**LOGS, "Statement": [LOGS["Statement"][0], {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}]}
+    create("told")
+    client("iam").put_role_policy(RoleName="function", PolicyName="p", PolicyDocument=json.dumps(both))
+    create("f")
+    arn = lam.get_function(FunctionName="told")["Configuration"]["FunctionArn"]
+    lam.put_function_event_invoke_config(FunctionName="f", DestinationConfig={"OnFailure": {"Destination": arn}})
+    lam.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
+    lam.invoke(FunctionName="f", InvocationType="Event", Payload=b"1")
+    assert lines(client, "told", "ZeroReservedConcurrency")

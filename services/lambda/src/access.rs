@@ -55,6 +55,27 @@ impl Lambda {
         } else if let Some(layer) = text_member(input, "LayerName").or_else(|| text_member(input, "Arn")) {
             self.layer_access(cx, input, &layer, &mut accesses);
         }
+        if let Some(arn) = text_member(input, "ResourceArn") {
+            let named = Named::read(cx, &arn, None)?;
+            for access in &mut accesses {
+                access.resource_account = Some(named.cx.account.to_string());
+            }
+        }
+        // Whoever gives a function a layer must be allowed to read it.
+        let layers = match input.as_any() {
+            any if any.is::<api::CreateFunctionInput>() => {
+                any.downcast_ref().and_then(|i: &api::CreateFunctionInput| i.layers.clone())
+            }
+            any => any.downcast_ref().and_then(|i: &api::UpdateFunctionConfigurationInput| i.layers.clone()),
+        };
+        for arn in layers.unwrap_or_default() {
+            let mut access = [Access::new("lambda:GetLayerVersion", arn.clone())];
+            self.shared_layer(cx, arn, &mut access);
+            // One of another region, or none at all, is refused in the operation's own words.
+            if access[0].resource_account.is_some() {
+                accesses.extend(access);
+            }
+        }
         // Whoever gives a function a role must be allowed to pass it.
         let role = match input.as_any() {
             any if any.is::<api::CreateFunctionInput>() => {
@@ -88,6 +109,10 @@ impl Lambda {
             Some(number) => cx.arn("lambda", format_args!("layer:{layer}:{number}")),
             None => layer.to_owned(),
         };
+        self.shared_layer(cx, text, accesses);
+    }
+
+    fn shared_layer(&self, cx: &Context, text: String, accesses: &mut [Access]) {
         let Some((there, name, number)) = crate::settings::layer_arn(cx, &text) else { return };
         let found =
             self.store.table::<LayerVersion>().get_arc(&version_key(&there, &name, number)).ok().flatten();

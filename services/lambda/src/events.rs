@@ -109,6 +109,15 @@ impl Lambda {
             client_context: event.client_context.clone(),
             trace_id: event.trace_id.clone(),
         };
+        if target.function.reserved_concurrency == Some(0) {
+            // There is nothing to wait for.
+            let destination = target.event_config().on_failure;
+            let record =
+                self.record(&target, &event, payload, "ZeroReservedConcurrency", message.attempts + 1, None);
+            self.tell(&target, destination.as_deref(), record).await;
+            self.dead_letter(&target);
+            return Outcome::Done;
+        }
         let counted = self.gate.event(target.named.arn());
         let ran = self.run(&target, call).await;
         drop(counted);

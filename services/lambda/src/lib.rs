@@ -25,6 +25,7 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod urls;
 
 use cloudlet_bus::{Bus, Delivery};
@@ -34,12 +35,14 @@ use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Serv
 use cloudlet_store::Store;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 pub use code::PACKAGE_PATH;
 pub use sink::Sink;
+pub use trace::Trace;
 
 /// The service.
 pub struct Lambda {
@@ -54,6 +57,10 @@ pub struct Lambda {
     /// Reserved concurrency by account and region.
     pub(crate) reserved: Mutex<HashMap<(String, String), i32>>,
     pub(crate) policies: access::Policies,
+    /// Where the time of the last invocations went.
+    pub(crate) traces: trace::Traces,
+    /// Folders that are served as functions' code, by ARN.
+    pub(crate) folders: Mutex<HashMap<String, PathBuf>>,
     /// Who reads the sources of mappings.
     pub(crate) pollers: mappings::Pollers,
     /// How function URLs are told.
@@ -80,6 +87,8 @@ impl Lambda {
             specs: Mutex::default(),
             reserved: Mutex::default(),
             policies: access::Policies::default(),
+            traces: trace::Traces::default(),
+            folders: Mutex::default(),
             pollers: mappings::Pollers::default(),
             addresses: urls::Addresses::default(),
             changes: Notify::new(),
@@ -95,6 +104,22 @@ impl Lambda {
         bus.subscribe(mappings::QUEUE, settle, Arc::new(mappings::Settler(Arc::downgrade(&lambda))));
         tokio::spawn(resume(Arc::downgrade(&lambda)));
         lambda
+    }
+}
+
+impl Lambda {
+    /// The store holds something else now: everything was deleted, or a snapshot was loaded.
+    ///
+    /// Errors: those of the store.
+    pub fn restored(&self) -> Result<(), Error> {
+        self.reserved.lock().clear();
+        let known: Vec<String> = self.specs.lock().drain().map(|((arn, _), _)| arn).collect();
+        for arn in known {
+            self.compute.keep(&arn, Vec::new());
+            self.compute.forget(&arn);
+        }
+        self.resume_mappings()?;
+        self.resume_provisioned()
     }
 }
 

@@ -13,6 +13,7 @@ use cloudlet_compute::{
 use cloudlet_service::{Context, Error};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -199,9 +200,11 @@ impl Lambda {
             client_context: call.client_context,
             trace_id: Some(trace),
             stream: parts,
-            ..Invocation::new(call.request_id, target.named.qualified_arn(), call.payload)
+            ..Invocation::new(call.request_id.clone(), target.named.qualified_arn(), call.payload)
         };
-        self.compute.invoke(spec, invocation).await.map_err(failed)
+        let result = self.compute.invoke(spec, invocation).await.map_err(failed)?;
+        self.trace(target, &call.request_id, &result);
+        Ok(result)
     }
 
     /// How many events of a function may be under way now: they wait in the queue for its reserved concurrency, rather
@@ -286,7 +289,7 @@ impl Lambda {
             revision: version.run().to_owned(),
             runtime: s.runtime.clone(),
             handler: s.handler.clone(),
-            code: self.code_ref(&version.code),
+            code: self.folder(&named.arn()).unwrap_or_else(|| self.code_ref(&version.code)),
             image: None,
             layers: s.layers.iter().map(|layer| self.code_ref(&layer.code)).collect(),
             env: s.environment.clone().unwrap_or_default(),
@@ -317,6 +320,22 @@ impl Lambda {
         } else {
             "on-demand"
         }
+    }
+
+    fn folder(&self, arn: &str) -> Option<CodeRef> {
+        let path = self.folders.lock().get(arn)?.clone();
+        Some(CodeRef { sha256: format!("folder {}", path.display()), path })
+    }
+
+    /// Serves a folder of the host as the function's code, in whatever state it is when a sandbox starts; with `None`,
+    /// the package again. Called again for the same folder after it changed, it lets go of sandboxes that run what was.
+    pub fn serve_folder(&self, arn: &str, folder: Option<PathBuf>) {
+        match folder {
+            Some(folder) => self.folders.lock().insert(arn.to_owned(), folder),
+            None => self.folders.lock().remove(arn),
+        };
+        self.specs.lock().retain(|(known, _), _| known != arn);
+        self.compute.forget(arn);
     }
 
     fn code_ref(&self, code: &Code) -> CodeRef {

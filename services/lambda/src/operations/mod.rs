@@ -12,6 +12,7 @@ mod layers;
 mod mappings;
 mod permissions;
 mod provisioned;
+mod resource_policy;
 mod signing;
 mod tags;
 mod update;

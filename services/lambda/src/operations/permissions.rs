@@ -131,13 +131,13 @@ fn policy_key(named: &Named) -> &str {
 }
 
 /// Whose revision a policy's changes change.
-enum Owner {
+pub(super) enum Owner {
     Version(Box<Version>),
     Alias(Alias),
 }
 
 impl Owner {
-    fn read(tx: &mut Tx<'_>, named: &Named) -> Result<Self, Failure> {
+    pub(super) fn read(tx: &mut Tx<'_>, named: &Named) -> Result<Self, Failure> {
         let qualifier = named.qualifier.as_deref().unwrap_or(LATEST);
         Ok(match version_number(qualifier) {
             Some(number) => {
@@ -152,21 +152,21 @@ impl Owner {
         })
     }
 
-    fn revision(&self) -> &str {
+    pub(super) fn revision(&self) -> &str {
         match self {
             Self::Version(version) => &version.revision,
             Self::Alias(alias) => &alias.revision,
         }
     }
 
-    fn revise(&mut self, cx: &Context) {
+    pub(super) fn revise(&mut self, cx: &Context) {
         match self {
             Self::Version(version) => version.revise(cx),
             Self::Alias(alias) => alias.revision = cx.random().uuid(),
         }
     }
 
-    fn write(&self, tx: &mut Tx<'_>, named: &Named) -> Result<(), Failure> {
+    pub(super) fn write(&self, tx: &mut Tx<'_>, named: &Named) -> Result<(), Failure> {
         match self {
             Self::Version(version) => {
                 tx.put(&version_key(&named.cx, &named.name, version.number), &**version)?
