@@ -114,6 +114,7 @@ impl Running {
             cloudlet_organizations::Organizations::new(identities.clone()),
             cloudlet_logs::Logs::new(store.clone(), cloud.clone(), &bus),
             kms,
+            cloudlet_secretsmanager::SecretsManager::new(store.clone(), &cloud, &bus),
             lambda.clone(),
             cloudlet_s3::S3::new(store.clone(), cloud.clone(), &bus),
             dynamodb.streams(),

@@ -1,0 +1,117 @@
+//! What decides whether a caller may: the secret's policy and the service's condition keys.
+//!
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Secrets Manager".
+
+use crate::SecretsManager;
+use cloudlet_api_secretsmanager::*;
+use cloudlet_service::Structure;
+use cloudlet_service::api::{Access, Operation, default_access};
+use cloudlet_service::rules::text_member;
+
+type Keys = Vec<(String, Vec<String>)>;
+
+impl SecretsManager {
+    pub(crate) fn needed(
+        &self,
+        op: &'static Operation,
+        cx: &Context,
+        input: &dyn Structure,
+    ) -> Result<Vec<Access>, Error> {
+        let mut accesses = default_access(op, cx, input);
+        let id = text_member(input, "SecretId");
+        for access in &mut accesses {
+            if let Some(id) = &id {
+                // One that is not there is nobody's; whether the caller may hear that, identity policies decide.
+                if let Ok(secret) = self.find(cx, id) {
+                    access.resource = secret.arn();
+                    access.resource_account = Some(secret.account.clone());
+                    access.resource_policy = secret.compiled();
+                    let mut key =
+                        |name: String, value: &str| access.keys.push((name, vec![value.to_owned()]));
+                    for (name, value) in &secret.tags {
+                        key(format!("aws:ResourceTag/{name}"), value);
+                        key(format!("secretsmanager:ResourceTag/{name}"), value);
+                    }
+                    let primary = secret.primary.as_ref().unwrap_or(&secret.region);
+                    key("secretsmanager:SecretPrimaryRegion".to_owned(), primary);
+                    if let Some(rotation) = &secret.rotation {
+                        key("secretsmanager:resource/AllowRotationLambdaArn".to_owned(), &rotation.lambda);
+                    }
+                }
+                access.keys.push(("secretsmanager:SecretId".to_owned(), vec![access.resource.clone()]));
+            } else if op.name == "CreateSecret" {
+                // The random end is not known yet; policies write six question marks for it.
+                access.resource.push_str("-??????");
+            }
+            requested(input, &mut access.keys);
+        }
+        if id.is_none() && op.name == "ValidateResourcePolicy" {
+            accesses.iter_mut().for_each(|access| access.resource = "*".to_owned());
+        }
+        if let Some(batch) = input.as_any().downcast_ref::<BatchGetSecretValueInput>()
+            && batch.filters.is_some()
+        {
+            accesses.push(Access::new("secretsmanager:ListSecrets", "*"));
+        }
+        Ok(accesses)
+    }
+}
+
+/// The condition keys that copy what the request asks for.
+fn requested(input: &dyn Structure, keys: &mut Keys) {
+    let mut copy = |member: &str, key: &str| {
+        if let Some(value) = text_member(input, member) {
+            keys.push((key.to_owned(), vec![value]));
+        }
+    };
+    copy("Name", "secretsmanager:Name");
+    copy("Description", "secretsmanager:Description");
+    copy("KmsKeyId", "secretsmanager:KmsKeyId");
+    copy("VersionId", "secretsmanager:VersionId");
+    copy("VersionStage", "secretsmanager:VersionStage");
+    copy("RotationLambdaARN", "secretsmanager:RotationLambdaARN");
+    let any = input.as_any();
+    let mut set = |key: &str, values: Vec<String>| keys.push((key.to_owned(), values));
+    let regions = |regions: &[ReplicaRegionType]| -> Vec<String> {
+        regions.iter().filter_map(|region| region.region.clone()).collect()
+    };
+    if let Some(input) = any.downcast_ref::<DeleteSecretInput>() {
+        let force = input.force_delete_without_recovery.unwrap_or(false);
+        set("secretsmanager:ForceDeleteWithoutRecovery", vec![force.to_string()]);
+        if let Some(days) = input.recovery_window_in_days {
+            set("secretsmanager:RecoveryWindowInDays", vec![days.to_string()]);
+        }
+    } else if let Some(input) = any.downcast_ref::<PutResourcePolicyInput>() {
+        let block = input.block_public_policy.unwrap_or(false);
+        set("secretsmanager:BlockPublicPolicy", vec![block.to_string()]);
+    } else if let Some(input) = any.downcast_ref::<RotateSecretInput>() {
+        set("secretsmanager:RotateImmediately", vec![input.rotate_immediately.unwrap_or(true).to_string()]);
+        set("secretsmanager:ModifyRotationRules", vec![input.rotation_rules.is_some().to_string()]);
+    } else if let Some(input) = any.downcast_ref::<ReplicateSecretToRegionsInput>() {
+        set("secretsmanager:AddReplicaRegions", regions(&input.add_replica_regions));
+        let force = input.force_overwrite_replica_secret.unwrap_or(false);
+        set("secretsmanager:ForceOverwriteReplicaSecret", vec![force.to_string()]);
+    } else if let Some(input) = any.downcast_ref::<CreateSecretInput>() {
+        if let Some(added) = &input.add_replica_regions {
+            set("secretsmanager:AddReplicaRegions", regions(added));
+        }
+        tags(input.tags.as_deref().unwrap_or_default(), keys);
+    } else if let Some(input) = any.downcast_ref::<TagResourceInput>() {
+        tags(&input.tags, keys);
+    } else if let Some(input) = any.downcast_ref::<UntagResourceInput>() {
+        set("aws:TagKeys", input.tag_keys.clone());
+    }
+}
+
+fn tags(tags: &[Tag], keys: &mut Keys) {
+    let names: Vec<String> = tags.iter().filter_map(|tag| tag.key.clone()).collect();
+    if names.is_empty() {
+        return;
+    }
+    keys.push(("aws:TagKeys".to_owned(), names));
+    for tag in tags {
+        if let (Some(key), Some(value)) = (&tag.key, &tag.value) {
+            keys.push((format!("aws:RequestTag/{key}"), vec![value.clone()]));
+        }
+    }
+}

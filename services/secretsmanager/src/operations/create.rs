@@ -1,0 +1,147 @@
+//! CreateSecret.
+
+use super::tags;
+use crate::SecretsManager;
+use crate::errors::{Failure, exists, invalid, stored};
+use crate::shown::replication;
+use crate::state::{CURRENT, Secret, Version, secret_place};
+use crate::values::Plain;
+use cloudlet_api_secretsmanager::*;
+
+/// What the random end of an ARN is made of.
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+impl SecretsManager {
+    /// Makes a secret, with its first version where a value comes along.
+    ///
+    /// Errors: `ResourceExistsException`, `InvalidRequestException`, `InvalidParameterException`,
+    /// `EncryptionFailure`.
+    pub async fn create_secret(
+        &self,
+        cx: &Context,
+        input: CreateSecretInput,
+    ) -> Result<CreateSecretOutput, Error> {
+        check_name(&input.name)?;
+        if input.cross_account_primary_arn.is_some() {
+            return Err(Error::not_implemented_part("secretsmanager:CreateSecret CrossAccountPrimaryARN"));
+        }
+        let plain = Plain::of(input.secret_string, input.secret_binary, both)?;
+        let token = token(cx, input.client_request_token);
+        let at = secret_place(&cx.account, &cx.region, &input.name);
+        let now = cx.millis();
+        if let Some(there) = self.store.table::<Secret>().get(&at).map_err(stored)? {
+            return self.again(cx, there, &token, plain).await;
+        }
+        let mut secret = Secret {
+            account: cx.account.to_string(),
+            region: cx.region.to_string(),
+            partition: cx.partition().to_owned(),
+            name: input.name,
+            suffix: cx.random().text(6, ALPHABET),
+            description: input.description,
+            kms_key: own_key(input.kms_key_id),
+            tags: tags::checked(input.tags.unwrap_or_default())?,
+            created: now,
+            changed: now,
+            accessed: None,
+            deletion: None,
+            versions: Vec::new(),
+            policy: None,
+            rotation: None,
+            rotated: None,
+            primary: None,
+            replicas: Vec::new(),
+            kind: input.r#type,
+        };
+        let value = match &plain {
+            Some(plain) => Some(self.seal(cx, &secret, &token, plain).await?),
+            None => None,
+        };
+        if value.is_some() {
+            secret.versions.push(Version {
+                id: token.clone(),
+                stages: vec![CURRENT.to_owned()],
+                created: now,
+                accessed: None,
+                kms_key: secret.kms_key.clone(),
+                empty: false,
+            });
+        }
+        self.store
+            .transact(|tx| {
+                if tx.exists::<Secret>(&at)? {
+                    return Err(Failure(exists(&secret.name)));
+                }
+                if let Some(value) = &value {
+                    tx.put(&secret.value_place(&token), value)?;
+                }
+                Ok(tx.put(&at, &secret)?)
+            })
+            .await?;
+        if let Some(regions) = input.add_replica_regions {
+            let force = input.force_overwrite_replica_secret.unwrap_or(false);
+            secret = self.add_replicas(cx, &secret, &regions, force).await?;
+        }
+        Ok(CreateSecretOutput {
+            arn: Some(secret.arn()),
+            name: Some(secret.name.clone()),
+            version_id: value.map(|_| token),
+            replication_status: replication(&secret.replicas),
+            ..Default::default()
+        })
+    }
+
+    /// What happens to the second of two calls for the same name: the very same call gets the same answer.
+    async fn again(
+        &self,
+        cx: &Context,
+        there: Secret,
+        token: &str,
+        plain: Option<Plain>,
+    ) -> Result<CreateSecretOutput, Error> {
+        if there.deletion.is_some_and(|at| at > cx.millis()) {
+            return Err(crate::errors::bad_request(
+                "You can't create this secret because a secret with this name is already scheduled for deletion.",
+            ));
+        }
+        if there.version(token).is_some_and(|version| !version.empty)
+            && let Some(plain) = plain
+            && self.open(cx, &there, token).await?.same(&plain)
+        {
+            return Ok(CreateSecretOutput {
+                arn: Some(there.arn()),
+                name: Some(there.name.clone()),
+                version_id: Some(token.to_owned()),
+                ..Default::default()
+            });
+        }
+        Err(exists(&there.name))
+    }
+}
+
+pub(super) fn both() -> Error {
+    invalid("You can't specify both a binary secret value and a string secret value in the same secret.")
+}
+
+/// The id of a new version.
+pub(super) fn token(cx: &Context, given: Option<String>) -> String {
+    given.unwrap_or_else(|| cx.random().uuid())
+}
+
+/// The key of a secret; AWS's own is the same as none.
+pub(super) fn own_key(given: Option<String>) -> Option<String> {
+    given.filter(|key| {
+        !key.is_empty() && key != "alias/aws/secretsmanager" && !key.ends_with(":alias/aws/secretsmanager")
+    })
+}
+
+/// Source: API Reference, `CreateSecret`, `Name`.
+fn check_name(name: &str) -> Result<(), Error> {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"-/_+=.@!".contains(&b);
+    if name.is_empty() || !name.bytes().all(fine) {
+        return Err(Error::validation(
+            "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+        ));
+    }
+    Ok(())
+}

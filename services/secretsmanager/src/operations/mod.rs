@@ -1,0 +1,13 @@
+//! The operations, one file per family.
+
+mod create;
+mod delete;
+mod get;
+mod list;
+mod password;
+mod policy;
+mod put;
+mod replicate;
+mod rotate;
+mod stages;
+mod tags;

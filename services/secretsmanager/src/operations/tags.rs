@@ -1,0 +1,71 @@
+//! Tags of secrets.
+
+use crate::SecretsManager;
+use crate::errors::{Failure, invalid};
+use cloudlet_api_secretsmanager::*;
+
+/// AWS: the most tags of one secret.
+const MOST: usize = 50;
+
+impl SecretsManager {
+    /// Errors: `ResourceNotFoundException`, `InvalidParameterException`.
+    pub async fn tag_resource(
+        &self,
+        cx: &Context,
+        input: TagResourceInput,
+    ) -> Result<TagResourceOutput, Error> {
+        let secret = self.primary(cx, &input.secret_id)?;
+        let tags = checked(input.tags)?;
+        let changed = self
+            .change(&secret, |_, secret| {
+                for (key, value) in &tags {
+                    match secret.tags.iter_mut().find(|(there, _)| there == key) {
+                        Some((_, there)) => there.clone_from(value),
+                        None => secret.tags.push((key.clone(), value.clone())),
+                    }
+                }
+                Ok::<_, Failure>(count(secret.tags.len())?)
+            })
+            .await?;
+        self.spread(cx, changed).await?;
+        Ok(TagResourceOutput::default())
+    }
+
+    /// Errors: `ResourceNotFoundException`.
+    pub async fn untag_resource(
+        &self,
+        cx: &Context,
+        input: UntagResourceInput,
+    ) -> Result<UntagResourceOutput, Error> {
+        let secret = self.primary(cx, &input.secret_id)?;
+        let changed = self
+            .change(&secret, |_, secret| {
+                secret.tags.retain(|(key, _)| !input.tag_keys.contains(key));
+                Ok(())
+            })
+            .await?;
+        self.spread(cx, changed).await?;
+        Ok(UntagResourceOutput::default())
+    }
+}
+
+/// Tags as a request brings them. Errors: `InvalidParameterException`.
+pub(super) fn checked(tags: Vec<Tag>) -> Result<Vec<(String, String)>, Error> {
+    let mut out: Vec<(String, String)> = Vec::new();
+    for tag in tags {
+        let key = tag.key.ok_or_else(|| invalid("Tag keys must not be null."))?;
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(invalid("Tag keys that start with aws: are reserved for AWS use."));
+        }
+        if out.iter().any(|(there, _)| *there == key) {
+            return Err(invalid(format!("Duplicate tag key {key}.")));
+        }
+        out.push((key, tag.value.unwrap_or_default()));
+    }
+    count(out.len())?;
+    Ok(out)
+}
+
+fn count(tags: usize) -> Result<(), Error> {
+    if tags > MOST { Err(invalid(format!("A secret can have no more than {MOST} tags."))) } else { Ok(()) }
+}

@@ -1,0 +1,86 @@
+//! Secrets as answers show them.
+
+use crate::state::{Replica, Rotation, Secret, Version};
+use cloudlet_api_secretsmanager::*;
+
+pub(crate) fn when(millis: i64) -> DateTime {
+    DateTime::from_millis(millis)
+}
+
+pub(crate) fn tags(secret: &Secret) -> Option<Vec<Tag>> {
+    let tag = |(key, value): &(String, String)| Tag {
+        key: Some(key.clone()),
+        value: Some(value.clone()),
+        ..Default::default()
+    };
+    (!secret.tags.is_empty()).then(|| secret.tags.iter().map(tag).collect())
+}
+
+pub(crate) fn stages(secret: &Secret) -> Option<BTreeMap<String, Vec<String>>> {
+    let staged = secret.versions.iter().filter(|version| !version.stages.is_empty());
+    let stages: BTreeMap<_, _> = staged.map(|version| (version.id.clone(), version.stages.clone())).collect();
+    (!stages.is_empty()).then_some(stages)
+}
+
+pub(crate) fn rules(rotation: &Rotation) -> RotationRulesType {
+    RotationRulesType {
+        automatically_after_days: rotation.days,
+        duration: rotation.duration.clone(),
+        schedule_expression: rotation.expression.clone(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn replication(replicas: &[Replica]) -> Option<Vec<ReplicationStatusType>> {
+    let status = |replica: &Replica| ReplicationStatusType {
+        region: Some(replica.region.clone()),
+        kms_key_id: Some(replica.kms_key.clone().unwrap_or_else(|| "alias/aws/secretsmanager".to_owned())),
+        status: Some(if replica.failed.is_some() { "Failed" } else { "InSync" }.to_owned()),
+        status_message: Some(replica.failed.clone().unwrap_or_else(|| "Replication succeeded".to_owned())),
+        ..Default::default()
+    };
+    (!replicas.is_empty()).then(|| replicas.iter().map(status).collect())
+}
+
+/// The region of the primary, where a secret has replicas or is one.
+pub(crate) fn primary_region(secret: &Secret) -> Option<String> {
+    secret.primary.clone().or_else(|| (!secret.replicas.is_empty()).then(|| secret.region.clone()))
+}
+
+/// One secret of `ListSecrets`.
+pub(crate) fn entry(secret: &Secret) -> SecretListEntry {
+    let rotation = secret.rotation.as_ref();
+    SecretListEntry {
+        arn: Some(secret.arn()),
+        name: Some(secret.name.clone()),
+        r#type: secret.kind.clone(),
+        description: secret.description.clone(),
+        kms_key_id: secret.kms_key.clone(),
+        rotation_enabled: rotation.map(|rotation| rotation.enabled),
+        rotation_lambda_arn: rotation.map(|rotation| rotation.lambda.clone()),
+        rotation_rules: rotation.map(rules),
+        last_rotated_date: secret.rotated.map(when),
+        last_changed_date: Some(when(secret.changed)),
+        last_accessed_date: secret.accessed.map(when),
+        deleted_date: secret.deletion.map(when),
+        next_rotation_date: rotation.filter(|r| r.enabled).and_then(|r| r.next).map(when),
+        tags: tags(secret),
+        secret_versions_to_stages: stages(secret),
+        created_date: Some(when(secret.created)),
+        primary_region: primary_region(secret),
+        ..Default::default()
+    }
+}
+
+/// One version of `ListSecretVersionIds`.
+pub(crate) fn version(version: &Version) -> SecretVersionsListEntry {
+    let key = version.kms_key.clone().unwrap_or_else(|| "DefaultEncryptionKey".to_owned());
+    SecretVersionsListEntry {
+        version_id: Some(version.id.clone()),
+        version_stages: (!version.stages.is_empty()).then(|| version.stages.clone()),
+        last_accessed_date: version.accessed.map(when),
+        created_date: Some(when(version.created)),
+        kms_key_ids: (!version.empty).then(|| vec![key]),
+        ..Default::default()
+    }
+}

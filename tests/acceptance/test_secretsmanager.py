@@ -1,0 +1,287 @@
+"""Secrets Manager through boto3: versions, their labels, rotation, replicas and refusals."""
+import io
+import json
+import time
+import uuid
+import zipfile
+
+import pytest
+from botocore.exceptions import ClientError
+
+MISSING = ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+
+
+@pytest.fixture
+def secrets(client):
+    return client("secretsmanager")
+
+
+def refused(call, **kw):
+    with pytest.raises(ClientError) as caught:
+        call(**kw)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def test_a_secret_and_its_versions(secrets, account):
+    made = secrets.create_secret(Name="app/db", SecretString="one", Description="d", Tags=[{"Key": "a", "Value": "b"}])
+    assert made["ARN"].startswith(f"arn:aws:secretsmanager:us-east-1:{account}:secret:app/db-")
+    assert len(made["ARN"].rsplit("-", 1)[1]) == 6 and made["Name"] == "app/db"
+    got = secrets.get_secret_value(SecretId="app/db")
+    assert (got["SecretString"], got["VersionStages"], got["VersionId"]) == ("one", ["AWSCURRENT"], made["VersionId"])
+    put = secrets.put_secret_value(SecretId=made["ARN"], SecretBinary=b"\x00two")
+    assert put["VersionStages"] == ["AWSCURRENT"]
+    for name in ("app/db", made["ARN"], made["ARN"][:-7]):
+        assert secrets.get_secret_value(SecretId=name)["SecretBinary"] == b"\x00two"
+    assert secrets.get_secret_value(SecretId="app/db", VersionStage="AWSPREVIOUS")["SecretString"] == "one"
+    described = secrets.describe_secret(SecretId="app/db")
+    assert described["VersionIdsToStages"] == {made["VersionId"]: ["AWSPREVIOUS"], put["VersionId"]: ["AWSCURRENT"]}
+    assert described["Tags"] == [{"Key": "a", "Value": "b"}] and described["Description"] == "d"
+    assert "RotationEnabled" not in described and "KmsKeyId" not in described
+    updated = secrets.update_secret(SecretId="app/db", Description="e")
+    assert "VersionId" not in updated and secrets.describe_secret(SecretId="app/db")["Description"] == "e"
+    pending = secrets.put_secret_value(SecretId="app/db", SecretString="three", VersionStages=["AWSPENDING"])
+    assert secrets.get_secret_value(SecretId="app/db")["VersionId"] == put["VersionId"]
+    assert "currently attached to version" in refused(
+        secrets.update_secret_version_stage, SecretId="app/db", VersionStage="AWSCURRENT",
+        MoveToVersionId=pending["VersionId"])[1]
+    secrets.update_secret_version_stage(SecretId="app/db", VersionStage="AWSCURRENT",
+                                        RemoveFromVersionId=put["VersionId"], MoveToVersionId=pending["VersionId"])
+    versions = secrets.list_secret_version_ids(SecretId="app/db")["Versions"]
+    assert {v["VersionId"]: v["VersionStages"] for v in versions} == {
+        put["VersionId"]: ["AWSPREVIOUS"], pending["VersionId"]: ["AWSCURRENT", "AWSPENDING"]}
+    assert versions[0]["KmsKeyIds"] == ["DefaultEncryptionKey"]
+    assert len(secrets.list_secret_version_ids(SecretId="app/db", IncludeDeprecated=True)["Versions"]) == 3
+
+
+def test_refusals(secrets):
+    assert refused(secrets.get_secret_value, SecretId="nobody") == MISSING
+    assert refused(secrets.describe_secret, SecretId="nobody") == MISSING
+    assert refused(secrets.create_secret, Name="a b")[1].startswith("Invalid name. Must be a valid name containing")
+    secrets.create_secret(Name="empty")
+    assert refused(secrets.get_secret_value, SecretId="empty") == (
+        "ResourceNotFoundException",
+        "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT")
+    assert refused(secrets.create_secret, Name="empty") == (
+        "ResourceExistsException", "The operation failed because the secret empty already exists.")
+    assert refused(secrets.put_secret_value, SecretId="empty") == (
+        "InvalidRequestException", "You must provide either SecretString or SecretBinary.")
+    secrets.put_secret_value(SecretId="empty", SecretString="x", VersionStages=["odd"])
+    assert secrets.get_secret_value(SecretId="empty")["VersionStages"] == ["AWSCURRENT", "odd"]
+
+
+def test_the_same_call_twice(secrets):
+    token = str(uuid.uuid4())
+    first = secrets.create_secret(Name="s", SecretString="x", ClientRequestToken=token)
+    assert secrets.create_secret(Name="s", SecretString="x", ClientRequestToken=token)["ARN"] == first["ARN"]
+    assert refused(secrets.create_secret, Name="s", SecretString="y", ClientRequestToken=token)[0] == (
+        "ResourceExistsException")
+    assert secrets.put_secret_value(SecretId="s", SecretString="x", ClientRequestToken=token)["VersionId"] == token
+    assert refused(secrets.put_secret_value, SecretId="s", SecretString="y", ClientRequestToken=token) == (
+        "ResourceExistsException",
+        f"You can't use ClientRequestToken {token} because that value is already in use for a version of secret "
+        f"{first['ARN']}.")
+
+
+def test_deletion(secrets):
+    made = secrets.create_secret(Name="gone", SecretString="x")
+    deleted = secrets.delete_secret(SecretId="gone", RecoveryWindowInDays=7)
+    assert deleted["ARN"] == made["ARN"] and "DeletionDate" in deleted
+    marked = ("InvalidRequestException",
+              "You can't perform this operation on the secret because it was marked for deletion.")
+    assert refused(secrets.get_secret_value, SecretId="gone") == marked
+    assert refused(secrets.put_secret_value, SecretId="gone", SecretString="y") == marked
+    assert refused(secrets.create_secret, Name="gone")[1] == (
+        "You can't create this secret because a secret with this name is already scheduled for deletion.")
+    assert "DeletedDate" in secrets.describe_secret(SecretId="gone")
+    assert secrets.list_secrets()["SecretList"] == []
+    assert len(secrets.list_secrets(IncludePlannedDeletion=True)["SecretList"]) == 1
+    secrets.restore_secret(SecretId="gone")
+    assert secrets.get_secret_value(SecretId="gone")["SecretString"] == "x"
+    secrets.delete_secret(SecretId="gone", ForceDeleteWithoutRecovery=True)
+    assert refused(secrets.get_secret_value, SecretId="gone") == MISSING
+    assert secrets.create_secret(Name="gone")["ARN"] != made["ARN"]
+    assert refused(secrets.delete_secret, SecretId="gone", RecoveryWindowInDays=6)[0] == "InvalidParameterException"
+    assert refused(secrets.delete_secret, SecretId="gone", RecoveryWindowInDays=7,
+                   ForceDeleteWithoutRecovery=True) == (
+        "InvalidParameterException",
+        "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.")
+
+
+def test_lists_and_batches(secrets):
+    for name in ("dev/a", "dev/b", "prod/a"):
+        secrets.create_secret(Name=name, SecretString=name, Description=f"The {name} thing",
+                              Tags=[{"Key": "env", "Value": name[:3]}])
+
+    def names(**kw):
+        return [s["Name"] for s in secrets.list_secrets(**kw)["SecretList"]]
+
+    assert names() == ["dev/a", "dev/b", "prod/a"]
+    assert names(Filters=[{"Key": "name", "Values": ["dev"]}]) == ["dev/a", "dev/b"]
+    assert names(Filters=[{"Key": "name", "Values": ["!dev"]}]) == ["prod/a"]
+    assert names(Filters=[{"Key": "tag-value", "Values": ["pro"]}]) == ["prod/a"]
+    assert names(Filters=[{"Key": "all", "Values": ["THING"]}], SortBy="name", SortOrder="desc") == [
+        "prod/a", "dev/b", "dev/a"]
+    first = secrets.list_secrets(MaxResults=2)
+    assert len(first["SecretList"]) == 2
+    assert len(secrets.list_secrets(MaxResults=2, NextToken=first["NextToken"])["SecretList"]) == 1
+    got = secrets.batch_get_secret_value(SecretIdList=["dev/a", "nobody"])
+    assert [v["SecretString"] for v in got["SecretValues"]] == ["dev/a"]
+    assert got["Errors"] == [{"SecretId": "nobody", "ErrorCode": MISSING[0], "Message": MISSING[1]}]
+    got = secrets.batch_get_secret_value(Filters=[{"Key": "name", "Values": ["dev"]}])
+    assert sorted(v["Name"] for v in got["SecretValues"]) == ["dev/a", "dev/b"]
+
+
+def test_passwords(secrets):
+    def password(**kw):
+        return secrets.get_random_password(**kw)["RandomPassword"]
+
+    assert len(password()) == 32 and len(password(PasswordLength=100)) == 100
+    only = password(ExcludeLowercase=True, ExcludeUppercase=True, ExcludePunctuation=True)
+    assert only.isdigit()
+    assert not set("abcdefxyz") & set(password(PasswordLength=500, ExcludeCharacters="abcdefxyz"))
+    four = password(PasswordLength=4)
+    assert any(c.islower() for c in four) and any(c.isupper() for c in four) and any(c.isdigit() for c in four)
+    assert refused(secrets.get_random_password, PasswordLength=3) == (
+        "InvalidParameterException", "Password length is too short based on the required types.")
+
+
+def test_values_are_encrypted_by_kms_with_the_callers_rights(cloud, client, secrets, account):
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]
+    secrets.create_secret(Name="own-key", SecretString="x", KmsKeyId=key["KeyId"])
+    assert secrets.describe_secret(SecretId="own-key")["KmsKeyId"] == key["KeyId"]
+    iam = client("iam")
+    iam.create_user(UserName="reader")
+
+    def allow(*actions):
+        iam.put_user_policy(UserName="reader", PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}))
+
+    allow("secretsmanager:*")
+    made = iam.create_access_key(UserName="reader")["AccessKey"]
+    theirs = cloud.client("secretsmanager", account=account, key=made["AccessKeyId"], secret=made["SecretAccessKey"])
+    assert refused(theirs.get_secret_value, SecretId="own-key") == (
+        "AccessDeniedException", "Access to KMS is not allowed")
+    allow("secretsmanager:*", "kms:Decrypt")
+    assert theirs.get_secret_value(SecretId="own-key")["SecretString"] == "x"
+    # The service's own key asks for no permission of KMS's.
+    allow("secretsmanager:*")
+    secrets.create_secret(Name="default-key", SecretString="y")
+    assert theirs.get_secret_value(SecretId="default-key")["SecretString"] == "y"
+    assert any(a["AliasName"] == "alias/aws/secretsmanager" and "TargetKeyId" in a
+               for a in kms.list_aliases()["Aliases"])
+    secrets.update_secret(SecretId="own-key", KmsKeyId="alias/aws/secretsmanager")
+    assert theirs.get_secret_value(SecretId="own-key")["SecretString"] == "x"
+    kms.disable_key(KeyId=key["KeyId"])
+    assert secrets.get_secret_value(SecretId="own-key")["SecretString"] == "x"
+
+
+def test_resource_policies(cloud, secrets, account):
+    other = f"{(int(account) + 3) % 10**12:012d}"
+    made = secrets.create_secret(Name="shared", SecretString="x")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": other}, "Action": "secretsmanager:*", "Resource": "*"}]})
+    theirs = cloud.client("secretsmanager", account=other)
+    assert refused(theirs.describe_secret, SecretId=made["ARN"])[0] == "AccessDeniedException"
+    secrets.put_resource_policy(SecretId="shared", ResourcePolicy=policy)
+    assert json.loads(secrets.get_resource_policy(SecretId="shared")["ResourcePolicy"]) == json.loads(policy)
+    assert theirs.describe_secret(SecretId=made["ARN"])["Name"] == "shared"
+    # AWS's own key is for its own account.
+    assert refused(theirs.get_secret_value, SecretId=made["ARN"])[0] == "AccessDeniedException"
+    public = policy.replace(other, "*")
+    assert refused(secrets.put_resource_policy, SecretId="shared", ResourcePolicy=public,
+                   BlockPublicPolicy=True)[0] == "PublicPolicyException"
+    assert refused(secrets.put_resource_policy, SecretId="shared", ResourcePolicy="{")[0] == (
+        "MalformedPolicyDocumentException")
+    assert secrets.validate_resource_policy(ResourcePolicy=policy)["PolicyValidationPassed"] is True
+    assert secrets.validate_resource_policy(ResourcePolicy=public)["PolicyValidationPassed"] is False
+    secrets.delete_resource_policy(SecretId="shared")
+    assert "ResourcePolicy" not in secrets.get_resource_policy(SecretId="shared")
+
+
+def test_replicas(cloud, secrets, account):
+    made = secrets.create_secret(Name="wide", SecretString="x", AddReplicaRegions=[{"Region": "eu-west-1"}])
+    assert [r["Status"] for r in made["ReplicationStatus"]] == ["InSync"]
+    there = cloud.client("secretsmanager", account=account, region="eu-west-1")
+    assert there.get_secret_value(SecretId="wide")["SecretString"] == "x"
+    secrets.put_secret_value(SecretId="wide", SecretString="y")
+    assert there.get_secret_value(SecretId="wide")["SecretString"] == "y"
+    described = there.describe_secret(SecretId="wide")
+    assert described["PrimaryRegion"] == "us-east-1"
+    assert described["ARN"] == made["ARN"].replace("us-east-1", "eu-west-1")
+    assert "replica" in refused(there.put_secret_value, SecretId="wide", SecretString="z")[1]
+    assert "still has replica regions [eu-west-1]" in refused(secrets.delete_secret, SecretId="wide")[1]
+    there.stop_replication_to_replica(SecretId="wide")
+    there.put_secret_value(SecretId="wide", SecretString="own")
+    taken = secrets.replicate_secret_to_regions(SecretId="wide", AddReplicaRegions=[{"Region": "eu-west-1"}])
+    assert taken["ReplicationStatus"][0]["Status"] == "Failed"
+    forced = secrets.replicate_secret_to_regions(
+        SecretId="wide", AddReplicaRegions=[{"Region": "eu-west-1"}], ForceOverwriteReplicaSecret=True)
+    assert forced["ReplicationStatus"][0]["Status"] == "InSync"
+    assert there.get_secret_value(SecretId="wide")["SecretString"] == "y"
+    secrets.remove_regions_from_replication(SecretId="wide", RemoveReplicaRegions=["eu-west-1"])
+    assert refused(there.get_secret_value, SecretId="wide") == MISSING
+
+
+ROTATOR = """
+import boto3, json
+
+def handler(event, context):
+    secrets = boto3.client("secretsmanager")
+    arn, token, step = event["SecretId"], event["ClientRequestToken"], event["Step"]
+    stages = secrets.describe_secret(SecretId=arn)["VersionIdsToStages"]
+    assert "AWSPENDING" in stages[token], stages
+    if step == "createSecret":
+        value = secrets.get_random_password(PasswordLength=20)["RandomPassword"]
+        secrets.put_secret_value(SecretId=arn, ClientRequestToken=token, SecretString="new:" + value,
+                                 VersionStages=["AWSPENDING"])
+    elif step == "testSecret":
+        got = secrets.get_secret_value(SecretId=arn, VersionId=token, VersionStage="AWSPENDING")
+        assert got["SecretString"].startswith("new:")
+    elif step == "finishSecret":
+        [current] = [v for v, s in stages.items() if "AWSCURRENT" in s]
+        secrets.update_secret_version_stage(SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=token,
+                                            RemoveFromVersionId=current)
+"""
+
+
+def test_rotation_through_all_four_steps(client, secrets, account):
+    iam = client("iam")
+    role = iam.create_role(RoleName="rotator", AssumeRolePolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}))
+    iam.put_role_policy(RoleName="rotator", PolicyName="p", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:*", "logs:*"],
+                                                 "Resource": "*"}]}))
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("index.py", ROTATOR)
+    functions = client("lambda")
+    functions.create_function(
+        FunctionName="rotator", Runtime="python3.12", Handler="index.handler", Role=role["Role"]["Arn"],
+        Code={"ZipFile": package.getvalue()}, Timeout=60)
+    functions.get_waiter("function_active_v2").wait(FunctionName="rotator")
+    function = f"arn:aws:lambda:us-east-1:{account}:function:rotator"
+    secrets.create_secret(Name="turning", SecretString="old")
+    assert refused(secrets.rotate_secret, SecretId="turning") == (
+        "InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
+    ask = dict(SecretId="turning", RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 30})
+    assert refused(secrets.rotate_secret, **ask)[1].startswith(
+        "Secrets Manager cannot invoke the specified Lambda function.")
+    functions.add_permission(FunctionName="rotator", StatementId="s", Action="lambda:InvokeFunction",
+                             Principal="secretsmanager.amazonaws.com")
+    begun = secrets.rotate_secret(**ask)
+    deadline = time.time() + 60
+    while time.time() < deadline:
+        described = secrets.describe_secret(SecretId="turning")
+        if "LastRotatedDate" in described:
+            break
+        time.sleep(0.2)
+    assert "AWSCURRENT" in described["VersionIdsToStages"][begun["VersionId"]], described
+    assert described["RotationEnabled"] and described["RotationLambdaARN"] == function
+    assert described["RotationRules"] == {"AutomaticallyAfterDays": 30} and "NextRotationDate" in described
+    assert secrets.get_secret_value(SecretId="turning")["SecretString"].startswith("new:")
+    assert secrets.get_secret_value(SecretId="turning", VersionStage="AWSPREVIOUS")["SecretString"] == "old"
+    secrets.cancel_rotate_secret(SecretId="turning")
+    assert secrets.describe_secret(SecretId="turning")["RotationEnabled"] is False
