@@ -8,6 +8,7 @@
 //! Source: Developer Guide, "Partitions and data distribution", "Scanning tables"; the answers of DynamoDB.
 
 use crate::errors::{Result, invalid, parameters};
+use crate::expression::{Action, Assigned, Path, Source, Update};
 use crate::state::{Index, KeyKind, Keys, Table};
 use crate::value::{Item, Kind, Value, order, size};
 use cloudlet_service::Error;
@@ -132,6 +133,20 @@ fn check_size(value: &Value, partition: bool) -> Result<()> {
     Ok(())
 }
 
+/// One attribute of a start key.
+pub(crate) fn check_piece(table: &Table, name: &str, value: &Value, partition: bool) -> Result<()> {
+    if table.kind_of(name).map(kind) != Some(value.kind()) {
+        return Err(mismatch());
+    }
+    check_value(name, value, partition)
+}
+
+/// Paths of expressions may not lead into keys.
+pub(crate) fn check_paths<'p>(table: &Table, paths: impl IntoIterator<Item = &'p Path> + Clone) -> Result<()> {
+    let indexes = table.globals.iter().chain(&table.locals).flat_map(|index| index.keys.names());
+    crate::expression::check_nested_keys(paths, table.keys.names(), indexes)
+}
+
 /// The key that a `Key` parameter names: exactly the key's attributes, with their types.
 pub(crate) fn given(table: &Table, key: &Item) -> Result<Key> {
     if key.len() != table.keys.names().count() {
@@ -175,6 +190,12 @@ pub(crate) fn of_item(table: &Table, item: &Item) -> Result<Key> {
     primary(table, item).ok_or_else(mismatch)
 }
 
+/// A batch says of an item without its key what is said of a key that is none.
+pub(crate) fn check_put_in_batch(table: &Table, item: &Item) -> Result<()> {
+    let fits = |name: &str| item.get(name).map(Value::kind) == table.kind_of(name).map(kind);
+    if table.keys.names().all(fits) { Ok(()) } else { Err(mismatch()) }
+}
+
 /// What an item has for the keys of indexes must be of their types, not empty, and not too long.
 pub(crate) fn check_indexed(table: &Table, item: &Item) -> Result<()> {
     for index in table.globals.iter().chain(&table.locals) {
@@ -202,6 +223,33 @@ pub(crate) fn check_indexed(table: &Table, item: &Item) -> Result<()> {
                 )));
             }
             check_size(value, index.keys.hash.iter().any(|hash| hash == name))?;
+        }
+    }
+    Ok(())
+}
+
+/// An update may not give the key of an index a value of another type; what is only known once it is done is checked
+/// then.
+pub(crate) fn check_update(table: &Table, update: &Update) -> Result<()> {
+    for index in table.globals.iter().chain(&table.locals) {
+        for name in index.keys.names() {
+            let Some(expected) = table.kind_of(name).map(kind) else { continue };
+            let action = update.actions().iter().find(|action| {
+                let path = action.path();
+                !path.is_nested() && path.root() == name
+            });
+            let given = match action {
+                Some(Action::Set(_, Assigned::Source(Source::Value(value))) | Action::Add(_, value)) => value.kind(),
+                _ => continue,
+            };
+            if given != expected {
+                return Err(parameters(format_args!(
+                    "Type mismatch for Index Key {name} Expected: {} Actual: {} IndexName: {}",
+                    expected.name(),
+                    given.name(),
+                    index.name
+                )));
+            }
         }
     }
     Ok(())

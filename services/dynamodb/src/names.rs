@@ -31,7 +31,6 @@ pub(crate) fn check_new(name: &str) -> Result<()> {
 /// The table that a parameter names by its name or its ARN.
 pub(crate) fn locate(cx: &Context, text: &str) -> Result<Place> {
     if !text.starts_with("arn:") {
-        check_new(text)?;
         return Ok(Place {
             account: cx.account.to_string(),
             region: cx.region.to_string(),

@@ -119,28 +119,33 @@ impl<'a> Source<'a> {
     }
 
     /// The place after which a page begins. Errors: a start key that is none of this source.
-    pub(crate) fn start(&self, given: &BTreeMap<String, api::AttributeValue>) -> Result<(Item, Key)> {
+    pub(crate) fn start(&self, given: &BTreeMap<String, api::AttributeValue>, query: bool) -> Result<(Item, Key)> {
         let wrong = |why: &str| invalid(format!("The provided starting key is invalid{why}"));
-        let item = item_in(given).map_err(|error| wrong(&format!(": {}", error.message())))?;
+        let item = item_in(given).map_err(|error| {
+            // For some of what can be wrong with a value AWS leaves the frame away.
+            let bare = ["contains duplicates", "number set", "numeric value", "significant digits", "number with magnitude"];
+            if bare.iter().any(|part| error.message().contains(part)) {
+                return error;
+            }
+            wrong(&format!(": {}", error.message()))
+        })?;
         let names = self.key_names();
-        if self.index.is_some() && item.len() != names.len() {
-            return Err(wrong(""));
+        if item.len() != names.len() {
+            let whole = query || self.index.is_some();
+            return Err(wrong(if whole { "" } else { ": The provided key element does not match the schema" }));
+        }
+        if query || self.index.is_some() {
+            for name in self.keys().names() {
+                let value = item.get(name).ok_or_else(|| wrong(""))?;
+                keys::check_piece(self.table, name, value, self.keys().hash.iter().any(|hash| hash == name))?;
+            }
         }
         let table_key = keys::of(&self.table.keys, &item);
-        if self.index.is_none() && item.len() != names.len() {
-            return Err(wrong(": The provided key element does not match the schema"));
-        }
-        let key =
-            keys::given(self.table, &table_key).map_err(|error| wrong(&format!(": {}", error.message())))?;
+        let key = keys::given(self.table, &table_key)
+            .map_err(|error| wrong(&format!(": {}", error.message())))?;
         let key = match self.index {
             None => key,
-            Some(index) => {
-                if names.iter().any(|name| !item.contains_key(*name)) {
-                    return Err(wrong(""));
-                }
-                keys::entry(self.table, index, &item)
-                    .ok_or_else(|| wrong(": The provided key element does not match the schema"))?
-            }
+            Some(index) => keys::entry(self.table, index, &item).ok_or_else(|| wrong(""))?,
         };
         Ok((item, key))
     }
@@ -245,6 +250,7 @@ pub(crate) fn check_select(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
         )),
         (Some(select), Some(named)) if select != "SPECIFIC_ATTRIBUTES" => {
+            let select = if select == "COUNT" { "only the Count" } else { select };
             Err(invalid(format!("Cannot specify the {named} when choosing to get {select}")))
         }
         _ => Ok(()),

@@ -14,20 +14,12 @@ const MOST_PROJECTED: usize = 100;
 const MOST_KEY_PARTS: usize = 4;
 const MOST_UNITS: i64 = 1_000_000_000_000;
 
-/// The attribute definitions. Errors: a name that is defined twice.
-pub(crate) fn attributes(given: &[api::AttributeDefinition]) -> Result<Vec<(String, KeyKind)>> {
-    let mut all: Vec<(String, KeyKind)> = Vec::with_capacity(given.len());
-    for one in given {
-        let Some(kind) = KeyKind::parse(&one.attribute_type) else { continue };
-        if all.iter().any(|(name, _)| *name == one.attribute_name) {
-            return Err(parameters(format_args!(
-                "Duplicate AttributeName in AttributeDefinitions: {}",
-                one.attribute_name
-            )));
-        }
-        all.push((one.attribute_name.clone(), kind));
-    }
-    Ok(all)
+/// The attribute definitions.
+pub(crate) fn attributes(given: &[api::AttributeDefinition]) -> Vec<(String, KeyKind)> {
+    let one = |one: &api::AttributeDefinition| {
+        Some((one.attribute_name.clone(), KeyKind::parse(&one.attribute_type)?))
+    };
+    given.iter().filter_map(one).collect()
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -86,6 +78,9 @@ fn too_many(given: &[api::KeySchemaElement]) -> cloudlet_service::Error {
 pub(crate) fn table_keys(given: &[api::KeySchemaElement], defined: &[(String, KeyKind)]) -> Result<Keys> {
     if given.len() > 2 {
         return Err(too_many(given));
+    }
+    if defined.len() < given.len() {
+        return Err(invalid("Invalid KeySchema: Some index key attribute have no definition"));
     }
     if undefined(given, defined) {
         return Err(match given.len() {

@@ -112,6 +112,11 @@ impl Write {
         };
         if let Action::Update { update, .. } = &action {
             update.check_keys(table.keys.names())?;
+            keys::check_update(&table, update)?;
+            keys::check_paths(&table, update.targets())?;
+        }
+        if let Some(condition) = &condition {
+            keys::check_paths(&table, condition.paths())?;
         }
         Ok(Self { table, key: at, key_item, action, condition, shows_item })
     }

@@ -136,6 +136,9 @@ impl DynamoDb {
         let mut writes: Vec<(&str, Write)> = Vec::with_capacity(count);
         for ((name, actions), held) in asked.into_iter().zip(&held) {
             for (key, action) in actions {
+                if let Action::Put(item) = &action {
+                    keys::check_put_in_batch(&held.table, item)?;
+                }
                 writes.push((name, Write::new(held.table.clone(), key, action, None, false)?));
             }
         }
@@ -204,11 +207,9 @@ pub(crate) fn shown(asked: Option<&str>, all: Vec<ConsumedCapacity>) -> Option<V
 /// One write of a batch: the key, where the action has not got it, and the action.
 fn action(write: &WriteRequest) -> Result<Keyed> {
     match (&write.put_request, &write.delete_request) {
-        (Some(_), Some(_)) => Err(invalid(
+        // AWS says the same of none and of both.
+        (Some(_), Some(_)) | (None, None) => Err(invalid(
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
-        )),
-        (None, None) => Err(invalid(
-            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
         )),
         (Some(put), None) => {
             let item = item_in(&put.item)?;

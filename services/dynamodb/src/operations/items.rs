@@ -81,6 +81,9 @@ impl DynamoDb {
         )?;
         let table = self.table(cx, &input.table_name)?;
         let at = keys::given(&table, &key)?;
+        if let Some(projection) = &projection {
+            keys::check_paths(&table, projection.paths())?;
+        }
         let found = self.store.table::<Stored>().get(&at).map_err(stored)?;
         let bytes = found.as_ref().map_or(0, |item| size::item(&item.0));
         let item = found.map(|item| match &projection {

@@ -67,12 +67,6 @@ fn until_past(range: KeyRange, key: &Key) -> KeyRange {
 /// Whether a start key lies in what is queried.
 fn check_start(source: &Source<'_>, query: &KeyQuery, start: &Item) -> Result<()> {
     let names = source.keys();
-    let same = names.hash.iter().zip(&query.hash).all(|(name, value)| start.get(name) == Some(value));
-    if !same {
-        return Err(invalid(
-            "The provided starting key is outside query boundaries based on provided conditions",
-        ));
-    }
     let equal = names.range.iter().zip(&query.range).all(|(name, value)| start.get(name) == Some(value));
     let last = query.last.as_ref().is_none_or(|predicate| {
         let name = names.range.get(query.range.len());
@@ -80,6 +74,14 @@ fn check_start(source: &Source<'_>, query: &KeyQuery, start: &Item) -> Result<()
     });
     if !equal || !last {
         return Err(invalid("The provided starting key does not match the range key predicate"));
+    }
+    let same = names.hash.iter().zip(&query.hash).all(|(name, value)| start.get(name) == Some(value));
+    if !same {
+        return Err(invalid(if query.range.is_empty() && query.last.is_none() {
+            "The provided starting key is outside query boundaries based on provided conditions"
+        } else {
+            "The query can return at most one row and cannot be restarted"
+        }));
     }
     Ok(())
 }
@@ -135,7 +137,7 @@ impl DynamoDb {
         let table = self.table(cx, &input.table_name)?;
         let consistent = input.consistent_read == Some(true);
         let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
-        let start = input.exclusive_start_key.as_ref().map(|key| source.start(key)).transpose()?;
+        let start = input.exclusive_start_key.as_ref().map(|key| source.start(key, true)).transpose()?;
         let names = source.keys();
         let schema = KeySchema { hash: &typed(&table, &names.hash), range: &typed(&table, &names.range) };
         let query = conditions.resolve(schema)?;
@@ -143,11 +145,13 @@ impl DynamoDb {
             && let Some(filter) = &filter
         {
             expression::check_filter_keys(filter, names.names())?;
+            keys::check_paths(&table, filter.paths())?;
         }
         if let Some(filter) = &input.query_filter {
             legacy::check_filter_keys(filter, names.names())?;
         }
         if let Some(wanted) = &wanted {
+            keys::check_paths(&table, wanted.paths())?;
             source.check_wanted(wanted)?;
         }
         let mut range = range(&source, &query);

@@ -67,14 +67,18 @@ impl DynamoDb {
         let consistent = input.consistent_read == Some(true);
         let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
         if let Some(wanted) = &wanted {
+            keys::check_paths(&table, wanted.paths())?;
             source.check_wanted(wanted)?;
+        }
+        if let Some(filter) = &filter {
+            keys::check_paths(&table, filter.paths())?;
         }
         let mut range = match segment {
             Some((segment, total)) => keys::segment(source.number(), segment, total),
             None => keys::space(source.number()),
         };
         if let Some(given) = &input.exclusive_start_key {
-            let (_, key) = source.start(given)?;
+            let (_, key) = source.start(given, false)?;
             if let Some((segment, total)) = segment
                 && keys::segment_of(&key, total) != segment
             {

@@ -262,7 +262,7 @@ pub(crate) fn new_table(cx: &Context, input: &CreateTableInput) -> Result<Table>
     };
     let mut billing = billing(input.billing_mode.as_deref(), input.provisioned_throughput.as_ref())?;
     billing.to_on_demand = billing.on_demand.then(|| cx.millis());
-    let attributes = schema::attributes(definitions)?;
+    let attributes = schema::attributes(definitions);
     let keys = schema::table_keys(key_schema, &attributes)?;
     let mut names = BTreeSet::new();
     if input.local_secondary_indexes.is_none() && input.global_secondary_indexes.is_none() {

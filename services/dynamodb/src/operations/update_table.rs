@@ -291,7 +291,7 @@ fn new_index(
     create: &CreateGlobalSecondaryIndexAction,
     given: Option<&[AttributeDefinition]>,
 ) -> Result<Index> {
-    let given = schema::attributes(given.unwrap_or_default())?;
+    let given = schema::attributes(given.unwrap_or_default());
     let mut defined = table.attributes.clone();
     for (name, kind) in &given {
         match defined.iter().find(|(known, _)| known == name) {
