@@ -484,3 +484,95 @@ def test_global_tables(cloud, ddb):
     assert ddb.describe_table(TableName=table)["Table"]["Replicas"][0]["RegionName"] == "eu-west-1"
 
 
+
+
+def test_statements(ddb):
+    table = make(ddb, sort="N", definitions={"g": "S"}, GlobalSecondaryIndexes=[gsi("by-g", "g")])
+    run = lambda statement, *parameters, **more: ddb.execute_statement(
+        Statement=statement.replace("T", f'"{table}"', 1), **({"Parameters": list(parameters)} if parameters else {}), **more)
+    for n in range(5):
+        assert run("INSERT INTO T VALUE {'pk': 'a', 'sk': ?, 'g': 'G', 'n': 1}", {"N": str(n)})["Items"] == []
+    assert refusal(run, statement="INSERT INTO T VALUE {'pk': 'a', 'sk': 1}") == (
+        "DuplicateItemException", "Duplicate primary key exists in table")
+    found = run("SELECT sk FROM T WHERE pk = 'a' AND sk > 2")
+    assert found["Items"] == [{"sk": {"N": "3"}}, {"sk": {"N": "4"}}]
+    assert len(ddb.execute_statement(Statement=f'SELECT * FROM "{table}"."by-g" WHERE g = \'G\'')["Items"]) == 5
+    pages, token = [], {}
+    while True:
+        page = run("SELECT * FROM T WHERE pk = 'a'", Limit=2, **token)
+        pages += page["Items"]
+        if "NextToken" not in page:
+            break
+        token = {"NextToken": page["NextToken"]}
+    assert len(pages) == 5
+    changed = run("UPDATE T SET n = n + 5 WHERE pk = 'a' AND sk = 1 RETURNING ALL NEW *")
+    assert changed["Items"][0]["n"] == {"N": "6"}
+    assert refusal(run, statement="UPDATE T SET n = 1 WHERE pk = 'nope' AND sk = 1")[0] == (
+        "ConditionalCheckFailedException")
+    assert run("DELETE FROM T WHERE pk = 'a' AND sk = 1 RETURNING ALL OLD *")["Items"][0]["n"] == {"N": "6"}
+    batch = ddb.batch_execute_statement(Statements=[
+        {"Statement": f"SELECT * FROM \"{table}\" WHERE pk = 'a' AND sk = 0"},
+        {"Statement": f"SELECT * FROM \"{table}\" WHERE pk = 'a'"}])["Responses"]
+    assert batch[0]["Item"]["pk"] == {"S": "a"} and batch[1]["Error"]["Code"] == "ValidationError"
+    with pytest.raises(ClientError) as caught:
+        ddb.execute_transaction(TransactStatements=[
+            {"Statement": f"INSERT INTO \"{table}\" VALUE {{'pk': 'b', 'sk': 1}}"},
+            {"Statement": f"INSERT INTO \"{table}\" VALUE {{'pk': 'a', 'sk': 0}}"}])
+    assert [reason["Code"] for reason in caught.value.response["CancellationReasons"]] == ["None", "DuplicateItem"]
+    ddb.execute_transaction(TransactStatements=[
+        {"Statement": f"INSERT INTO \"{table}\" VALUE {{'pk': 'b', 'sk': 1}}"},
+        {"Statement": f"UPDATE \"{table}\" SET n = 7 WHERE pk = 'a' AND sk = 0"}])
+    read = ddb.execute_transaction(TransactStatements=[
+        {"Statement": f"SELECT n FROM \"{table}\" WHERE pk = 'a' AND sk = 0"}])
+    assert read["Responses"] == [{"Item": {"n": {"N": "7"}}}]
+
+
+def test_backups(ddb):
+    table = make(ddb, sort="S", definitions={"g": "S"}, GlobalSecondaryIndexes=[gsi("by-g", "g")])
+    ddb.update_continuous_backups(
+        TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    for n in range(10):
+        ddb.put_item(TableName=table, Item={"pk": {"S": "a"}, "sk": {"S": str(n)}, "g": {"S": "G"}})
+    made = ddb.create_backup(TableName=table, BackupName="first")["BackupDetails"]
+    assert ddb.describe_backup(BackupArn=made["BackupArn"])["BackupDescription"]["BackupDetails"]["BackupStatus"] == (
+        "AVAILABLE")
+    assert [b["BackupName"] for b in ddb.list_backups(TableName=table)["BackupSummaries"]] == ["first"]
+    before = time.time()
+    time.sleep(0.01)
+    for n in range(10):
+        ddb.put_item(TableName=table, Item={"pk": {"S": "b"}, "sk": {"S": str(n)}})
+    ddb.delete_item(TableName=table, Key={"pk": {"S": "a"}, "sk": {"S": "0"}})
+    restored = name()
+    ddb.restore_table_from_backup(TargetTableName=restored, BackupArn=made["BackupArn"])
+    ddb.get_waiter("table_exists").wait(TableName=restored)
+    assert ddb.scan(TableName=restored)["Count"] == 10
+    assert ddb.query(TableName=restored, IndexName="by-g", KeyConditionExpression="g = :g",
+                     ExpressionAttributeValues={":g": {"S": "G"}})["Count"] == 10
+    past = name()
+    ddb.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=past, RestoreDateTime=before)
+    assert ddb.scan(TableName=past)["Count"] == 10
+    latest = name()
+    ddb.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=latest, UseLatestRestorableTime=True)
+    assert ddb.scan(TableName=latest)["Count"] == 19
+    ddb.delete_backup(BackupArn=made["BackupArn"])
+    assert refusal(ddb.describe_backup, BackupArn=made["BackupArn"])[0] == "BackupNotFoundException"
+
+
+def test_it_survives_the_death_of_the_process(new_cloud, tmp_path):
+    one = new_cloud("--data", str(tmp_path / "data"))
+    ddb = one.client("dynamodb")
+    table = make(ddb, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    for n in range(50):
+        ddb.put_item(TableName=table, Item={"pk": {"S": str(n)}})
+    one.kill()
+    two = new_cloud("--data", str(tmp_path / "data"))
+    ddb = two.client("dynamodb")
+    assert ddb.scan(TableName=table)["Count"] == 50
+    streams = two.client("dynamodbstreams")
+    arn = ddb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    assert len(streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]) == 50
+    ddb.put_item(TableName=table, Item={"pk": {"S": "after"}})
+    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    assert len(streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]) == 51

@@ -120,7 +120,9 @@ fn json_words(api: &Api, why: &SerdeError, rest: &[u8]) -> Option<String> {
         "expected object" | "expected array" => "",
         _ => return None,
     };
+    let dynamodb = api.signing_name == "dynamodb";
     let token = match first {
+        b'{' if dynamodb => return Some("Start of structure or map found where not expected".to_owned()),
         b'{' => return Some("Start of structure or map found where not expected.".to_owned()),
         b'[' if wanted.is_empty() => return Some("Start of list found where not expected".to_owned()),
         b'[' => return Some(format!("Unrecognized collection type class java.lang.{wanted}")),
@@ -140,9 +142,10 @@ fn json_words(api: &Api, why: &SerdeError, rest: &[u8]) -> Option<String> {
         _ => return None,
     };
     if wanted.is_empty() {
-        return Some("Unexpected field type".to_owned());
+        let words = if dynamodb { "Unexpected value type in payload" } else { "Unexpected field type" };
+        return Some(words.to_owned());
     }
-    if api.signing_name == "dynamodb" {
+    if dynamodb {
         return Some(format!("{token} cannot be converted to {wanted}"));
     }
     let article = if wanted == "Integer" { "an" } else { "a" };

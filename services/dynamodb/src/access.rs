@@ -55,7 +55,7 @@ fn leading(table: Option<&Table>, items: &[&BTreeMap<String, api::AttributeValue
 
 impl DynamoDb {
     /// The access to a table, or to an index of it.
-    fn to(
+    pub(crate) fn to(
         &self,
         cx: &Context,
         action: &'static str,
@@ -162,6 +162,9 @@ impl DynamoDb {
                 }
             }
             return Ok(all);
+        }
+        if matches!(op.name, "ExecuteStatement" | "BatchExecuteStatement" | "ExecuteTransaction") {
+            return self.statement_accesses(cx, input);
         }
         let Some(rule) = op.access.first() else { return Ok(Vec::new()) };
         let named = ["TableName", "ResourceArn", "TableArn", "SourceTableArn"];

@@ -142,7 +142,10 @@ pub(crate) fn check_piece(table: &Table, name: &str, value: &Value, partition: b
 }
 
 /// Paths of expressions may not lead into keys.
-pub(crate) fn check_paths<'p>(table: &Table, paths: impl IntoIterator<Item = &'p Path> + Clone) -> Result<()> {
+pub(crate) fn check_paths<'p>(
+    table: &Table,
+    paths: impl IntoIterator<Item = &'p Path> + Clone,
+) -> Result<()> {
     let indexes = table.globals.iter().chain(&table.locals).flat_map(|index| index.keys.names());
     crate::expression::check_nested_keys(paths, table.keys.names(), indexes)
 }
@@ -239,7 +242,9 @@ pub(crate) fn check_update(table: &Table, update: &Update) -> Result<()> {
                 !path.is_nested() && path.root() == name
             });
             let given = match action {
-                Some(Action::Set(_, Assigned::Source(Source::Value(value))) | Action::Add(_, value)) => value.kind(),
+                Some(Action::Set(_, Assigned::Source(Source::Value(value))) | Action::Add(_, value)) => {
+                    value.kind()
+                }
                 _ => continue,
             };
             if given != expected {

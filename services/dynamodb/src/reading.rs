@@ -119,11 +119,21 @@ impl<'a> Source<'a> {
     }
 
     /// The place after which a page begins. Errors: a start key that is none of this source.
-    pub(crate) fn start(&self, given: &BTreeMap<String, api::AttributeValue>, query: bool) -> Result<(Item, Key)> {
+    pub(crate) fn start(
+        &self,
+        given: &BTreeMap<String, api::AttributeValue>,
+        query: bool,
+    ) -> Result<(Item, Key)> {
         let wrong = |why: &str| invalid(format!("The provided starting key is invalid{why}"));
         let item = item_in(given).map_err(|error| {
             // For some of what can be wrong with a value AWS leaves the frame away.
-            let bare = ["contains duplicates", "number set", "numeric value", "significant digits", "number with magnitude"];
+            let bare = [
+                "contains duplicates",
+                "number set",
+                "numeric value",
+                "significant digits",
+                "number with magnitude",
+            ];
             if bare.iter().any(|part| error.message().contains(part)) {
                 return error;
             }
@@ -132,7 +142,11 @@ impl<'a> Source<'a> {
         let names = self.key_names();
         if item.len() != names.len() {
             let whole = query || self.index.is_some();
-            return Err(wrong(if whole { "" } else { ": The provided key element does not match the schema" }));
+            return Err(wrong(if whole {
+                ""
+            } else {
+                ": The provided key element does not match the schema"
+            }));
         }
         if query || self.index.is_some() {
             for name in self.keys().names() {
@@ -141,8 +155,8 @@ impl<'a> Source<'a> {
             }
         }
         let table_key = keys::of(&self.table.keys, &item);
-        let key = keys::given(self.table, &table_key)
-            .map_err(|error| wrong(&format!(": {}", error.message())))?;
+        let key =
+            keys::given(self.table, &table_key).map_err(|error| wrong(&format!(": {}", error.message())))?;
         let key = match self.index {
             None => key,
             Some(index) => keys::entry(self.table, index, &item).ok_or_else(|| wrong(""))?,

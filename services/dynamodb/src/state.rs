@@ -387,6 +387,23 @@ impl Record for Token {
     const TABLE: &'static str = "dynamodb.tokens";
 }
 
+/// A backup. Key: account, region, its ARN's last part.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Backup {
+    /// The space that holds its items.
+    pub number: u64,
+    pub id: String,
+    pub name: String,
+    pub created: i64,
+    pub bytes: i64,
+    pub items: i64,
+    pub table: Table,
+}
+
+impl Record for Backup {
+    const TABLE: &'static str = "dynamodb.backups";
+}
+
 pub(crate) fn place_key(account: &str, region: &str) -> Key {
     Key::new().text(account).text(region)
 }

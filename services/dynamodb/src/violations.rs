@@ -148,7 +148,8 @@ pub(crate) fn error(op: &'static Operation, violations: Violations) -> Error {
     if let Some(error) = own_words(op, &violations.0) {
         return error;
     }
-    let mut all: Vec<Violation> = violations.0.into_iter().flat_map(|violation| reword(op, violation)).collect();
+    let mut all: Vec<Violation> =
+        violations.0.into_iter().flat_map(|violation| reword(op, violation)).collect();
     let order = own_order(op.name);
     // The sort is stable: what has no rank stays in the model's order.
     all.sort_by_cached_key(|violation| (rank(order, &violation.path), weight(violation)));
@@ -169,7 +170,9 @@ fn own_words(op: &'static Operation, violations: &[Violation]) -> Option<Error> 
             }
             let length = name.value.as_deref().map_or(0, |value| value.chars().count());
             (!(3..=255).contains(&length)).then(|| {
-                Error::validation("TableName must be at least 3 characters long and at most 255 characters long")
+                Error::validation(
+                    "TableName must be at least 3 characters long and at most 255 characters long",
+                )
             })
         }
         "TagResource" | "UntagResource" | "ListTagsOfResource" => {
@@ -196,9 +199,10 @@ fn reword(op: &'static Operation, mut violation: Violation) -> Vec<Violation> {
         let parts = violation.path.split('.').count();
         if batch && op.name == "BatchWriteItem" && parts <= 3 && inner.contains("length") {
             violation.path = "requestItems".to_owned();
-            violation.constraint = "Map value must satisfy constraint: [Member must have length less than or equal to 25, \
+            violation.constraint =
+                "Map value must satisfy constraint: [Member must have length less than or equal to 25, \
                                     Member must have length greater than or equal to 1]"
-                .to_owned();
+                    .to_owned();
             return vec![violation];
         }
         violation.constraint = inner;
@@ -219,7 +223,9 @@ fn reword(op: &'static Operation, mut violation: Violation) -> Vec<Violation> {
         }
     }
     // An empty collection is shown as it is.
-    if violation.value.as_deref() == Some("[...]") && violation.constraint.contains("greater than or equal to 1") {
+    if violation.value.as_deref() == Some("[...]")
+        && violation.constraint.contains("greater than or equal to 1")
+    {
         let map = batch && violation.path == "requestItems";
         violation.value = Some(if map { "{}" } else { "[]" }.to_owned());
     }

@@ -1,7 +1,9 @@
 //! The operations, a file for each family.
 
+pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod items;
+pub(crate) mod partiql;
 pub(crate) mod query;
 pub(crate) mod scan;
 pub(crate) mod settings;

@@ -29,6 +29,8 @@ pub(crate) struct Asked<'a> {
     pub action: Action,
     pub condition: Option<crate::expression::Condition>,
     pub shows_item: bool,
+    /// Whether an item that is there is a duplicate.
+    pub inserts: bool,
 }
 
 /// Why an item cancels its transaction; `None` for one that does not.
@@ -37,7 +39,6 @@ pub(crate) enum Reason {
     Condition(Option<Item>),
     Invalid(String),
     /// PartiQL: an item to be inserted is there.
-    #[allow(dead_code)]
     Duplicate,
 }
 
@@ -77,7 +78,6 @@ pub(crate) fn cancelled(reasons: Vec<Reason>) -> Error {
 
 /// The answer to one item of a transaction of statements.
 pub(crate) struct Committed {
-    #[allow(dead_code)]
     pub done: Vec<Done>,
     /// Units by the tables' names, in the caller's words.
     pub costs: BTreeMap<String, Cost>,
@@ -124,7 +124,8 @@ impl DynamoDb {
         token: Option<(&str, u64)>,
     ) -> Result<(Committed, Vec<Write>)> {
         let (held, tables) = self.hold_all(cx, asked.iter().map(|one| one.table)).await?;
-        let names: Vec<String> = asked.iter().map(|one| one.table.to_owned()).collect();
+        let names: Vec<(String, bool)> =
+            asked.iter().map(|one| (one.table.to_owned(), one.inserts)).collect();
         let mut writes = Vec::with_capacity(asked.len());
         let mut reasons = Vec::with_capacity(asked.len());
         for (one, at) in asked.into_iter().zip(&tables) {
@@ -168,7 +169,7 @@ impl DynamoDb {
                 let mut reads: BTreeMap<String, f64> = BTreeMap::new();
                 let mut reasons = Vec::with_capacity(writes.len());
                 let mut bytes = 0;
-                for (write, name) in writes.iter().zip(&names) {
+                for (write, (name, inserts)) in writes.iter().zip(&names) {
                     match write.perform(tx, &mut attempt) {
                         Ok(one) => {
                             let item = one.new.as_ref().or(one.old.as_ref());
@@ -180,6 +181,7 @@ impl DynamoDb {
                             done.push(one);
                             reasons.push(Reason::None);
                         }
+                        Err(Refused::Condition(_)) if *inserts => reasons.push(Reason::Duplicate),
                         Err(Refused::Condition(item)) => reasons.push(Reason::Condition(item)),
                         Err(Refused::Other(error)) if error.is("ValidationException") => {
                             reasons.push(Reason::Invalid(error.message().to_owned()));
@@ -427,6 +429,7 @@ fn asked(item: &TransactWriteItem) -> Result<Asked<'_>> {
             action: Action::Put(item),
             condition: request::condition(&of, false)?,
             shows_item: shows(&put.return_values_on_condition_check_failure),
+            inserts: false,
         });
     }
     if let Some(update) = &item.update {
@@ -444,6 +447,7 @@ fn asked(item: &TransactWriteItem) -> Result<Asked<'_>> {
             action: Action::Update { update: parsed, makes_nothing: false },
             condition,
             shows_item: shows(&update.return_values_on_condition_check_failure),
+            inserts: false,
         });
     }
     if let Some(delete) = &item.delete {
@@ -460,6 +464,7 @@ fn asked(item: &TransactWriteItem) -> Result<Asked<'_>> {
             action: Action::Delete,
             condition: request::condition(&of, false)?,
             shows_item: shows(&delete.return_values_on_condition_check_failure),
+            inserts: false,
         });
     }
     let Some(check) = &item.condition_check else {
@@ -480,6 +485,7 @@ fn asked(item: &TransactWriteItem) -> Result<Asked<'_>> {
         action: Action::Check,
         condition: request::condition(&of, false)?,
         shows_item: shows(&check.return_values_on_condition_check_failure),
+        inserts: false,
     })
 }
 

@@ -1,0 +1,553 @@
+//! Backups, and tables made of them or of a table's past.
+//! Source: Developer Guide, "On-demand backup and restore", "Point-in-time backups"; API Reference of the operations.
+
+use crate::change::projected;
+use crate::describe::{DAY, Phase, key_schema, on_demand, projection, time};
+use crate::errors::{Failure, Result, invalid, stored};
+use crate::names::{self, Place};
+use crate::operations::tables::{billing, sse};
+use crate::purge::Task;
+use crate::state::{Backup, History, Index, Restored, Stored, Table, Undo, place_key};
+use crate::value::{Item, size};
+use crate::{DynamoDb, keys, schema};
+use cloudlet_api_dynamodb::*;
+use cloudlet_store::{Key, Store};
+use std::collections::{BTreeSet, HashMap};
+use tokio::runtime::Handle;
+
+/// How many items one transaction copies.
+const BATCH: usize = 200;
+
+/// A backup's ARN.
+fn arn(table: &Table, id: &str) -> String {
+    format!("{}/backup/{id}", table.arn())
+}
+
+fn missing(arn: &str) -> Error {
+    BackupNotFoundException::error(format!("Backup not found: {arn}"))
+}
+
+/// Where a backup is, out of its ARN.
+fn locate(arn: &str) -> Option<(Place, String)> {
+    let mut place = names::of_arn(arn)?;
+    let (table, id) = place.name.split_once("/backup/")?;
+    let (table, id) = (table.to_owned(), id.to_owned());
+    place.name = table;
+    Some((place, id))
+}
+
+fn backup_key(place: &Place, id: &str) -> Key {
+    place_key(&place.account, &place.region).text(id)
+}
+
+/// The same key in another space.
+fn moved(key: &Key, space: u64) -> Key {
+    let tail = key.as_bytes().get(8..).unwrap_or_default();
+    Key::new().number(space).raw_tail(tail)
+}
+
+/// What a copy is of.
+#[derive(Clone, Copy)]
+enum From {
+    /// The items of a space as they are.
+    Now(u64),
+    /// The items of a table as they were.
+    Then(u64, i64),
+}
+
+/// Copies items as they are at one instant, in small transactions. Gives how many and how large they were.
+fn copy(
+    store: &Store,
+    handle: &Handle,
+    from: From,
+    to: u64,
+    entries: &(Table, Vec<Index>),
+) -> Result<(i64, i64), Failure> {
+    store.read(|snapshot| {
+        let (space, mut before) = match from {
+            From::Now(space) => (space, HashMap::new()),
+            From::Then(space, at) => {
+                // The first thing noted of an item after that time is what it was at it.
+                let mut before: HashMap<Vec<u8>, Option<Item>> = HashMap::new();
+                let start = Key::new().number(space).number(at.unsigned_abs() + 1);
+                for row in snapshot.scan::<Undo>(keys::space(space).from(&start), false) {
+                    let (_, undo) = row?;
+                    before.entry(undo.key).or_insert(undo.old);
+                }
+                (space, before)
+            }
+        };
+        let mut batch: Vec<(Key, Stored)> = Vec::with_capacity(BATCH);
+        let (mut items, mut bytes) = (0, 0);
+        let mut flush = |batch: &mut Vec<(Key, Stored)>| -> Result<(), Failure> {
+            for (_, item) in batch.iter() {
+                items += 1;
+                bytes += i64::try_from(size::item(&item.0)).unwrap_or(0);
+            }
+            let full = std::mem::take(batch);
+            handle.block_on(store.transact(|tx| {
+                for (key, item) in &full {
+                    tx.put(&moved(key, to), item)?;
+                    for index in &entries.1 {
+                        if let Some(at) = keys::entry(&entries.0, index, &item.0) {
+                            tx.put(&at, &Stored(projected(&entries.0, index, &item.0)))?;
+                        }
+                    }
+                }
+                Ok::<_, Failure>(())
+            }))
+        };
+        for row in snapshot.scan::<Stored>(keys::space(space), false) {
+            let (key, item) = row?;
+            match before.remove(key.as_bytes()) {
+                Some(Some(old)) => batch.push((key, Stored(old))),
+                Some(None) => {}
+                None => batch.push((key, item)),
+            }
+            if batch.len() >= BATCH {
+                flush(&mut batch)?;
+            }
+        }
+        for (key, old) in before {
+            if let Some(old) = old {
+                batch.push((Key::from_bytes(key), Stored(old)));
+            }
+            if batch.len() >= BATCH {
+                flush(&mut batch)?;
+            }
+        }
+        flush(&mut batch)?;
+        Ok((items, bytes))
+    })
+}
+
+/// What may be different about a table that is restored.
+struct Overrides<'a> {
+    billing: Option<&'a str>,
+    throughput: Option<&'a ProvisionedThroughput>,
+    globals: Option<&'a [GlobalSecondaryIndex]>,
+    locals: Option<&'a [LocalSecondaryIndex]>,
+    on_demand: Option<&'a OnDemandThroughput>,
+    sse: Option<&'a SSESpecification>,
+}
+
+impl DynamoDb {
+    /// Copies in a thread of its own, because it takes as long as the table is large.
+    async fn copied(&self, from: From, to: u64, entries: (Table, Vec<Index>)) -> Result<(i64, i64)> {
+        let (store, handle) = (self.store.clone(), Handle::current());
+        let copied = tokio::task::spawn_blocking(move || copy(&store, &handle, from, to, &entries));
+        match copied.await {
+            Ok(copied) => Ok(copied?),
+            Err(error) => Err(Error::internal(error)),
+        }
+    }
+
+    async fn new_number(&self) -> Result<u64> {
+        Ok(self.store.transact(|tx| Ok::<_, Failure>(tx.sequence(crate::SEQUENCE)?)).await?)
+    }
+
+    /// Makes a backup of a table.
+    ///
+    /// Errors: `TableNotFoundException`.
+    pub async fn create_backup(&self, cx: &Context, input: CreateBackupInput) -> Result<CreateBackupOutput> {
+        let table = self.backed_up(cx, &input.table_name)?;
+        let number = self.new_number().await?;
+        // Items are copied as they are at one instant: no change waits for the copy.
+        let nothing = ((*table).clone(), Vec::new());
+        let (items, bytes) = self.copied(From::Now(table.number), number, nothing).await?;
+        let backup = Backup {
+            number,
+            id: format!("{:014}-{}", cx.millis(), cx.random().text(8, b"0123456789abcdef")),
+            name: input.backup_name,
+            created: cx.millis(),
+            bytes,
+            items,
+            table: (*table).clone(),
+        };
+        let place =
+            Place { account: table.account.clone(), region: table.region.clone(), name: table.name.clone() };
+        let key = backup_key(&place, &backup.id);
+        self.store.transact(|tx| Ok::<_, Failure>(tx.put(&key, &backup)?)).await?;
+        let details = details(&backup, "CREATING");
+        Ok(CreateBackupOutput { backup_details: Some(details), ..Default::default() })
+    }
+
+    fn backup(&self, arn: &str) -> Result<(Key, Backup)> {
+        let Some((place, id)) = locate(arn) else {
+            return Err(invalid(format!("Invalid Request: Invalid BackupArn: {arn}")));
+        };
+        let key = backup_key(&place, &id);
+        let found = self.store.table::<Backup>().get(&key).map_err(stored)?;
+        let found = found.filter(|backup| backup.table.name == place.name);
+        Ok((key, found.ok_or_else(|| missing(arn))?))
+    }
+
+    /// Shows a backup.
+    ///
+    /// Errors: `BackupNotFoundException`.
+    pub async fn describe_backup(
+        &self,
+        _: &Context,
+        input: DescribeBackupInput,
+    ) -> Result<DescribeBackupOutput> {
+        let (_, backup) = self.backup(&input.backup_arn)?;
+        let description = description(&backup, "AVAILABLE");
+        Ok(DescribeBackupOutput { backup_description: Some(description), ..Default::default() })
+    }
+
+    /// Deletes a backup.
+    ///
+    /// Errors: `BackupNotFoundException`.
+    pub async fn delete_backup(&self, cx: &Context, input: DeleteBackupInput) -> Result<DeleteBackupOutput> {
+        let (key, backup) = self.backup(&input.backup_arn)?;
+        let deleted = self.store.transact(|tx| {
+            tx.delete::<Backup>(&key)?;
+            tx.emit(Task::Spaces { spaces: vec![backup.number] }.message(cx.millis()))?;
+            Ok::<_, Failure>(())
+        });
+        deleted.await?;
+        let description = description(&backup, "DELETED");
+        Ok(DeleteBackupOutput { backup_description: Some(description), ..Default::default() })
+    }
+
+    /// Lists backups, in the order in which they were made.
+    ///
+    /// Errors: `ValidationException`.
+    pub async fn list_backups(&self, cx: &Context, input: ListBackupsInput) -> Result<ListBackupsOutput> {
+        let mut range = place_key(&cx.account, &cx.region).prefix_range();
+        if let Some(after) = &input.exclusive_start_backup_arn {
+            let (place, id) = locate(after)
+                .ok_or_else(|| invalid(format!("Invalid Request: Invalid BackupArn: {after}")))?;
+            range = range.after(&backup_key(&place, &id));
+        }
+        let table = input.table_name.as_deref().map(|name| names::locate(cx, name)).transpose()?;
+        let seconds = |at: &Option<DateTime>| at.as_ref().map(|at| at.secs() * 1000);
+        let (from, until) = (seconds(&input.time_range_lower_bound), seconds(&input.time_range_upper_bound));
+        let of_users = matches!(input.backup_type.as_deref(), None | Some("USER" | "ALL"));
+        let limit = usize::try_from(input.limit.unwrap_or(100)).unwrap_or(100);
+        let mut found: Vec<BackupSummary> = Vec::new();
+        let mut last = None;
+        for row in self.store.table::<Backup>().scan(range, false) {
+            let (_, backup) = row.map_err(stored)?;
+            if !of_users
+                || table.as_ref().is_some_and(|table| table.name != backup.table.name)
+                || from.is_some_and(|from| backup.created < from)
+                || until.is_some_and(|until| backup.created >= until)
+            {
+                continue;
+            }
+            if found.len() == limit {
+                last = found.last().and_then(|summary| summary.backup_arn.clone());
+                break;
+            }
+            found.push(BackupSummary {
+                table_name: Some(backup.table.name.clone()),
+                table_id: Some(backup.table.id.clone()),
+                table_arn: Some(backup.table.arn()),
+                backup_arn: Some(arn(&backup.table, &backup.id)),
+                backup_name: Some(backup.name.clone()),
+                backup_creation_date_time: Some(time(backup.created)),
+                backup_status: Some("AVAILABLE".to_owned()),
+                backup_type: Some("USER".to_owned()),
+                backup_size_bytes: Some(backup.bytes),
+                ..Default::default()
+            });
+        }
+        Ok(ListBackupsOutput {
+            backup_summaries: Some(found),
+            last_evaluated_backup_arn: last,
+            ..Default::default()
+        })
+    }
+
+    /// Makes a table of a backup.
+    ///
+    /// Errors: `BackupNotFoundException`, `TableAlreadyExistsException`, `ValidationException`.
+    pub async fn restore_table_from_backup(
+        &self,
+        cx: &Context,
+        input: RestoreTableFromBackupInput,
+    ) -> Result<RestoreTableFromBackupOutput> {
+        let (_, backup) = self.backup(&input.backup_arn)?;
+        let overrides = Overrides {
+            billing: input.billing_mode_override.as_deref(),
+            throughput: input.provisioned_throughput_override.as_ref(),
+            globals: input.global_secondary_index_override.as_deref(),
+            locals: input.local_secondary_index_override.as_deref(),
+            on_demand: input.on_demand_throughput_override.as_ref(),
+            sse: input.sse_specification_override.as_ref(),
+        };
+        let restored = Restored {
+            backup: Some(input.backup_arn.clone()),
+            table: Some(backup.table.arn()),
+            at: backup.created,
+        };
+        let from = From::Now(backup.number);
+        let description =
+            self.restore(cx, &input.target_table_name, &backup.table, &overrides, restored, from).await?;
+        Ok(RestoreTableFromBackupOutput { table_description: Some(description), ..Default::default() })
+    }
+
+    /// Makes a table of what another one was at a time.
+    ///
+    /// Errors: `TableNotFoundException`, `PointInTimeRecoveryUnavailableException`, `InvalidRestoreTimeException`,
+    /// `TableAlreadyExistsException`, `ValidationException`.
+    pub async fn restore_table_to_point_in_time(
+        &self,
+        cx: &Context,
+        input: RestoreTableToPointInTimeInput,
+    ) -> Result<RestoreTableToPointInTimeOutput> {
+        let source = match (&input.source_table_arn, &input.source_table_name) {
+            (Some(arn), _) => arn,
+            (None, Some(name)) => name,
+            (None, None) => {
+                return Err(invalid("Either SourceTableName or SourceTableArn must be specified"));
+            }
+        };
+        let table = self.backed_up(cx, source)?;
+        let Some(history) = &table.history else {
+            return Err(PointInTimeRecoveryUnavailableException::error(format!(
+                "Point in time recovery is not enabled for table '{}'",
+                table.name
+            )));
+        };
+        let at = restore_time(cx, history, &input)?;
+        let overrides = Overrides {
+            billing: input.billing_mode_override.as_deref(),
+            throughput: input.provisioned_throughput_override.as_ref(),
+            globals: input.global_secondary_index_override.as_deref(),
+            locals: input.local_secondary_index_override.as_deref(),
+            on_demand: input.on_demand_throughput_override.as_ref(),
+            sse: input.sse_specification_override.as_ref(),
+        };
+        let restored = Restored { backup: None, table: Some(table.arn()), at };
+        let from = From::Then(table.number, at);
+        let description =
+            self.restore(cx, &input.target_table_name, &table, &overrides, restored, from).await?;
+        Ok(RestoreTableToPointInTimeOutput { table_description: Some(description), ..Default::default() })
+    }
+
+    /// Makes a table like another one and fills it, before anybody can see it.
+    async fn restore(
+        &self,
+        cx: &Context,
+        name: &str,
+        like: &Table,
+        overrides: &Overrides<'_>,
+        restored: Restored,
+        from: From,
+    ) -> Result<TableDescription> {
+        let place =
+            Place { account: cx.account.to_string(), region: cx.region.to_string(), name: name.to_owned() };
+        if self.table_at(&place)?.is_some() {
+            return Err(already_there(name));
+        }
+        let mut table = like_another(cx, like, overrides)?;
+        table.account = place.account;
+        table.region = place.region;
+        table.name = place.name;
+        table.restored = Some(restored);
+        table.number = self.new_number().await?;
+        for index in table.locals.iter_mut().chain(&mut table.globals) {
+            index.number = self.new_number().await?;
+        }
+        let indexes: Vec<Index> = table.locals.iter().chain(&table.globals).cloned().collect();
+        let (items, bytes) = self.copied(from, table.number, (table.clone(), indexes)).await?;
+        let key = table.key();
+        let made = self.store.transact(|tx| {
+            if tx.exists::<Table>(&key)? {
+                return Err(Failure(already_there(name)));
+            }
+            tx.put(&key, &table)?;
+            Ok(())
+        });
+        made.await?;
+        self.live.space(table.number).count(items, bytes);
+        let mut description = self.describe(&table, Phase::Creating, cx.millis())?;
+        if let Some(summary) = &mut description.restore_summary {
+            summary.restore_in_progress = true;
+        }
+        Ok(description)
+    }
+}
+
+fn already_there(name: &str) -> Error {
+    TableAlreadyExistsException::error(format!("Table already exists: {name}"))
+}
+
+fn restore_time(cx: &Context, history: &History, input: &RestoreTableToPointInTimeInput) -> Result<i64> {
+    let now = cx.millis();
+    let at = match (input.use_latest_restorable_time == Some(true), &input.restore_date_time) {
+        (true, Some(_)) => {
+            return Err(invalid("Cannot specify both RestoreDateTime and UseLatestRestorableTime"));
+        }
+        (false, None) => {
+            return Err(invalid("Either RestoreDateTime or UseLatestRestorableTime must be specified"));
+        }
+        (true, None) => now,
+        (false, Some(at)) => at.to_millis().unwrap_or(i64::MAX),
+    };
+    let earliest = history.since.max(now - i64::from(history.days) * DAY);
+    // Times are given in seconds: the second in which recovery was turned on belongs to it.
+    if at < earliest - earliest.rem_euclid(1000) || at > now {
+        return Err(InvalidRestoreTimeException::error(
+            "An invalid restore time was specified. RestoreDateTime must be between EarliestRestorableDateTime and \
+             LatestRestorableDateTime.",
+        ));
+    }
+    Ok(at)
+}
+
+/// A table with another one's keys and indexes and its own settings.
+fn like_another(cx: &Context, like: &Table, overrides: &Overrides<'_>) -> Result<Table> {
+    let mut pays = like.billing.clone();
+    if overrides.billing.is_some() || overrides.throughput.is_some() {
+        let mode = overrides.billing.unwrap_or(if like.billing.on_demand {
+            "PAY_PER_REQUEST"
+        } else {
+            "PROVISIONED"
+        });
+        let given = overrides.throughput.cloned().or_else(|| {
+            (mode == "PROVISIONED" && !like.billing.on_demand).then(|| ProvisionedThroughput {
+                read_capacity_units: like.billing.throughput.read,
+                write_capacity_units: like.billing.throughput.write,
+                ..Default::default()
+            })
+        });
+        pays = billing(Some(mode), given.as_ref())?;
+        pays.to_on_demand = pays.on_demand.then(|| cx.millis());
+    }
+    let mut seen = BTreeSet::new();
+    let globals = match overrides.globals {
+        Some([]) => Vec::new(),
+        Some(given) => {
+            let globals = schema::globals(Some(given), &like.attributes, pays.on_demand, &mut seen)?;
+            check_known(globals.iter().map(|index| index.name.as_str()), &like.globals)?;
+            globals
+        }
+        None => like.globals.clone(),
+    };
+    let locals = match overrides.locals {
+        Some([]) => Vec::new(),
+        Some(given) => {
+            let locals = schema::locals(Some(given), &like.keys, &like.attributes, &mut seen)?;
+            check_known(locals.iter().map(|index| index.name.as_str()), &like.locals)?;
+            locals
+        }
+        None => like.locals.clone(),
+    };
+    let mut table = Table {
+        id: cx.random().uuid(),
+        created: cx.millis(),
+        attributes: like.attributes.clone(),
+        keys: like.keys.clone(),
+        locals,
+        globals,
+        on_demand: match overrides.on_demand {
+            Some(given) => schema::on_demand(Some(given), pays.on_demand)?,
+            None => like.on_demand.filter(|_| pays.on_demand),
+        },
+        billing: pays,
+        class: like.class.clone(),
+        sse: match overrides.sse {
+            Some(given) => sse(cx, Some(given))?,
+            None => like.sse.clone(),
+        },
+        ..Table::default()
+    };
+    let Table { attributes, keys, locals, globals, .. } = &mut table;
+    attributes
+        .retain(|(name, _)| keys.has(name) || locals.iter().chain(globals.iter()).any(|i| i.keys.has(name)));
+    for index in table.globals.iter_mut() {
+        index.filling = false;
+    }
+    Ok(table)
+}
+
+fn check_known<'n>(mut names: impl Iterator<Item = &'n str>, known: &[Index]) -> Result<()> {
+    match names.find(|name| !known.iter().any(|index| index.name == *name)) {
+        Some(name) => Err(invalid(format!(
+            "One or more parameter values were invalid: Index {name} is not part of the source table"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn details(backup: &Backup, status: &str) -> BackupDetails {
+    BackupDetails {
+        backup_arn: arn(&backup.table, &backup.id),
+        backup_name: backup.name.clone(),
+        backup_size_bytes: Some(backup.bytes),
+        backup_status: status.to_owned(),
+        backup_type: "USER".to_owned(),
+        backup_creation_date_time: Some(time(backup.created)),
+        ..Default::default()
+    }
+}
+
+fn description(backup: &Backup, status: &str) -> BackupDescription {
+    let table = &backup.table;
+    let units = |throughput: &crate::state::Throughput| ProvisionedThroughput {
+        read_capacity_units: throughput.read,
+        write_capacity_units: throughput.write,
+        ..Default::default()
+    };
+    let locals: Vec<_> = table
+        .locals
+        .iter()
+        .map(|index| LocalSecondaryIndexInfo {
+            index_name: Some(index.name.clone()),
+            key_schema: Some(key_schema(&index.keys)),
+            projection: Some(projection(&index.projection)),
+            ..Default::default()
+        })
+        .collect();
+    let globals: Vec<_> = table
+        .globals
+        .iter()
+        .map(|index| GlobalSecondaryIndexInfo {
+            index_name: Some(index.name.clone()),
+            key_schema: Some(key_schema(&index.keys)),
+            projection: Some(projection(&index.projection)),
+            provisioned_throughput: Some(units(&index.throughput)),
+            on_demand_throughput: on_demand(index.on_demand),
+            ..Default::default()
+        })
+        .collect();
+    BackupDescription {
+        backup_details: Some(details(backup, status)),
+        source_table_details: Some(SourceTableDetails {
+            table_name: table.name.clone(),
+            table_id: table.id.clone(),
+            table_arn: Some(table.arn()),
+            table_size_bytes: Some(backup.bytes),
+            key_schema: key_schema(&table.keys),
+            table_creation_date_time: Some(time(table.created)),
+            provisioned_throughput: units(&table.billing.throughput),
+            on_demand_throughput: on_demand(table.on_demand),
+            item_count: Some(backup.items),
+            billing_mode: Some(
+                if table.billing.on_demand { "PAY_PER_REQUEST" } else { "PROVISIONED" }.to_owned(),
+            ),
+            ..Default::default()
+        }),
+        source_table_feature_details: Some(SourceTableFeatureDetails {
+            local_secondary_indexes: (!locals.is_empty()).then_some(locals),
+            global_secondary_indexes: (!globals.is_empty()).then_some(globals),
+            stream_description: table.live_stream().map(|stream| StreamSpecification {
+                stream_enabled: true,
+                stream_view_type: Some(stream.view.name().to_owned()),
+                ..Default::default()
+            }),
+            time_to_live_description: table.ttl.as_ref().filter(|ttl| ttl.enabled).map(|ttl| {
+                TimeToLiveDescription {
+                    time_to_live_status: Some("ENABLED".to_owned()),
+                    attribute_name: Some(ttl.attribute.clone()),
+                    ..Default::default()
+                }
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
