@@ -489,27 +489,27 @@ def test_global_tables(cloud, ddb):
 def test_statements(ddb):
     table = make(ddb, sort="N", definitions={"g": "S"}, GlobalSecondaryIndexes=[gsi("by-g", "g")])
     run = lambda statement, *parameters, **more: ddb.execute_statement(
-        Statement=statement.replace("T", f'"{table}"', 1), **({"Parameters": list(parameters)} if parameters else {}), **more)
+        Statement=statement.replace("@", f'"{table}"'), **({"Parameters": list(parameters)} if parameters else {}), **more)
     for n in range(5):
-        assert run("INSERT INTO T VALUE {'pk': 'a', 'sk': ?, 'g': 'G', 'n': 1}", {"N": str(n)})["Items"] == []
-    assert refusal(run, statement="INSERT INTO T VALUE {'pk': 'a', 'sk': 1}") == (
+        assert run("INSERT INTO @ VALUE {'pk': 'a', 'sk': ?, 'g': 'G', 'n': 1}", {"N": str(n)})["Items"] == []
+    assert refusal(run, statement="INSERT INTO @ VALUE {'pk': 'a', 'sk': 1}") == (
         "DuplicateItemException", "Duplicate primary key exists in table")
-    found = run("SELECT sk FROM T WHERE pk = 'a' AND sk > 2")
+    found = run("SELECT sk FROM @ WHERE pk = 'a' AND sk > 2")
     assert found["Items"] == [{"sk": {"N": "3"}}, {"sk": {"N": "4"}}]
     assert len(ddb.execute_statement(Statement=f'SELECT * FROM "{table}"."by-g" WHERE g = \'G\'')["Items"]) == 5
     pages, token = [], {}
     while True:
-        page = run("SELECT * FROM T WHERE pk = 'a'", Limit=2, **token)
+        page = run("SELECT * FROM @ WHERE pk = 'a'", Limit=2, **token)
         pages += page["Items"]
         if "NextToken" not in page:
             break
         token = {"NextToken": page["NextToken"]}
     assert len(pages) == 5
-    changed = run("UPDATE T SET n = n + 5 WHERE pk = 'a' AND sk = 1 RETURNING ALL NEW *")
+    changed = run("UPDATE @ SET n = n + 5 WHERE pk = 'a' AND sk = 1 RETURNING ALL NEW *")
     assert changed["Items"][0]["n"] == {"N": "6"}
-    assert refusal(run, statement="UPDATE T SET n = 1 WHERE pk = 'nope' AND sk = 1")[0] == (
+    assert refusal(run, statement="UPDATE @ SET n = 1 WHERE pk = 'nope' AND sk = 1")[0] == (
         "ConditionalCheckFailedException")
-    assert run("DELETE FROM T WHERE pk = 'a' AND sk = 1 RETURNING ALL OLD *")["Items"][0]["n"] == {"N": "6"}
+    assert run("DELETE FROM @ WHERE pk = 'a' AND sk = 1 RETURNING ALL OLD *")["Items"][0]["n"] == {"N": "6"}
     batch = ddb.batch_execute_statement(Statements=[
         {"Statement": f"SELECT * FROM \"{table}\" WHERE pk = 'a' AND sk = 0"},
         {"Statement": f"SELECT * FROM \"{table}\" WHERE pk = 'a'"}])["Responses"]
