@@ -576,3 +576,47 @@ def test_it_survives_the_death_of_the_process(new_cloud, tmp_path):
     ddb.put_item(TableName=table, Item={"pk": {"S": "after"}})
     iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
     assert len(streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]) == 51
+
+
+def test_a_table_goes_to_s3_and_comes_back(cloud, ddb):
+    s3, bucket = cloud.client("s3"), name("bucket")
+    s3.create_bucket(Bucket=bucket)
+    table = make(ddb, sort="N")
+    ddb.update_continuous_backups(
+        TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    for n in range(20):
+        ddb.put_item(TableName=table, Item={"pk": {"S": "a"}, "sk": {"N": str(n)}, "b": {"B": b"\0"}, "g": {"S": "G"}})
+    arn = ddb.describe_table(TableName=table)["Table"]["TableArn"]
+    begun = ddb.export_table_to_point_in_time(TableArn=arn, S3Bucket=bucket, S3Prefix="out")["ExportDescription"]
+    assert begun["ExportStatus"] == "IN_PROGRESS"
+    shown = lambda: ddb.describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+    assert until(lambda: shown()["ExportStatus"] != "IN_PROGRESS")
+    done = shown()
+    assert done["ExportStatus"] == "COMPLETED" and done["ItemCount"] == 20, done
+    assert s3.get_object(Bucket=bucket, Key=done["ExportManifest"])["Body"].read()
+    into = name()
+    begun = ddb.import_table(
+        S3BucketSource={"S3Bucket": bucket, "S3KeyPrefix": "out/AWSDynamoDB/"}, InputFormat="DYNAMODB_JSON",
+        InputCompressionType="GZIP", TableCreationParameters={
+            "TableName": into, "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            "AttributeDefinitions": [
+                {"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "N"},
+                {"AttributeName": "g", "AttributeType": "S"}],
+            "GlobalSecondaryIndexes": [gsi("by-g", "g")]})["ImportTableDescription"]
+    shown = lambda: ddb.describe_import(ImportArn=begun["ImportArn"])["ImportTableDescription"]
+    assert until(lambda: shown()["ImportStatus"] != "IN_PROGRESS")
+    assert shown()["ImportStatus"] == "COMPLETED" and shown()["ImportedItemCount"] == 20, shown()
+    assert ddb.query(TableName=into, IndexName="by-g", KeyConditionExpression="g = :g",
+                     ExpressionAttributeValues={":g": {"S": "G"}})["Count"] == 20
+    s3.put_object(Bucket=bucket, Key="csv/one.csv", Body=b'id,name,n\n1,"a, b",5\n2,c,\nx,d,6\n')
+    into = name()
+    begun = ddb.import_table(
+        S3BucketSource={"S3Bucket": bucket, "S3KeyPrefix": "csv/"}, InputFormat="CSV", TableCreationParameters={
+            "TableName": into, "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "N"}]})["ImportTableDescription"]
+    assert until(lambda: shown()["ImportStatus"] != "IN_PROGRESS")
+    assert (shown()["ImportedItemCount"], shown()["ErrorCount"]) == (2, 1)
+    assert ddb.get_item(TableName=into, Key={"id": {"N": "1"}})["Item"] == {
+        "id": {"N": "1"}, "name": {"S": "a, b"}, "n": {"S": "5"}}

@@ -173,7 +173,10 @@ impl DynamoDb {
                 billing_mode: Some(
                     if billing.on_demand { "PAY_PER_REQUEST" } else { "PROVISIONED" }.to_owned(),
                 ),
-                last_update_to_pay_per_request_date_time: billing.to_on_demand.map(time),
+                last_update_to_pay_per_request_date_time: billing
+                    .to_on_demand
+                    .filter(|_| phase != Phase::Creating)
+                    .map(time),
                 ..Default::default()
             }),
             local_secondary_indexes: (!locals.is_empty()).then_some(locals),

@@ -17,6 +17,7 @@ mod convert;
 mod describe;
 mod errors;
 pub mod expression;
+mod json;
 mod keys;
 mod live;
 mod names;
@@ -54,13 +55,20 @@ pub struct DynamoDb {
     pub(crate) cloud: Arc<Cloud>,
     pub(crate) live: Arc<Live>,
     policies: access::Policies,
+    /// Names this run of the program.
+    pub(crate) run: Arc<str>,
 }
 
 impl DynamoDb {
     /// The service over this store. Must be called within a tokio runtime, because the bus starts its deliveries.
     pub fn new(store: Store, cloud: Arc<Cloud>, bus: &Bus) -> Arc<Self> {
-        let service =
-            Arc::new(Self { store, cloud, live: Arc::default(), policies: access::Policies::default() });
+        let service = Arc::new(Self {
+            store,
+            live: Arc::default(),
+            policies: access::Policies::default(),
+            run: cloud.random().uuid().into(),
+            cloud,
+        });
         let few = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };
         bus.subscribe(purge::QUEUE, few, Arc::new(purge::Purge(service.clone())));
         bus.subscribe(replicas::QUEUE, Delivery::default(), Arc::new(replicas::Replicator(service.clone())));

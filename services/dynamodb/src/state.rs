@@ -404,6 +404,31 @@ impl Record for Backup {
     const TABLE: &'static str = "dynamodb.backups";
 }
 
+/// An export to or an import from S3. Key: account, region, `export` or `import`, its ARN's last part.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Transfer {
+    pub id: String,
+    pub table: String,
+    pub table_id: String,
+    pub started: i64,
+    pub ended: Option<i64>,
+    /// AWS's status word.
+    pub status: String,
+    pub failure: Option<(String, String)>,
+    pub items: i64,
+    pub errors: i64,
+    pub bytes: i64,
+    pub manifest: Option<String>,
+    /// What was asked, as far as it is shown again: by AWS's names.
+    pub asked: BTreeMap<String, String>,
+    /// Which run of the program does the work.
+    pub run: String,
+}
+
+impl Record for Transfer {
+    const TABLE: &'static str = "dynamodb.transfers";
+}
+
 pub(crate) fn place_key(account: &str, region: &str) -> Key {
     Key::new().text(account).text(region)
 }

@@ -46,23 +46,21 @@ fn moved(key: &Key, space: u64) -> Key {
     Key::new().number(space).raw_tail(tail)
 }
 
-/// What a copy is of.
+/// Whose items are read.
 #[derive(Clone, Copy)]
-enum From {
+pub(crate) enum From {
     /// The items of a space as they are.
     Now(u64),
     /// The items of a table as they were.
     Then(u64, i64),
 }
 
-/// Copies items as they are at one instant, in small transactions. Gives how many and how large they were.
-fn copy(
+/// Shows all items as they are, or were, at one instant.
+pub(crate) fn each_item(
     store: &Store,
-    handle: &Handle,
     from: From,
-    to: u64,
-    entries: &(Table, Vec<Index>),
-) -> Result<(i64, i64), Failure> {
+    mut show: impl FnMut(Key, Stored) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     store.read(|snapshot| {
         let (space, mut before) = match from {
             From::Now(space) => (space, HashMap::new()),
@@ -77,48 +75,57 @@ fn copy(
                 (space, before)
             }
         };
-        let mut batch: Vec<(Key, Stored)> = Vec::with_capacity(BATCH);
-        let (mut items, mut bytes) = (0, 0);
-        let mut flush = |batch: &mut Vec<(Key, Stored)>| -> Result<(), Failure> {
-            for (_, item) in batch.iter() {
-                items += 1;
-                bytes += i64::try_from(size::item(&item.0)).unwrap_or(0);
-            }
-            let full = std::mem::take(batch);
-            handle.block_on(store.transact(|tx| {
-                for (key, item) in &full {
-                    tx.put(&moved(key, to), item)?;
-                    for index in &entries.1 {
-                        if let Some(at) = keys::entry(&entries.0, index, &item.0) {
-                            tx.put(&at, &Stored(projected(&entries.0, index, &item.0)))?;
-                        }
-                    }
-                }
-                Ok::<_, Failure>(())
-            }))
-        };
         for row in snapshot.scan::<Stored>(keys::space(space), false) {
             let (key, item) = row?;
             match before.remove(key.as_bytes()) {
-                Some(Some(old)) => batch.push((key, Stored(old))),
+                Some(Some(old)) => show(key, Stored(old))?,
                 Some(None) => {}
-                None => batch.push((key, item)),
-            }
-            if batch.len() >= BATCH {
-                flush(&mut batch)?;
+                None => show(key, item)?,
             }
         }
         for (key, old) in before {
             if let Some(old) = old {
-                batch.push((Key::from_bytes(key), Stored(old)));
-            }
-            if batch.len() >= BATCH {
-                flush(&mut batch)?;
+                show(Key::from_bytes(key), Stored(old))?;
             }
         }
-        flush(&mut batch)?;
-        Ok((items, bytes))
+        Ok(())
     })
+}
+
+/// Copies items in small transactions. Gives how many and how large they were.
+fn copy(
+    store: &Store,
+    handle: &Handle,
+    from: From,
+    to: u64,
+    entries: &(Table, Vec<Index>),
+) -> Result<(i64, i64), Failure> {
+    let mut batch: Vec<(Key, Stored)> = Vec::with_capacity(BATCH);
+    let (mut items, mut bytes) = (0, 0);
+    let mut flush = |batch: &mut Vec<(Key, Stored)>| -> Result<(), Failure> {
+        for (_, item) in batch.iter() {
+            items += 1;
+            bytes += i64::try_from(size::item(&item.0)).unwrap_or(0);
+        }
+        let full = std::mem::take(batch);
+        handle.block_on(store.transact(|tx| {
+            for (key, item) in &full {
+                tx.put(&moved(key, to), item)?;
+                for index in &entries.1 {
+                    if let Some(at) = keys::entry(&entries.0, index, &item.0) {
+                        tx.put(&at, &Stored(projected(&entries.0, index, &item.0)))?;
+                    }
+                }
+            }
+            Ok::<_, Failure>(())
+        }))
+    };
+    each_item(store, from, |key, item| {
+        batch.push((key, item));
+        if batch.len() >= BATCH { flush(&mut batch) } else { Ok(()) }
+    })?;
+    flush(&mut batch)?;
+    Ok((items, bytes))
 }
 
 /// What may be different about a table that is restored.
@@ -142,7 +149,7 @@ impl DynamoDb {
         }
     }
 
-    async fn new_number(&self) -> Result<u64> {
+    pub(crate) async fn new_number(&self) -> Result<u64> {
         Ok(self.store.transact(|tx| Ok::<_, Failure>(tx.sequence(crate::SEQUENCE)?)).await?)
     }
 

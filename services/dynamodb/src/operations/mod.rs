@@ -2,6 +2,8 @@
 
 pub(crate) mod backups;
 pub(crate) mod batch;
+pub(crate) mod exports;
+pub(crate) mod imports;
 pub(crate) mod items;
 pub(crate) mod partiql;
 pub(crate) mod query;

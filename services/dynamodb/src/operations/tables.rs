@@ -240,6 +240,7 @@ impl DynamoDb {
         let table = deleted.await?;
         let mut description = self.describe(&table, Phase::Deleting, cx.millis())?;
         description.warm_throughput = None;
+        description.global_secondary_indexes = None;
         self.live.forget(table.number);
         Ok(DeleteTableOutput { table_description: Some(description), ..Default::default() })
     }

@@ -66,7 +66,12 @@ impl DynamoDb {
         });
         let table = changed.await?;
         let mut description = self.describe(&table, Phase::Updating, cx.millis())?;
-        if changes_only_settings(&input) {
+        // The units are those of before until the table is active again.
+        if let Some(shown) = &mut description.provisioned_throughput {
+            shown.read_capacity_units = Some(found.billing.throughput.read);
+            shown.write_capacity_units = Some(found.billing.throughput.write);
+        }
+        if changes_only_settings(&input) || same_mode(&found, &input) {
             description.table_status = Some("ACTIVE".to_owned());
         }
         Ok(UpdateTableOutput { table_description: Some(description), ..Default::default() })
@@ -79,6 +84,17 @@ fn changes_shape(input: &UpdateTableInput) -> bool {
         || input.provisioned_throughput.is_some()
         || input.billing_mode.is_some()
         || input.replica_updates.is_some()
+}
+
+/// Whether a table is only told to be paid for as it is.
+fn same_mode(table: &Table, input: &UpdateTableInput) -> bool {
+    input.billing_mode.as_deref() == Some("PAY_PER_REQUEST")
+        && table.billing.on_demand
+        && input.global_secondary_index_updates.as_ref().is_none_or(Vec::is_empty)
+        && input.stream_specification.is_none()
+        && input.sse_specification.is_none()
+        && input.table_class.is_none()
+        && input.replica_updates.is_none()
 }
 
 /// What takes effect at once on AWS as well.
@@ -202,12 +218,13 @@ fn change_billing(table: &mut Table, input: &UpdateTableInput, now: i64) -> Resu
         Some("PROVISIONED") if table.billing.on_demand => {
             let Some(units) = units else {
                 return Err(parameters(
-                    "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+                    "ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
                 ));
             };
             table.billing.on_demand = false;
             table.billing.shown = true;
             table.billing.throughput = schema::throughput(units)?;
+            table.billing.throughput.increased = Some(now);
             schema::check_units(&table.billing.throughput)?;
             table.on_demand = None;
             let updates = input.global_secondary_index_updates.as_deref().unwrap_or_default();
