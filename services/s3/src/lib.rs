@@ -30,6 +30,7 @@ mod names;
 mod operations;
 mod public;
 mod replication;
+mod select;
 mod state;
 mod tags;
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod permissions;
 mod put;
 mod replication;
 mod restore;
+mod select;
 mod settings;
 mod stored;
 mod tagging;

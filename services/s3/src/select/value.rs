@@ -1,0 +1,200 @@
+//! Values, their order and their conversions.
+
+use super::Refused;
+use super::parse::Type;
+use serde_json::Value as Json;
+use std::cmp::Ordering;
+use time::format_description::well_known::Rfc3339;
+use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Missing,
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    /// A field of a CSV file, which is a text until it is used as something else.
+    Field(String),
+    Time(OffsetDateTime),
+    /// A list or an object.
+    Json(Json),
+}
+
+use Value::{Bool, Field, Float, Int, Missing, Null, Text};
+
+impl Value {
+    pub(super) fn number(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(n) = text.parse::<i64>() {
+            return Some(Int(n));
+        }
+        let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+        text.parse::<f64>().ok().filter(|n| plain && n.is_finite()).map(Float)
+    }
+
+    pub(super) fn of(json: &Json) -> Self {
+        match json {
+            Json::Null => Null,
+            Json::Bool(b) => Bool(*b),
+            Json::Number(n) => n.as_i64().map_or_else(|| Float(n.as_f64().unwrap_or(f64::NAN)), Int),
+            Json::String(text) => Text(text.clone()),
+            other => Self::Json(other.clone()),
+        }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Missing | Null)
+    }
+
+    pub(super) fn truth(&self) -> Option<bool> {
+        match self {
+            Bool(b) => Some(*b),
+            Field(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Field(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The value as a number, where it is one or a field that reads like one.
+    pub(super) fn numeric(&self) -> Option<Self> {
+        match self {
+            Int(_) | Float(_) => Some(self.clone()),
+            Field(text) => Self::number(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn float(&self) -> Option<f64> {
+        match self.numeric()? {
+            Int(n) => Some(n as f64),
+            Float(n) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// The value as it is written in a CSV file.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Missing | Null => String::new(),
+            Bool(b) => b.to_string(),
+            Int(n) => n.to_string(),
+            Float(n) => n.to_string(),
+            Text(text) | Field(text) => text.clone(),
+            Self::Time(time) => iso(*time),
+            Self::Json(json) => json.to_string(),
+        }
+    }
+
+    /// The value as it is written in a JSON document; `None` where it is missing.
+    pub(super) fn json(&self) -> Option<Json> {
+        Some(match self {
+            Missing => return None,
+            Null => Json::Null,
+            Bool(b) => Json::Bool(*b),
+            Int(n) => Json::from(*n),
+            Float(n) => serde_json::Number::from_f64(*n).map_or(Json::Null, Json::Number),
+            Text(text) | Field(text) => Json::String(text.clone()),
+            Self::Time(time) => Json::String(iso(*time)),
+            Self::Json(json) => json.clone(),
+        })
+    }
+
+    /// The order of two values; `None` where they have none.
+    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Missing | Null, _) | (_, Missing | Null) => None,
+            (Field(a), Field(b)) => match (Self::number(a), Self::number(b)) {
+                (Some(a), Some(b)) => a.compare(&b),
+                _ => Some(a.cmp(b)),
+            },
+            (Int(a), Int(b)) => Some(a.cmp(b)),
+            (Int(_) | Float(_), _) | (_, Int(_) | Float(_)) => self.float()?.partial_cmp(&other.float()?),
+            (Bool(_), _) | (_, Bool(_)) => Some(self.truth()?.cmp(&other.truth()?)),
+            (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
+            (Self::Time(a), Text(b) | Field(b)) => Some(a.cmp(&timestamp(b)?)),
+            (Text(a) | Field(a), Self::Time(b)) => Some(timestamp(a)?.cmp(b)),
+            (Text(a) | Field(a), Text(b) | Field(b)) => Some(a.cmp(b)),
+            (Self::Json(a), Self::Json(b)) => (a == b).then_some(Ordering::Equal),
+            _ => None,
+        }
+    }
+
+    /// `CAST`. Errors: `CastFailed`.
+    pub(super) fn cast(&self, to: Type) -> Result<Self, Refused> {
+        if self.is_nothing() {
+            return Ok(self.clone());
+        }
+        let failed = || {
+            let message = format!(
+                "Attempt to convert from one data type to another using CAST failed: {}",
+                self.shown()
+            );
+            Refused::new("CastFailed", message)
+        };
+        let text = || match self {
+            Text(text) | Field(text) => Some(text.trim()),
+            _ => None,
+        };
+        let cast = match to {
+            Type::Text => Some(Text(self.shown())),
+            Type::Bool => match self {
+                Int(n) => Some(Bool(*n != 0)),
+                Float(n) => Some(Bool(*n != 0.0)),
+                Text(text) => Field(text.clone()).truth().map(Bool),
+                other => other.truth().map(Bool),
+            },
+            Type::Int => match self {
+                Bool(b) => Some(Int(i64::from(*b))),
+                Float(n) if n.abs() < 9e18 => Some(Int(*n as i64)),
+                Int(n) => Some(Int(*n)),
+                _ => text().and_then(Self::number).and_then(|n| match n {
+                    Float(n) if n.abs() < 9e18 && n.fract() == 0.0 => Some(Int(n as i64)),
+                    Int(n) => Some(Int(n)),
+                    _ => None,
+                }),
+            },
+            Type::Float => match self {
+                Bool(b) => Some(Float(f64::from(u8::from(*b)))),
+                Text(text) => Field(text.clone()).float().map(Float),
+                other => other.float().map(Float),
+            },
+            Type::Decimal => match self {
+                Text(text) => Self::number(text),
+                other => other.numeric(),
+            },
+            Type::Timestamp => match self {
+                Self::Time(time) => Some(Self::Time(*time)),
+                _ => text().and_then(timestamp).map(Self::Time),
+            },
+        };
+        cast.ok_or_else(failed)
+    }
+}
+
+/// `2007T`, `2007-02-23T12:14:33.079-08:00` and what lies between.
+pub(super) fn timestamp(text: &str) -> Option<OffsetDateTime> {
+    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Some(time);
+    }
+    let (day, clock) = text.split_once('T').unwrap_or((text, ""));
+    let mut parts = day.split('-');
+    let year = parts.next()?.parse().ok()?;
+    let month = parts.next().map_or(Some(1), |m| m.parse::<u8>().ok())?;
+    let date = parts.next().map_or(Some(1), |d| d.parse::<u8>().ok())?;
+    let day = Date::from_calendar_date(year, Month::try_from(month).ok()?, date).ok()?;
+    let clock = clock.trim_end_matches('Z');
+    let time = match clock {
+        "" => Time::MIDNIGHT,
+        _ => {
+            let (hour, minute) = clock.split_once(':')?;
+            Time::from_hms(hour.parse().ok()?, minute.parse().ok()?, 0).ok()?
+        }
+    };
+    Some(OffsetDateTime::new_in_offset(day, time, UtcOffset::UTC))
+}
+
+pub(super) fn iso(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_default()
+}

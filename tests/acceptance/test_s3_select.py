@@ -1,0 +1,74 @@
+"""S3 Select through boto3's event streams."""
+import gzip
+import json
+
+import pytest
+from botocore.exceptions import ClientError, EventStreamError
+
+
+@pytest.fixture
+def s3(cloud):
+    return cloud.client("s3")
+
+
+@pytest.fixture
+def bucket(s3, unique):
+    name = unique("select")
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+def select(s3, bucket, key, expression, source, target=None, **more):
+    answer = s3.select_object_content(
+        Bucket=bucket, Key=key, Expression=expression, ExpressionType="SQL", InputSerialization=source,
+        OutputSerialization=target or {"JSON": {}}, **more)
+    events = list(answer["Payload"])
+    body = b"".join(e["Records"]["Payload"] for e in events if "Records" in e).decode()
+    return body, [next(iter(e)) for e in events], events
+
+
+ROWS = "id,name,price\n" + "".join(f"{n},thing {n},{n / 2}\n" for n in range(20_000))
+
+
+def test_csv_of_any_size(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="rows", Body=ROWS)
+    source = {"CSV": {"FileHeaderInfo": "USE"}}
+    body, names, events = select(s3, bucket, "rows", "SELECT s.name, s.price FROM S3Object s WHERE s.id = '3'", source)
+    assert [json.loads(line) for line in body.splitlines()] == [{"name": "thing 3", "price": "1.5"}]
+    assert names == ["Records", "Stats", "End"]
+    assert events[1]["Stats"]["Details"] == {
+        "BytesScanned": len(ROWS), "BytesProcessed": len(ROWS), "BytesReturned": len(body)}
+    body, names, _ = select(s3, bucket, "rows", "SELECT * FROM S3Object", source, {"CSV": {}},
+                            RequestProgress={"Enabled": True})
+    assert body == ROWS.split("\n", 1)[1] and "Progress" in names
+    body, _, _ = select(s3, bucket, "rows", "SELECT COUNT(*), MAX(CAST(s.price AS FLOAT)) FROM S3Object s", source, {"CSV": {}})
+    assert body == "20000,9999.5\n"
+    body, _, _ = select(s3, bucket, "rows", "SELECT s._1 FROM S3Object s", {"CSV": {}}, {"CSV": {}},
+                        ScanRange={"Start": 20, "End": 60})
+    expected, at = [], 0
+    for line in ROWS.splitlines(keepends=True):
+        if 20 <= at <= 60:
+            expected.append(line.split(",")[0])
+        at += len(line)
+    assert body.split() == expected
+
+
+def test_json_and_gzip(s3, bucket):
+    lines = "".join(json.dumps({"n": n, "tags": {"a": "x" * n}}) + "\n" for n in range(5))
+    s3.put_object(Bucket=bucket, Key="lines.gz", Body=gzip.compress(lines.encode()))
+    source = {"JSON": {"Type": "LINES"}, "CompressionType": "GZIP"}
+    body, _, _ = select(s3, bucket, "lines.gz", "SELECT s.n, s.tags.a FROM S3Object[*] s WHERE s.n >= 3", source)
+    assert [json.loads(line) for line in body.splitlines()] == [{"n": 3, "a": "xxx"}, {"n": 4, "a": "xxxx"}]
+
+
+def test_what_is_wrong(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="rows", Body=ROWS)
+    with pytest.raises(ClientError) as caught:
+        select(s3, bucket, "rows", "SELECT * FROM", {"CSV": {}})
+    assert caught.value.response["Error"]["Code"] == "ParseUnexpectedToken"
+    with pytest.raises(ClientError) as caught:
+        select(s3, bucket, "none", "SELECT * FROM S3Object", {"CSV": {}})
+    assert caught.value.response["Error"]["Code"] == "NoSuchKey"
+    with pytest.raises(EventStreamError) as caught:
+        select(s3, bucket, "rows", "SELECT CAST(s.name AS INT) FROM S3Object s", {"CSV": {"FileHeaderInfo": "USE"}})
+    assert "CastFailed" in str(caught.value)
