@@ -28,8 +28,8 @@ pub(crate) enum Cause {
 pub(crate) struct Change<'a> {
     pub table: &'a Table,
     pub key: &'a Key,
-    pub old: Option<Stored>,
-    pub new: Option<Stored>,
+    pub old: Option<&'a Stored>,
+    pub new: Option<&'a Stored>,
     pub cause: Cause,
 }
 
@@ -115,14 +115,14 @@ impl<'a> Attempt<'a> {
     /// Writes one change with all that follows from it.
     pub(crate) fn write(&mut self, tx: &mut Tx<'_>, change: Change<'_>) -> Result<Cost, Failure> {
         let Change { table, key, old, new, cause } = change;
-        let (before, after) = (bytes(old.as_ref()), bytes(new.as_ref()));
+        let (before, after) = (bytes(old), bytes(new));
         let units = |bytes: i64| size::write_units(usize::try_from(bytes).unwrap_or(0), false);
         let mut cost = Cost { table: units(before.max(after)), ..Cost::default() };
-        let changed = old.as_ref().map(|o| &o.0) != new.as_ref().map(|n| &n.0);
+        let changed = old.map(|old| &old.0) != new.map(|new| &new.0);
         if !changed {
             return Ok(cost);
         }
-        match &new {
+        match new {
             Some(new) => tx.put(key, new)?,
             None => tx.delete::<Stored>(key)?,
         }
@@ -134,21 +134,21 @@ impl<'a> Attempt<'a> {
             .map(|index| (index, false))
             .chain(table.globals.iter().map(|index| (index, true)))
         {
-            let units = self.index(tx, table, index, old.as_ref(), new.as_ref())?;
+            let units = self.index(tx, table, index, old, new)?;
             if units > 0.0 {
                 let costs = if costs { &mut cost.globals } else { &mut cost.locals };
                 costs.insert(index.name.clone(), units);
             }
         }
-        self.expiry(tx, table, key, old.as_ref(), new.as_ref())?;
+        self.expiry(tx, table, key, old, new)?;
         if table.history.is_some() {
             let number = tx.sequence(streams::SEQUENCE)?;
             let at = Key::new().number(table.number).number(self.now.unsigned_abs()).number(number);
-            let undo = Undo { key: key.as_bytes().to_vec(), old: old.as_ref().map(|old| old.0.clone()) };
+            let undo = Undo { key: key.as_bytes().to_vec(), old: old.map(|old| old.0.clone()) };
             tx.put(&at, &undo)?;
         }
         if !table.replicas.is_empty() {
-            crate::replicas::note(tx, table, key, new.as_ref().or(old.as_ref()), cause, self.now)?;
+            crate::replicas::note(tx, table, key, new.or(old), cause, self.now)?;
         }
         if let Some(stream) = table.live_stream() {
             self.record(tx, table, stream, old, new, cause)?;
@@ -228,16 +228,16 @@ impl<'a> Attempt<'a> {
         tx: &mut Tx<'_>,
         table: &Table,
         stream: &Stream,
-        old: Option<Stored>,
-        new: Option<Stored>,
+        old: Option<&Stored>,
+        new: Option<&Stored>,
         cause: Cause,
     ) -> Result<(), Failure> {
-        let event = match (&old, &new) {
+        let event = match (old, new) {
             (None, _) => 'I',
             (Some(_), Some(_)) => 'M',
             (Some(_), None) => 'R',
         };
-        let Some(either) = new.as_ref().or(old.as_ref()) else { return Ok(()) };
+        let Some(either) = new.or(old) else { return Ok(()) };
         let keys = keys::of(&table.keys, &either.0);
         let space = self.live.space(stream.number);
         let (number, shard, opened) = {
@@ -261,8 +261,8 @@ impl<'a> Attempt<'a> {
             self.shards.push((space, shard, opened));
         }
         let mut bytes = size::item(&keys);
-        let new = new.map(|item| item.0).filter(|_| stream.view.new_image());
-        let old = old.map(|item| item.0).filter(|_| stream.view.old_image());
+        let new = new.filter(|_| stream.view.new_image()).map(|item| item.0.clone());
+        let old = old.filter(|_| stream.view.old_image()).map(|item| item.0.clone());
         for image in [&new, &old].into_iter().flatten() {
             bytes += size::item(image);
         }

@@ -291,7 +291,7 @@ impl DynamoDb {
             match item {
                 Some((table, item)) if !too_old && expires(table, &item.0) == Some(when) => {
                     let change =
-                        Change { table, key: &key, old: Some(item), new: None, cause: Cause::Expiry };
+                        Change { table, key: &key, old: Some(&item), new: None, cause: Cause::Expiry };
                     attempt.write(tx, change)?;
                 }
                 _ => tx.delete::<Expiry>(at)?,

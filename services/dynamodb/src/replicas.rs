@@ -258,7 +258,14 @@ impl DynamoDb {
             let new = tx.get::<Stored>(&source)?;
             let old = tx.get::<Stored>(&target)?;
             tx.put(&at, &theirs)?;
-            attempt.write(tx, Change { table: &to, key: &target, old, new, cause: Cause::Replica })?;
+            let change = Change {
+                table: &to,
+                key: &target,
+                old: old.as_ref(),
+                new: new.as_ref(),
+                cause: Cause::Replica,
+            };
+            attempt.write(tx, change)?;
             Ok::<_, Failure>(())
         });
         brought.await?;

@@ -17,7 +17,7 @@ use tokio::sync::OwnedRwLockReadGuard;
 
 /// What is to happen to an item.
 pub(crate) enum Action {
-    Put(Item),
+    Put(Stored),
     Delete,
     Update {
         update: Update,
@@ -44,7 +44,10 @@ pub(crate) struct Write {
 /// An item before and after, and what the write costs.
 pub(crate) struct Done {
     pub old: Option<Item>,
+    /// Of an update; what was put is known to whoever put it.
     pub new: Option<Item>,
+    /// How large the item is, or was.
+    pub bytes: usize,
     pub cost: Cost,
 }
 
@@ -106,7 +109,7 @@ impl Write {
         shows_item: bool,
     ) -> Result<Self> {
         let (at, key_item) = match (&action, key) {
-            (Action::Put(item), _) => (keys::of_item(&table, item)?, keys::of(&table.keys, item)),
+            (Action::Put(item), _) => (keys::of_item(&table, &item.0)?, keys::of(&table.keys, &item.0)),
             (_, Some(key)) => (keys::given(&table, &key)?, key),
             (_, None) => return Err(Error::internal("a write without a key")),
         };
@@ -133,27 +136,25 @@ impl Write {
                 return Err(Refused::Condition(old.map(|old| old.0).filter(|_| self.shows_item)));
             }
         }
-        let new = match &self.action {
-            Action::Put(item) => Some(item.clone()),
-            Action::Delete => None,
+        let made = match &self.action {
+            Action::Put(_) | Action::Delete => None,
             Action::Update { makes_nothing: true, .. } if old.is_none() => None,
-            Action::Update { update, .. } => Some(self.updated(update, old.as_ref())?),
+            Action::Update { update, .. } => Some(Stored(self.updated(update, old.as_ref())?)),
             Action::Check => {
                 let bytes = old.as_ref().map_or(0, |old| size::item(&old.0));
                 let cost = Cost { table: size::write_units(bytes, false), ..Cost::default() };
-                return Ok(Done { old: None, new: None, cost });
+                return Ok(Done { old: None, new: None, bytes, cost });
             }
         };
-        let seen = old.as_ref().map(|old| old.0.clone());
-        let change = Change {
-            table: &self.table,
-            key: &self.key,
-            old,
-            new: new.clone().map(Stored),
-            cause: Cause::Call,
+        let new = match &self.action {
+            Action::Put(item) => Some(item),
+            _ => made.as_ref(),
         };
+        let bytes = new.or(old.as_ref()).map_or(0, |item| size::item(&item.0));
+        let change =
+            Change { table: &self.table, key: &self.key, old: old.as_ref(), new, cause: Cause::Call };
         let cost = attempt.write(tx, change)?;
-        Ok(Done { old: seen, new, cost })
+        Ok(Done { old: old.map(|old| old.0), new: made.map(|new| new.0), bytes, cost })
     }
 
     fn updated(&self, update: &Update, old: Option<&Stored>) -> Result<Item> {

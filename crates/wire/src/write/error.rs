@@ -203,13 +203,15 @@ fn json(protocol: Protocol, api: Option<&Api>, error: &Error) -> Bytes {
         Some("") | None => "message",
         Some(own) => own,
     };
+    let rest = error.detail().and_then(|detail| json_detail(protocol, detail));
+    // DynamoDB spells it with a capital where the item comes with it.
+    let with_item = rest.is_some() && error.is("ConditionalCheckFailedException");
+    let key = if with_item { "Message" } else { key };
     let _ = write!(out, "\"{key}\":{}", quoted(error.message()));
     for (name, value) in error.fields() {
         let _ = write!(out, ",{}:{}", quoted(name), quoted(value));
     }
-    if let Some(detail) = error.detail()
-        && let Some(rest) = json_detail(protocol, detail)
-    {
+    if let Some(rest) = rest {
         out.push(',');
         out.push_str(&rest);
     }

@@ -137,7 +137,7 @@ impl DynamoDb {
         for ((name, actions), held) in asked.into_iter().zip(&held) {
             for (key, action) in actions {
                 if let Action::Put(item) = &action {
-                    keys::check_put_in_batch(&held.table, item)?;
+                    keys::check_put_in_batch(&held.table, &item.0)?;
                 }
                 writes.push((name, Write::new(held.table.clone(), key, action, None, false)?));
             }
@@ -214,7 +214,7 @@ fn action(write: &WriteRequest) -> Result<Keyed> {
         (Some(put), None) => {
             let item = item_in(&put.item)?;
             check_size(&item)?;
-            Ok((None, Action::Put(item)))
+            Ok((None, Action::Put(Stored(item))))
         }
         (None, Some(delete)) => Ok((Some(item_in(&delete.key)?), Action::Delete)),
     }

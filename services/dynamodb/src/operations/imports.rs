@@ -60,7 +60,7 @@ struct Sink {
     store: Store,
     live: Arc<Live>,
     table: Table,
-    waiting: Vec<(Key, Item)>,
+    waiting: Vec<(Key, Stored)>,
 }
 
 impl Sink {
@@ -69,7 +69,7 @@ impl Sink {
         let placed = item.and_then(|item| {
             let fits = size::item(&item) <= size::MAX_ITEM;
             let key = keys::of_item(&self.table, &item).ok().filter(|_| fits)?;
-            Some((key, item))
+            Some((key, Stored(item)))
         });
         match placed {
             Some(placed) => self.waiting.push(placed),
@@ -85,8 +85,14 @@ impl Sink {
             attempt.begin();
             for (key, item) in &full {
                 let old = tx.get::<Stored>(key)?;
-                let new = Some(Stored(item.clone()));
-                attempt.write(tx, Change { table: &self.table, key, old, new, cause: Cause::Call })?;
+                let change = Change {
+                    table: &self.table,
+                    key,
+                    old: old.as_ref(),
+                    new: Some(item),
+                    cause: Cause::Call,
+                };
+                attempt.write(tx, change)?;
             }
             Ok::<_, Failure>(())
         });

@@ -43,7 +43,7 @@ impl DynamoDb {
         check_size(&item)?;
         let held = self.hold(cx, &input.table_name).await?;
         let shows = shows_item(input.return_values_on_condition_check_failure.as_deref());
-        let write = Write::new(held.table.clone(), None, Action::Put(item), condition, shows)?;
+        let write = Write::new(held.table.clone(), None, Action::Put(Stored(item)), condition, shows)?;
         let done = self.write_one(cx, &write).await?;
         Ok(PutItemOutput {
             attributes: done.old.filter(|_| returns == "ALL_OLD").map(item_out),

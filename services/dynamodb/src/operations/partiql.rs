@@ -92,7 +92,7 @@ fn planned(table: &Table, plan: &Plan) -> Result<Planned> {
     match plan {
         Plan::Insert(insert) => Ok(Planned {
             key: None,
-            action: Action::Put(insert.item.clone()),
+            action: Action::Put(Stored(insert.item.clone())),
             condition: Some(Condition::NotExists(Path::attribute(table.hash()))),
             inserts: true,
             or_nothing: insert.or_nothing,
@@ -242,7 +242,7 @@ impl DynamoDb {
         let held = self.hold(cx, plan.table()).await?;
         let planned = planned(&held.table, plan)?;
         if let Action::Put(item) = &planned.action {
-            crate::write::check_size(item)?;
+            crate::write::check_size(&item.0)?;
         }
         let write = Write::new(held.table.clone(), planned.key, planned.action, planned.condition, shows)?;
         match self.write_one(cx, &write).await {

@@ -118,8 +118,13 @@ impl DynamoDb {
             input.projection_expression.is_some(),
             input.attributes_to_get.is_some(),
         )?;
-        let new_keys =
-            input.key_condition_expression.as_ref().map(|text| parameters.key_condition(text)).transpose()?;
+        // What a key condition says of keys is looked at when all expressions have been read.
+        let new_keys = input.key_condition_expression.as_ref().map(|text| parameters.key_condition(text));
+        if let Some(Err(error)) = &new_keys
+            && error.message().starts_with("Invalid KeyConditionExpression:")
+        {
+            return Err(error.clone());
+        }
         let filter = match &input.filter_expression {
             Some(text) => Some(parameters.filter(text)?),
             None => old_filter,
@@ -129,7 +134,7 @@ impl DynamoDb {
             None => input.attributes_to_get.as_deref().map(legacy::attributes_to_get).transpose()?,
         };
         parameters.finish()?;
-        let Some(conditions) = new_keys.or(old_keys) else {
+        let Some(conditions) = new_keys.transpose()?.or(old_keys) else {
             return Err(invalid(
                 "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
             ));

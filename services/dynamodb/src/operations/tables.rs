@@ -6,6 +6,7 @@ use crate::purge::Task;
 use crate::state::{Billing, Class, Policy, Shard, Sse, Stream, StreamOf, Table, View, place_key, table_key};
 use crate::{DynamoDb, names, schema};
 use cloudlet_api_dynamodb::*;
+use cloudlet_api_kms::{DescribeKeyRequest, operations::DescribeKey};
 use cloudlet_store::{Key, Tx};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,18 @@ pub(crate) fn sse(cx: &Context, given: Option<&SSESpecification>) -> Result<Opti
         None => cx.arn("kms", "alias/aws/dynamodb"),
     };
     Ok(Some(Sse { key }))
+}
+
+/// The same with the ARN of the key itself, where KMS knows it.
+pub(crate) async fn resolved(cx: &Context, sse: Option<Sse>) -> Option<Sse> {
+    let sse = sse?;
+    if sse.key.contains(":key/") {
+        return Some(sse);
+    }
+    let input = DescribeKeyRequest { key_id: sse.key.clone(), ..Default::default() };
+    let described = cx.cloud.call::<DescribeKey>(cx, input).await;
+    let arn = described.ok().and_then(|answer| answer.key_metadata).and_then(|key| key.arn);
+    Some(Sse { key: arn.unwrap_or(sse.key) })
 }
 
 /// Tags as a map. Errors: too many, or AWS's own prefix.
@@ -140,6 +153,7 @@ impl DynamoDb {
         }
         let place = new_place(cx, &input.table_name)?;
         let mut table = new_table(cx, &input)?;
+        table.sse = resolved(cx, table.sse).await;
         let view = schema::stream(input.stream_specification.as_ref())?;
         table.account = place.account;
         table.region = place.region;

@@ -131,7 +131,7 @@ impl DynamoDb {
         for (one, at) in asked.into_iter().zip(&tables) {
             let Some(held) = held.get(*at) else { return Err(Error::internal("a table that was not held")) };
             if let Action::Put(item) = &one.action
-                && size::item(item) > size::MAX_ITEM
+                && size::item(&item.0) > size::MAX_ITEM
             {
                 reasons.push(Reason::Invalid("Item size has exceeded the maximum allowed size".to_owned()));
                 continue;
@@ -172,8 +172,7 @@ impl DynamoDb {
                 for (write, (name, inserts)) in writes.iter().zip(&names) {
                     match write.perform(tx, &mut attempt) {
                         Ok(one) => {
-                            let item = one.new.as_ref().or(one.old.as_ref());
-                            let sized = item.map_or(0, size::item);
+                            let sized = one.bytes;
                             bytes += sized;
                             *reads.entry(name.clone()).or_default() +=
                                 size::read_units(sized, size::Read::Transactional);
@@ -426,7 +425,7 @@ fn asked(item: &TransactWriteItem) -> Result<Asked<'_>> {
         return Ok(Asked {
             table: &put.table_name,
             key: None,
-            action: Action::Put(item),
+            action: Action::Put(Stored(item)),
             condition: request::condition(&of, false)?,
             shows_item: shows(&put.return_values_on_condition_check_failure),
             inserts: false,

@@ -2,7 +2,7 @@
 
 use crate::describe::Phase;
 use crate::errors::{Failure, Result, in_use, invalid, limit, no_resource, no_table, parameters};
-use crate::operations::tables::{close_stream, open_stream, sse};
+use crate::operations::tables::{close_stream, open_stream, resolved, sse};
 use crate::purge::Task;
 use crate::schema::NewGlobal;
 use crate::state::{Class, Index, Table, Throughput};
@@ -24,6 +24,7 @@ impl DynamoDb {
     pub async fn update_table(&self, cx: &Context, input: UpdateTableInput) -> Result<UpdateTableOutput> {
         check(&input)?;
         let found = self.control_table(cx, &input.table_name)?;
+        let encrypted = resolved(cx, sse(cx, input.sse_specification.as_ref())?).await;
         let space = self.live.space(found.number);
         let _alone = space.gate.write().await;
         let key = found.key();
@@ -48,8 +49,8 @@ impl DynamoDb {
                 tx.emit(Task::Spaces { spaces }.message(cx.millis()))?;
             }
             change_stream(tx, &mut table, &input, cx.millis())?;
-            if let Some(given) = &input.sse_specification {
-                table.sse = sse(cx, Some(given))?;
+            if input.sse_specification.is_some() {
+                table.sse.clone_from(&encrypted);
             }
             if let Some(class) = &input.table_class {
                 let infrequent = class == "STANDARD_INFREQUENT_ACCESS";
