@@ -63,10 +63,19 @@ fn ordered(name: &str, operands: &[&Operand]) -> Bound<()> {
 /// the number of operands, then paths that should differ, then types.
 pub(crate) fn condition(condition: &syntax::Condition, parameters: &mut Parameters) -> Bound<Condition> {
     use syntax::Condition as C;
+    // The only part that recurses is kept small.
+    match condition {
+        C::And(terms) => all(terms, parameters).map(Condition::And),
+        C::Or(terms) => all(terms, parameters).map(Condition::Or),
+        C::Not(inner) => self::condition(inner, parameters).map(|inner| Condition::Not(Box::new(inner))),
+        leaf => self::leaf(leaf, parameters),
+    }
+}
+
+/// Binds a condition that holds no others.
+fn leaf(condition: &syntax::Condition, parameters: &mut Parameters) -> Bound<Condition> {
+    use syntax::Condition as C;
     Ok(match condition {
-        C::And(terms) => Condition::And(all(terms, parameters)?),
-        C::Or(terms) => Condition::Or(all(terms, parameters)?),
-        C::Not(inner) => Condition::Not(Box::new(self::condition(inner, parameters)?)),
         C::Compare(comparator, left, right) => {
             let left = plain(left, parameters)?;
             let right = plain(right, parameters)?;
@@ -85,6 +94,7 @@ pub(crate) fn condition(condition: &syntax::Condition, parameters: &mut Paramete
             is_in(value, list.into_iter().map(Unchecked::finish).collect::<Bound<Vec<_>>>()?)?
         }
         C::Call(call) => function(call, parameters)?,
+        C::And(_) | C::Or(_) | C::Not(_) => self::condition(condition, parameters)?,
     })
 }
 

@@ -129,6 +129,18 @@ fn contains(whole: &Value, part: &Value) -> Option<bool> {
 impl Condition {
     /// Whether the item meets it. An item that does not exist is an empty one.
     pub fn matches(&self, item: &Item) -> bool {
+        // The only part that recurses is kept small.
+        match self {
+            Condition::And(terms) => terms.iter().all(|term| term.matches(item)),
+            Condition::Or(terms) => terms.iter().any(|term| term.matches(item)),
+            Condition::Not(inner) => !inner.matches(item),
+            Condition::Same(a, b) => a.matches(item) == b.matches(item),
+            leaf => leaf.holds(item),
+        }
+    }
+
+    /// Whether the item meets a condition that holds no others.
+    fn holds(&self, item: &Item) -> bool {
         let both = |a: &Operand, b: &Operand, test: &dyn Fn(&Value, &Value) -> bool| {
             a.value(item).zip(b.value(item)).is_some_and(|(a, b)| test(&a, &b))
         };
@@ -146,10 +158,9 @@ impl Condition {
                 list.iter()
                     .any(|one| compare(Comparator::Equal, value.as_deref(), one.value(item).as_deref()))
             }
-            Condition::And(terms) => terms.iter().all(|term| term.matches(item)),
-            Condition::Or(terms) => terms.iter().any(|term| term.matches(item)),
-            Condition::Not(inner) => !inner.matches(item),
-            Condition::Same(a, b) => a.matches(item) == b.matches(item),
+            Condition::And(_) | Condition::Or(_) | Condition::Not(_) | Condition::Same(..) => {
+                self.matches(item)
+            }
             Condition::Exists(path) => path.get(item).is_some(),
             Condition::NotExists(path) => path.get(item).is_none(),
             Condition::Type(operand, kind) => operand.value(item).is_some_and(|v| v.kind() == *kind),

@@ -217,6 +217,23 @@ fn limits() {
         &format!("a{} = :one", ".b".repeat(32)),
         "The document path has too many nesting elements; nesting levels: 33",
     );
+    // What nests as deep as the operators allow takes half of what a thread usually has, unoptimized.
+    let deep = || {
+        let mixed = (0..149).fold("a = :one".to_owned(), |inner, i| {
+            format!("({inner}) {} b = :two", if i % 2 == 0 { "AND" } else { "OR" })
+        });
+        for text in [
+            format!("{}a = :one", "NOT ".repeat(299)),
+            mixed,
+            format!("{}a{} = :one", "size(".repeat(250), ")".repeat(250)),
+        ] {
+            if let Ok(condition) = condition(&text) {
+                condition.matches(&item("a:1 b:2"));
+                assert!(condition.paths().len() < 200);
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(deep).unwrap().join().unwrap();
     // Nothing recurses with the text.
     for text in [
         "(".repeat(4000),
