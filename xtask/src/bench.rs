@@ -191,12 +191,19 @@ impl Bench {
         let done = Command::new(cargo).args(measure).current_dir(crate::root()).output()?;
         let text = String::from_utf8_lossy(&done.stdout);
         if !done.status.success() || text.contains("WRONG") {
-            return Err(format!("the measurement failed: {text}{}", String::from_utf8_lossy(&done.stderr)).into());
+            return Err(
+                format!("the measurement failed: {text}{}", String::from_utf8_lossy(&done.stderr)).into()
+            );
         }
         let figure = |line: &str| line.strip_suffix(" us")?.rsplit(' ').next()?.parse::<f64>().ok();
         let worst = text.lines().filter_map(figure).fold(0.0, f64::max);
         self.json.insert("decision".to_owned(), json!({ "microseconds": worst }));
-        self.row("one decision, 20 policies of 10 statements", &format!("{worst:.1} µs"), "< 10 µs", "the dearest of six shapes");
+        self.row(
+            "one decision, 20 policies of 10 statements",
+            &format!("{worst:.1} µs"),
+            "< 10 µs",
+            "the dearest of six shapes",
+        );
         Ok(())
     }
 
