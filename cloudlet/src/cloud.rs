@@ -112,6 +112,7 @@ impl Running {
             cloudlet_iam::Iam::new(identities.clone()),
             cloudlet_sts::Sts::new(identities.clone()),
             cloudlet_organizations::Organizations::new(identities.clone()),
+            cloudlet_account::Account::new(identities.clone()),
             cloudlet_logs::Logs::new(store.clone(), cloud.clone(), &bus),
             kms,
             cloudlet_secretsmanager::SecretsManager::new(store.clone(), &cloud, &bus),

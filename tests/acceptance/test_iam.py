@@ -155,6 +155,48 @@ def test_the_simulator(client, role):
         ("sqs:SendMessage", "allowed"), ("sns:Publish", "implicitDeny")]
 
 
+def test_the_simulator_tells_what_decided_and_where(client, account):
+    iam = client("iam")
+    document = (
+        '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"*","Condition":'
+        '{"DateGreaterThan":{"aws:CurrentTime":"2018-08-16T12:00:00Z"}}}}')
+    ask = dict(PolicyInputList=[document], ActionNames=["dynamodb:CreateBackup"])
+
+    def when(time):
+        entry = {"ContextKeyName": "aws:CurrentTime", "ContextKeyValues": [time], "ContextKeyType": "date"}
+        return iam.simulate_custom_policy(**ask, ContextEntries=[entry])["EvaluationResults"][0]
+
+    result = when("2019-04-25T11:00:00Z")
+    assert (result["EvalDecision"], result["EvalResourceName"]) == ("allowed", "*")
+    assert result["MatchedStatements"] == [{
+        "SourcePolicyId": "PolicyInputList.1", "SourcePolicyType": "IAM Policy",
+        "StartPosition": {"Line": 1, "Column": 38}, "EndPosition": {"Line": 1, "Column": 167}}]
+    assert when("2014-04-25T11:00:00Z")["EvalDecision"] == "implicitDeny"
+    assert iam.simulate_custom_policy(**ask)["EvaluationResults"][0]["MissingContextValues"] == ["aws:CurrentTime"]
+
+    iam.create_user(UserName="ann")
+    iam.put_user_policy(UserName="ann", PolicyName="p", PolicyDocument=allow("s3:*", "*"))
+    boundary = iam.create_policy(PolicyName="b", PolicyDocument=allow("s3:Get*", "*"))["Policy"]["Arn"]
+    iam.put_user_permissions_boundary(UserName="ann", PermissionsBoundary=boundary)
+    ask = dict(PolicySourceArn=f"arn:aws:iam::{account}:user/ann", ActionNames=["s3:GetObject", "s3:PutObject"],
+               ResourceArns=["arn:aws:s3:::b/k"])
+    get, put = iam.simulate_principal_policy(**ask)["EvaluationResults"]
+    assert get["EvalDecision"] == "allowed" and put["EvalDecision"] == "implicitDeny"
+    assert get["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": True}
+    assert put["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": False}
+    assert "user_ann_p" in [m["SourcePolicyId"] for m in get["MatchedStatements"]]
+    assert get["ResourceSpecificResults"][0]["EvalResourceName"] == "arn:aws:s3:::b/k"
+    without = iam.simulate_principal_policy(**ask, PolicyExclusionList=[{"PolicyType": "permission-boundary"}])
+    assert [r["EvalDecision"] for r in without["EvaluationResults"]] == ["allowed", "allowed"]
+    levels = [{"ServiceControlPolicyInputList": [allow("*", "*")]}, {"ServiceControlPolicyInputList": [allow("s3:*", "*")]}]
+    results = iam.simulate_custom_policy(
+        PolicyInputList=[allow("*", "*")], ActionNames=["s3:GetObject", "sqs:SendMessage"],
+        OrderedOrganizationPolicyInputList=levels)["EvaluationResults"]
+    assert [(r["EvalDecision"], r["OrganizationsDecisionDetail"]["AllowedByOrganizations"]) for r in results] == [
+        ("allowed", True), ("implicitDeny", False)]
+    assert refused(iam.simulate_custom_policy, PolicyInputList=["{}"], ActionNames=["s3:GetObject"])[0] == "InvalidInput"
+
+
 def test_instance_profiles_and_waiters(client, role):
     iam = client("iam")
     role(None, "r")

@@ -38,6 +38,7 @@ type Part = (&'static str, &'static str, fn(&mut Bench) -> Outcome);
 
 const PARTS: &[Part] = &[
     ("identity", "GetCallerIdentity against the baseline's 1 KiB", Bench::identity),
+    ("decision", "one decision over 20 policies of 10 statements", Bench::decision),
     ("get", "S3 GET of 1 KiB against the baseline's 1 KiB", Bench::get),
     ("put", "S3 PUT of 1 KiB against the baseline's 1 KiB", Bench::put),
     ("get-1m", "S3 GET of 1 MiB against the baseline's 1 MiB", Bench::get_large),
@@ -181,6 +182,29 @@ impl Bench {
         let form = "application/x-www-form-urlencoded; charset=utf-8";
         let load = ["--service", "sts", "--method", "POST", "--body", body, "--type", form];
         self.compare("identity", "GetCallerIdentity", 0.6, &base, &cloud, &load)
+    }
+
+    /// The dearest of the shapes that `crates/access/examples/measure.rs` decides.
+    fn decision(&mut self) -> Outcome {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let measure = ["run", "--quiet", "--release", "--package", "cloudlet-access", "--example", "measure"];
+        let done = Command::new(cargo).args(measure).current_dir(crate::root()).output()?;
+        let text = String::from_utf8_lossy(&done.stdout);
+        if !done.status.success() || text.contains("WRONG") {
+            return Err(
+                format!("the measurement failed: {text}{}", String::from_utf8_lossy(&done.stderr)).into()
+            );
+        }
+        let figure = |line: &str| line.strip_suffix(" us")?.rsplit(' ').next()?.parse::<f64>().ok();
+        let worst = text.lines().filter_map(figure).fold(0.0, f64::max);
+        self.json.insert("decision".to_owned(), json!({ "microseconds": worst }));
+        self.row(
+            "one decision, 20 policies of 10 statements",
+            &format!("{worst:.1} µs"),
+            "< 10 µs",
+            "the dearest of six shapes",
+        );
+        Ok(())
     }
 
     fn get(&mut self) -> Outcome {

@@ -20,7 +20,7 @@ Chores:
   fuzz [--seconds N] [--seed N] [TARGET...], fuzz --input FILE TARGET
                        Throw broken input at the parsers, 60 s a target unless told, or one saved input again
   bench [--seconds N] [--large GIB] [--count N] [--items N] [--binary FILE] [PART...]
-                       Measure the promised figures; the parts: identity get put get-1m list dynamodb dynamodb-size
+                       Measure the promised figures; the parts: identity decision get put get-1m list dynamodb dynamodb-size
                        start large functions burst
   deny                 Check the licences of all dependencies
   models [SERVICE...]  Renew models/*.json from the botocore package (all that are there, or those named)

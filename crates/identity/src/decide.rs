@@ -62,6 +62,7 @@ impl Identity for Identities {
         } else {
             ConditionContext::new()
         };
+        let context = self.with_source(cx, context)?;
         let asked = Request::new(&access.action, &access.resource, &caller.who, &context);
         let resource = ResourcePolicy {
             policy: access.resource_policy.as_ref().map(|policy| Attached::new(policy, &access.resource)),
@@ -241,6 +242,17 @@ impl Identities {
             Principal::AssumedRole { path, .. } if path.starts_with("/aws-service-role/") => Ok(None),
             principal => self.above(principal.account()).map_err(Error::internal),
         }
+    }
+
+    /// Adds the organization of the account that a service acts for (`aws:SourceOrgID`).
+    fn with_source(&self, cx: &Context, mut context: ConditionContext) -> Result<ConditionContext, Error> {
+        if let Principal::Service { source_account: Some(account), .. } = &cx.principal
+            && let Some(above) = self.above(account).map_err(Error::internal)?
+        {
+            context.set("aws:SourceOrgID", above.organization.clone());
+            context.set_all("aws:SourceOrgPaths", [above.path.clone()]);
+        }
+        Ok(context)
     }
 
     fn note_action(&self, cx: &Context, action: &str, resource: &str, service: &str) {

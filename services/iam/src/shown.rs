@@ -54,6 +54,11 @@ pub(crate) fn role_listed(role: &Role) -> api::Role {
     }
 }
 
+/// A role as the answer to its creation, and instance profiles, show it: without description and limit.
+pub(crate) fn role_created(own: &Role) -> api::Role {
+    api::Role { description: None, max_session_duration: None, role_last_used: None, ..role(own, None) }
+}
+
 /// A role in full.
 pub(crate) fn role(role: &Role, used: Option<&LastUse>) -> api::Role {
     api::Role {
@@ -123,7 +128,10 @@ pub(crate) fn instance_profile(profile: &InstanceProfile, role: Option<&Role>) -
         instance_profile_id: profile.id.clone(),
         arn: profile.arn(),
         create_date: date(profile.created),
-        roles: role.map(role_listed).into_iter().collect(),
+        roles: role
+            .map(|role| api::Role { description: None, max_session_duration: None, ..role_listed(role) })
+            .into_iter()
+            .collect(),
         tags: some_tags(&profile.tags),
     }
 }

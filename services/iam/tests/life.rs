@@ -43,7 +43,7 @@ async fn a_role_lives_and_is_deleted_only_when_empty() {
     let made = iam.create_role(&cx, role("Worker")).await.unwrap().role;
     assert_eq!(made.arn, "arn:aws:iam::111122223333:role/Worker");
     assert!(made.role_id.starts_with("AROA") && made.role_id.len() == 21);
-    assert_eq!(made.max_session_duration, Some(3600));
+    assert_eq!(made.max_session_duration, None);
     assert!(made.assume_role_policy_document.unwrap().starts_with("%7B%22Version%22%3A"));
     let (code, message) = refusal(iam.create_role(&cx, role("WORKER")).await);
     assert_eq!(

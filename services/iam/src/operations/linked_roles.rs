@@ -108,8 +108,7 @@ impl Iam {
             linked_to: Some(service.clone()),
         };
         self.add_role(&role).await?;
-        let shown = cloudlet_api_iam::Role { role_last_used: None, ..shown::role(&role, None) };
-        Ok(CreateServiceLinkedRoleOutput { role: Some(shown) })
+        Ok(CreateServiceLinkedRoleOutput { role: Some(shown::role_created(&role)) })
     }
 
     /// Deletes the role of a service. No service here keeps resources that need one, so that it is done at once.

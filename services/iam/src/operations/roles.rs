@@ -42,9 +42,7 @@ impl Iam {
             linked_to: None,
         };
         self.add_role(&role).await?;
-        Ok(CreateRoleOutput {
-            role: cloudlet_api_iam::Role { role_last_used: None, ..shown::role(&role, None) },
-        })
+        Ok(CreateRoleOutput { role: shown::role_created(&role) })
     }
 
     pub(crate) async fn add_role(&self, role: &Role) -> Result<(), Error> {

@@ -4,11 +4,11 @@
 
 use crate::{Iam, errors, parse, shown};
 use cloudlet_access::{
-    Attached, ConditionContext, Decision, Effect, Policy, PolicyKind, PolicySet, PrincipalRef, Request,
-    ResourcePolicy, ResourceTrust, StatementRef, evaluate, matching_statements,
+    Attached, ConditionContext, Decision, Effect, Layer, Policy, PolicyKind, PolicySet, PrincipalRef,
+    Request, ResourcePolicy, ResourceTrust, StatementRef, evaluate, matching_statements,
 };
 use cloudlet_api_iam::*;
-use cloudlet_identity::records::{Group, Role, User, named};
+use cloudlet_identity::records::{Group, Permissions, Role, User, named};
 use cloudlet_identity::{Named, who};
 use cloudlet_service::{Arn, Context, Principal};
 
@@ -20,6 +20,8 @@ const MOST: usize = 10_000;
 struct Question {
     policies: Vec<Named>,
     boundary: Vec<Named>,
+    /// Service control policies by level, where an organization's are taken into account.
+    control: Option<Vec<Vec<Named>>>,
     caller: Option<PrincipalRef>,
     actions: Vec<String>,
     resources: Vec<String>,
@@ -39,11 +41,15 @@ impl Iam {
         cx: &Context,
         input: SimulateCustomPolicyInput,
     ) -> Result<SimulateCustomPolicyOutput, Error> {
-        if input.ordered_organization_policy_input_list.as_ref().is_some_and(|list| !list.is_empty()) {
-            return Err(Error::not_implemented_part(
-                "iam:SimulateCustomPolicy OrderedOrganizationPolicyInputList",
-            ));
-        }
+        let levels = input.ordered_organization_policy_input_list.filter(|levels| !levels.is_empty());
+        let control = levels.map(|levels| {
+            let level = |(i, level): (usize, OrderedOrganizationPolicyType)| {
+                let name = format!("OrderedOrganizationPolicyInputList.{}", i + 1);
+                let policies = level.service_control_policy_input_list.unwrap_or_default();
+                given(&policies, &name, PolicyKind::ServiceControl)
+            };
+            levels.into_iter().enumerate().map(level).collect::<Result<Vec<_>, Error>>()
+        });
         simulate(
             cx,
             Question {
@@ -53,6 +59,7 @@ impl Iam {
                     "PermissionsBoundaryPolicyInputList",
                     PolicyKind::Boundary,
                 )?,
+                control: control.transpose()?,
                 caller: input.caller_arn.as_deref().map(|arn| self.caller_named(arn)).transpose()?,
                 actions: input.action_names,
                 resources: input.resource_arns.unwrap_or_default(),
@@ -73,10 +80,13 @@ impl Iam {
         cx: &Context,
         input: SimulatePrincipalPolicyInput,
     ) -> Result<SimulatePrincipalPolicyOutput, Error> {
-        if input.policy_exclusion_list.as_ref().is_some_and(|list| !list.is_empty()) {
-            return Err(Error::not_implemented_part("iam:SimulatePrincipalPolicy PolicyExclusionList"));
-        }
         let (mut policies, mut boundary, own) = self.source(cx, &input.policy_source_arn)?;
+        let above = self.identities.above(&cx.account).map_err(Error::internal)?;
+        let mut control =
+            above.map(|above| above.service_control.clone()).filter(|levels| !levels.is_empty());
+        for excluded in input.policy_exclusion_list.unwrap_or_default() {
+            exclude(&excluded, &mut policies, &mut boundary, &mut control)?;
+        }
         policies.extend(given(
             input.policy_input_list.as_deref().unwrap_or_default(),
             "PolicyInputList",
@@ -99,6 +109,7 @@ impl Iam {
             Question {
                 policies,
                 boundary,
+                control,
                 caller,
                 actions: input.action_names,
                 resources: input.resource_arns.unwrap_or_default(),
@@ -149,18 +160,35 @@ impl Iam {
         let parsed = parsed.ok_or_else(|| errors::bad_input(format!("Invalid Entity Arn: {arn}")))?;
         let kind = parsed.resource.split('/').next().unwrap_or_default();
         let name = arn.rsplit('/').next().unwrap_or_default();
+        let of = |permissions: &Permissions| {
+            self.identities.policies_in(&cx.account, permissions).map_err(Error::internal)
+        };
         if kind == "group" {
             let group = self.entity::<Group>(cx, name)?;
-            let bundle =
-                self.identities.policies_in(&cx.account, &group.permissions).map_err(Error::internal)?;
-            return Ok((bundle.identity, Vec::new(), None));
+            return Ok((named_by("group", &group.name, of(&group.permissions)?.identity), Vec::new(), None));
         }
         let principal = self.principal_of(&cx.account, kind, name)?.ok_or_else(|| match kind {
             "role" => crate::state::missing::<Role>(name),
             _ => crate::state::missing::<User>(name),
         })?;
-        let bundle = self.identities.policies_of(&principal).map_err(Error::internal)?;
-        Ok((bundle.identity.clone(), bundle.boundary.iter().cloned().collect(), Some(who(&principal))))
+        let mut policies = Vec::new();
+        let boundary = if kind == "role" {
+            let role = self.entity::<Role>(cx, name)?;
+            let own = of(&role.permissions)?;
+            policies.extend(named_by("role", &role.name, own.identity));
+            own.boundary
+        } else {
+            let user = self.entity::<User>(cx, name)?;
+            let own = of(&user.permissions)?;
+            policies.extend(named_by("user", &user.name, own.identity));
+            for group in &user.groups {
+                if let Some(group) = self.find::<Group>(cx, group)? {
+                    policies.extend(named_by("group", &group.name, of(&group.permissions)?.identity));
+                }
+            }
+            own.boundary
+        };
+        Ok((policies, boundary.into_iter().collect(), Some(who(&principal))))
     }
 
     fn principal_of(&self, account: &str, kind: &str, name: &str) -> Result<Option<Principal>, Error> {
@@ -209,6 +237,51 @@ fn given(documents: &[String], list: &str, kind: PolicyKind) -> Result<Vec<Named
     documents.iter().enumerate().map(named).collect()
 }
 
+/// Inline policies by the names that the simulator gives them: `user_ann_policy`.
+fn named_by(kind: &str, entity: &str, policies: Vec<Named>) -> Vec<Named> {
+    let name = |named: Named| match named.id.starts_with("arn:") {
+        true => named,
+        false => Named { id: format!("{kind}_{entity}_{}", named.id).into(), ..named },
+    };
+    policies.into_iter().map(name).collect()
+}
+
+/// Leaves policies out, as if they were not attached.
+fn exclude(
+    what: &PolicyIdentifier,
+    policies: &mut Vec<Named>,
+    boundary: &mut Vec<Named>,
+    control: &mut Option<Vec<Vec<Named>>>,
+) -> Result<(), Error> {
+    let aws = |named: &Named| named.id.starts_with("arn:aws:iam::aws:");
+    match what {
+        PolicyIdentifier::InlinePolicyIdentifier(inline) => {
+            let id = format!("{}_{}_{}", inline.attachment_type, inline.attachment_name, inline.policy_name);
+            policies.retain(|named| *named.id != *id);
+        }
+        PolicyIdentifier::PolicyArn(arn) => {
+            if Arn::parse(arn).is_none() {
+                return Err(errors::bad_input(format!("Invalid policy identifier: {arn}")));
+            }
+            policies.retain(|named| *named.id != **arn);
+            boundary.retain(|named| *named.id != **arn);
+            for level in control.iter_mut().flatten() {
+                level.retain(|named| *named.id != **arn);
+            }
+        }
+        PolicyIdentifier::PolicyType(kind) => match kind.as_str() {
+            "inline" => policies.retain(|named| named.id.starts_with("arn:")),
+            "aws-managed" => policies.retain(|named| !aws(named)),
+            "user-managed" => policies.retain(|named| !named.id.starts_with("arn:") || aws(named)),
+            "permission-boundary" => boundary.clear(),
+            "scp" => *control = None,
+            _ => {}
+        },
+        _ => {}
+    }
+    Ok(())
+}
+
 fn resource_policy(document: Option<&str>) -> Result<Option<Policy>, Error> {
     document.map(|document| parse(document, PolicyKind::Resource)).transpose()
 }
@@ -233,6 +306,7 @@ fn simulate(cx: &Context, question: Question) -> Result<SimulatePolicyResponse, 
         };
         context.set_all(name.clone(), values.iter().cloned());
     }
+    let listed = question.resources.iter().any(|resource| resource != "*");
     let resources = if question.resources.is_empty() { vec!["*".to_owned()] } else { question.resources };
     if question.actions.len().saturating_mul(resources.len()) > MOST {
         return Err(errors::bad_input(format!(
@@ -250,8 +324,16 @@ fn simulate(cx: &Context, question: Question) -> Result<SimulatePolicyResponse, 
         .resource_owner
         .as_deref()
         .map(|owner| Arn::parse(owner).map_or_else(|| owner.to_owned(), |arn| arn.account.to_owned()));
+    let control: Vec<Vec<Attached<'_>>> = question
+        .control
+        .iter()
+        .flatten()
+        .map(|level| level.iter().map(|n| Attached::new(&n.policy, &n.id)).collect())
+        .collect();
+    let control: Vec<&[Attached<'_>]> = control.iter().map(Vec::as_slice).collect();
     let set = PolicySet {
         identity: &identity,
+        service_control: &control,
         boundary: question.boundary.first().map(|n| Attached::new(&n.policy, &n.id)),
         resource: ResourcePolicy {
             policy: question.resource_policy.as_ref().map(|policy| Attached::new(policy, "ResourcePolicy")),
@@ -270,8 +352,27 @@ fn simulate(cx: &Context, question: Question) -> Result<SimulatePolicyResponse, 
             let decision = evaluate(&request, &set);
             let mut matched = matching_statements(&request, &set);
             let effect = if decision.explicit_deny() { Effect::Deny } else { Effect::Allow };
-            matched.retain(|statement| statement.effect == effect);
-            results.push(result(action, resource, &decision, &matched, &missing, &all, &set, &request));
+            // What an organization says is told apart.
+            matched.retain(|s| s.effect == effect && s.layer != Layer::ServiceControl);
+            let mut result = result(action, resource, &decision, &matched, &missing, &all, &set, &request);
+            if question.control.is_some() {
+                let alone = PolicySet { service_control: &[], ..set };
+                let by_others = evaluate(&request, &alone);
+                let allowed = decision.allowed || !by_others.allowed && control_allows(&request, &control);
+                result.organizations_decision_detail =
+                    Some(OrganizationsDecisionDetail { allowed_by_organizations: Some(allowed) });
+            }
+            if listed {
+                result.resource_specific_results = Some(vec![ResourceSpecificResult {
+                    eval_resource_name: resource.clone(),
+                    eval_resource_decision: result.eval_decision.clone(),
+                    matched_statements: result.matched_statements.clone(),
+                    missing_context_values: result.missing_context_values.replace(Vec::new()),
+                    permissions_boundary_decision_detail: result.permissions_boundary_decision_detail.clone(),
+                    ..Default::default()
+                }]);
+            }
+            results.push(result);
         }
     }
     let numbered = results.into_iter().enumerate();
@@ -282,6 +383,13 @@ fn simulate(cx: &Context, question: Question) -> Result<SimulatePolicyResponse, 
         is_truncated: Some(page.next.is_some()),
         marker: page.next,
     })
+}
+
+/// Whether every level of an organization allows a request.
+fn control_allows(request: &Request<'_>, control: &[&[Attached<'_>]]) -> bool {
+    let root = PrincipalRef::root(request.principal.account().unwrap_or_default());
+    let as_root = Request { principal: &root, ..*request };
+    evaluate(&as_root, &PolicySet { service_control: control, ..PolicySet::default() }).allowed
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -301,14 +409,17 @@ fn result(
         PermissionsBoundaryDecisionDetail { allowed_by_permissions_boundary: Some(allowed) }
     });
     let shown = matched.iter().map(|statement| {
-        let text = policies
-            .iter()
-            .find(|named| *named.id == *statement.policy)
-            .map_or("", |named| named.policy.text());
+        let text = match statement.layer {
+            Layer::Resource => set.resource.policy.map_or("", |attached| attached.policy.text()),
+            _ => policies
+                .iter()
+                .find(|named| *named.id == *statement.policy)
+                .map_or("", |named| named.policy.text()),
+        };
         Statement {
             source_policy_id: Some(statement.policy.rsplit('/').next().unwrap_or_default().to_owned()),
             source_policy_type: Some(statement.layer.simulator_name().to_owned()),
-            start_position: Some(position(text, statement.span.0)),
+            start_position: Some(position(text, begin(text, statement.span.0))),
             end_position: Some(position(text, statement.span.1)),
         }
     });
@@ -320,6 +431,17 @@ fn result(
         missing_context_values: Some(missing.to_vec()),
         permissions_boundary_decision_detail: bounded,
         ..Default::default()
+    }
+}
+
+/// Where IAM's parser stands when it comes to a statement: behind the bracket or the statement before it, or inside a
+/// statement that stands alone.
+fn begin(text: &str, at: usize) -> usize {
+    let before = text.get(..at).unwrap_or_default().trim_end();
+    match before.strip_suffix(',') {
+        Some(rest) => rest.trim_end().len(),
+        None if before.ends_with('[') => before.len(),
+        None => at + 1,
     }
 }
 

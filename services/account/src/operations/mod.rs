@@ -1,0 +1,4 @@
+//! The operations, one file per family.
+
+mod contacts;
+mod regions;

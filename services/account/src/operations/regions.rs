@@ -1,0 +1,175 @@
+//! Regions: which there are, and which an account has opted into.
+//!
+//! Source: AWS Account Management Reference Guide, "Enable or disable AWS Regions in your account".
+
+use crate::state::Settings;
+use crate::{Account, errors};
+use cloudlet_api_account::*;
+use cloudlet_service::Context;
+use cloudlet_service::pages;
+use cloudlet_store::{Key, StoreError};
+
+/// All regions of the partition, and whether every account has them.
+const REGIONS: &[(&str, bool)] = &[
+    ("af-south-1", false),
+    ("ap-east-1", false),
+    ("ap-east-2", false),
+    ("ap-northeast-1", true),
+    ("ap-northeast-2", true),
+    ("ap-northeast-3", true),
+    ("ap-south-1", true),
+    ("ap-south-2", false),
+    ("ap-southeast-1", true),
+    ("ap-southeast-2", true),
+    ("ap-southeast-3", false),
+    ("ap-southeast-4", false),
+    ("ap-southeast-5", false),
+    ("ap-southeast-6", false),
+    ("ap-southeast-7", false),
+    ("ca-central-1", true),
+    ("ca-west-1", false),
+    ("eu-central-1", true),
+    ("eu-central-2", false),
+    ("eu-north-1", true),
+    ("eu-south-1", false),
+    ("eu-south-2", false),
+    ("eu-west-1", true),
+    ("eu-west-2", true),
+    ("eu-west-3", true),
+    ("il-central-1", false),
+    ("me-central-1", false),
+    ("me-south-1", false),
+    ("mx-central-1", false),
+    ("sa-east-1", true),
+    ("us-east-1", true),
+    ("us-east-2", true),
+    ("us-west-1", true),
+    ("us-west-2", true),
+];
+
+impl Account {
+    /// Lists regions by their state.
+    ///
+    /// Errors: `ValidationException`, `AccessDeniedException`.
+    pub async fn list_regions(
+        &self,
+        cx: &Context,
+        input: ListRegionsInput,
+    ) -> Result<ListRegionsOutput, Error> {
+        let settings = self.settings(&self.meant(cx, input.account_id.as_deref())?)?;
+        let wanted = input.region_opt_status_contains.filter(|states| !states.is_empty());
+        let found = REGIONS.iter().map(|(name, default)| (*name, status(&settings, name, *default)));
+        let found =
+            found.filter(|(_, state)| wanted.as_ref().is_none_or(|states| states.iter().any(|s| s == state)));
+        let limit = input.max_results.and_then(|n| usize::try_from(n).ok()).unwrap_or(50);
+        let bad = || errors::validation("fieldValidationFailed", "The next token is not valid.");
+        let key = |(name, _): &(&str, &str)| name.as_bytes().to_vec();
+        let page = pages::page(found, limit, input.next_token.as_deref(), key, bad)?;
+        let shown = page.items.into_iter().map(|(name, state)| Region {
+            region_name: Some(name.to_owned()),
+            region_opt_status: Some(state.to_owned()),
+        });
+        Ok(ListRegionsOutput { regions: Some(shown.collect()), next_token: page.next })
+    }
+
+    /// Tells the state of one region.
+    ///
+    /// Errors: `ValidationException`, `AccessDeniedException`.
+    pub async fn get_region_opt_status(
+        &self,
+        cx: &Context,
+        input: GetRegionOptStatusInput,
+    ) -> Result<GetRegionOptStatusOutput, Error> {
+        let settings = self.settings(&self.meant(cx, input.account_id.as_deref())?)?;
+        let (name, default) = region(&input.region_name)?;
+        Ok(GetRegionOptStatusOutput {
+            region_name: Some(name.to_owned()),
+            region_opt_status: Some(status(&settings, name, default).to_owned()),
+        })
+    }
+
+    /// Opts into a region; it is on when this returns.
+    ///
+    /// Errors: `ValidationException` for one that every account has.
+    pub async fn enable_region(
+        &self,
+        cx: &Context,
+        input: EnableRegionInput,
+    ) -> Result<EnableRegionOutput, Error> {
+        self.switch(cx, input.account_id.as_deref(), &input.region_name, true).await?;
+        Ok(NoMembers)
+    }
+
+    /// Opts out of a region. What is in it stays.
+    ///
+    /// Errors: `ValidationException` for one that every account has.
+    pub async fn disable_region(
+        &self,
+        cx: &Context,
+        input: DisableRegionInput,
+    ) -> Result<DisableRegionOutput, Error> {
+        self.switch(cx, input.account_id.as_deref(), &input.region_name, false).await?;
+        Ok(NoMembers)
+    }
+
+    async fn switch(&self, cx: &Context, account: Option<&str>, name: &str, on: bool) -> Result<(), Error> {
+        let account = self.meant(cx, account)?;
+        let (name, default) = region(name)?;
+        if default {
+            return Err(errors::validation(
+                "invalidRegionOptTarget",
+                format!("Region {name} is enabled by default and cannot be enabled or disabled."),
+            ));
+        }
+        self.change(cx, &account, |settings| {
+            settings.regions.insert(name.to_owned(), on);
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is remembered about an account.
+    pub(crate) fn settings(&self, account: &str) -> Result<Settings, Error> {
+        let found =
+            self.store().table::<Settings>().get(&Key::new().text(account)).map_err(Error::internal)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Changes it.
+    pub(crate) async fn change(
+        &self,
+        cx: &Context,
+        account: &str,
+        f: impl Fn(&mut Settings) -> Result<(), Error> + Send + Sync,
+    ) -> Result<(), Error> {
+        let key = Key::new().text(account);
+        let outcome = self.store().transact(|tx| {
+            let mut settings = tx
+                .get::<Settings>(&key)?
+                .unwrap_or_else(|| Settings { created: cx.millis(), ..Default::default() });
+            let refused = f(&mut settings).err();
+            if refused.is_none() {
+                tx.put(&key, &settings)?;
+            }
+            Ok::<_, StoreError>(refused)
+        });
+        match outcome.await.map_err(Error::internal)? {
+            Some(refused) => Err(refused),
+            None => Ok(()),
+        }
+    }
+}
+
+fn region(name: &str) -> Result<(&'static str, bool), Error> {
+    REGIONS.iter().find(|(known, _)| *known == name).copied().ok_or_else(|| {
+        errors::validation("invalidRegionOptTarget", format!("The region {name} is not a valid region."))
+    })
+}
+
+fn status(settings: &Settings, name: &str, default: bool) -> &'static str {
+    match settings.regions.get(name) {
+        _ if default => "ENABLED_BY_DEFAULT",
+        Some(true) => "ENABLED",
+        _ => "DISABLED",
+    }
+}
