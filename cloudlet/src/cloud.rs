@@ -116,6 +116,7 @@ impl Running {
             cloudlet_logs::Logs::new(store.clone(), cloud.clone(), &bus),
             kms,
             cloudlet_secretsmanager::SecretsManager::new(store.clone(), &cloud, &bus),
+            cloudlet_ssm::Ssm::new(store.clone(), &bus),
             lambda.clone(),
             cloudlet_s3::S3::new(store.clone(), cloud.clone(), &bus),
             dynamodb.streams(),

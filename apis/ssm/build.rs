@@ -1,0 +1,3 @@
+fn main() {
+    cloudlet_model::build("ssm");
+}
