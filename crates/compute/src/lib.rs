@@ -61,6 +61,6 @@ pub use function::{
     BoxFuture, CodeRef, Credentials, CredentialsProvider, FunctionError, FunctionSpec, ImageSpec, Invocation,
     InvokeResult, LogFormat, Phases, StreamPart,
 };
-pub use image::{ImageError, ImageLimits};
+pub use image::{ImageError, ImageLimits, image_digest};
 pub use logs::{LogLine, LogSink, LogStream, MAX_EVENT_BYTES, NoLogs};
 pub use probe::{Capability, probe, raise_file_limit};

@@ -11,6 +11,7 @@ mod code;
 mod destinations;
 mod errors;
 mod events;
+mod images;
 mod lineage;
 mod mappings;
 mod names;

@@ -290,7 +290,8 @@ impl Lambda {
             runtime: s.runtime.clone(),
             handler: s.handler.clone(),
             code: self.folder(&named.arn()).unwrap_or_else(|| self.code_ref(&version.code)),
-            image: None,
+            // One that this machine cannot have was refused when it was given.
+            image: s.image.as_ref().and_then(|image| crate::images::spec(image).ok()),
             layers: s.layers.iter().map(|layer| self.code_ref(&layer.code)).collect(),
             env: s.environment.clone().unwrap_or_default(),
             memory_mb: u32::try_from(s.memory).unwrap_or(128),

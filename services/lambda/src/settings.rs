@@ -97,6 +97,7 @@ impl Settings {
             system_log_level: None,
             log_group: None,
             vpc: None,
+            image: None,
         }
     }
 
@@ -331,15 +332,20 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
     FunctionConfiguration {
         function_name: text(&named.name),
         function_arn: Some(if qualified { format!("{arn}:{}", version.name()) } else { arn }),
-        runtime: text(&s.runtime),
+        runtime: text(&s.runtime).filter(|_| s.image.is_none()),
         role: text(&s.role),
-        handler: text(&s.handler),
+        handler: text(&s.handler).filter(|_| s.image.is_none()),
         code_size: Some(version.code.size),
         description: text(&s.description),
         timeout: Some(s.timeout),
         memory_size: Some(s.memory),
         last_modified: text(&version.modified),
-        code_sha256: Some(code_sha256(&version.code.sha256)),
+        // An image's is its digest as registries write it.
+        code_sha256: Some(match &s.image {
+            Some(_) => version.code.sha256.clone(),
+            None => code_sha256(&version.code.sha256),
+        }),
+        image_config_response: s.image.as_ref().and_then(crate::images::shown),
         version: Some(version.name()),
         vpc_config,
         dead_letter_config: s.dead_letter.as_deref().map(|arn| DeadLetterConfig { target_arn: text(arn) }),
@@ -353,7 +359,7 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
         last_update_status: version.update_status.clone(),
         last_update_status_reason,
         last_update_status_reason_code,
-        package_type: text("Zip"),
+        package_type: text(if s.image.is_some() { "Image" } else { "Zip" }),
         architectures: Some(s.architectures.clone()),
         ephemeral_storage: Some(EphemeralStorage { size: s.ephemeral, ..Default::default() }),
         snap_start: Some(SnapStartResponse {
@@ -364,7 +370,7 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
                 "Off"
             }),
         }),
-        runtime_version_config: Some(RuntimeVersionConfig {
+        runtime_version_config: s.image.is_none().then(|| RuntimeVersionConfig {
             runtime_version_arn: Some(runtime_arn(&named.cx, &s.runtime)),
             error: None,
         }),

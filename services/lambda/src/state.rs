@@ -191,6 +191,18 @@ pub(crate) struct Settings {
     pub log_group: Option<String>,
     /// Subnets, security groups, whether IPv6 is allowed.
     pub vpc: Option<(Vec<String>, Vec<String>, bool)>,
+    /// Where the package is a container image.
+    #[serde(default)]
+    pub image: Option<ImageRecord>,
+}
+
+/// A container image as a function uses it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub(crate) struct ImageRecord {
+    pub uri: String,
+    pub entry_point: Option<Vec<String>>,
+    pub command: Option<Vec<String>>,
+    pub working_directory: Option<String>,
 }
 
 /// A layer version as a function uses it.

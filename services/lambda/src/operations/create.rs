@@ -1,6 +1,5 @@
 //! CreateFunction.
 
-use crate::Lambda;
 use crate::code::{Source, discard};
 use crate::errors::{Failure, conflict, invalid, stored};
 use crate::names::Named;
@@ -8,6 +7,7 @@ use crate::prepare::{Task, creating};
 use crate::runner::cannot_assume;
 use crate::settings::{Changes, check_size, describe};
 use crate::state::{Code, Function, Settings, Version, named_key, version_key, written_time};
+use crate::{Lambda, images};
 use cloudlet_api_lambda::*;
 
 /// The most characters of a function's own name.
@@ -38,10 +38,15 @@ impl Lambda {
                 named.name
             )));
         }
-        let (Some(runtime), Some(handler)) = (input.runtime.clone(), input.handler.clone()) else {
-            return Err(invalid(
-                "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
-            ));
+        let image = images::wanted(&input)?;
+        let (runtime, handler) = match (input.runtime.clone(), input.handler.clone()) {
+            (Some(runtime), Some(handler)) => (runtime, handler),
+            _ if image.is_some() => (String::new(), String::new()),
+            _ => {
+                return Err(invalid(
+                    "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+                ));
+            }
         };
         let key = named_key(&named.cx, &named.name);
         if self.store.table::<Function>().exists(&key).map_err(stored)? {
@@ -51,7 +56,7 @@ impl Lambda {
         check_architectures(&architectures)?;
         let mut settings = Settings::fresh(runtime.clone(), handler, input.role.clone(), architectures);
         let changes = Changes {
-            runtime: Some(runtime),
+            runtime: Some(runtime).filter(|_| image.is_none()),
             description: input.description,
             timeout: input.timeout,
             memory: input.memory_size,
@@ -74,13 +79,19 @@ impl Lambda {
         }
         self.check_role(&named, &settings.role).await?;
         let c = &input.code;
-        let source = Source::of(
-            c.zip_file.as_ref().map(AsRef::as_ref),
-            c.s3_bucket.as_ref(),
-            c.s3_key.as_ref(),
-            c.s3_object_version.as_ref(),
-        )?;
-        let code = source.accept(cx, &self.store, "CreateFunction").await?;
+        let code = match &image {
+            Some(image) => images::accept(image, &self.store).await?,
+            None => {
+                let source = Source::of(
+                    c.zip_file.as_ref().map(AsRef::as_ref),
+                    c.s3_bucket.as_ref(),
+                    c.s3_key.as_ref(),
+                    c.s3_object_version.as_ref(),
+                )?;
+                source.accept(cx, &self.store, "CreateFunction").await?
+            }
+        };
+        settings.image = image;
         let refused = check_size(&code, &settings.layers)
             .and_then(|()| self.check_signature(cx, input.code_signing_config_arn.as_deref()));
         if let Err(error) = refused {
@@ -183,12 +194,7 @@ fn exists(named: &Named) -> Error {
 
 /// What CreateFunction has on AWS and not here yet.
 fn unserved(input: &CreateFunctionInput) -> Result<(), Error> {
-    let part = if input.package_type.as_deref() == Some("Image")
-        || input.code.image_uri.is_some()
-        || input.image_config.is_some()
-    {
-        "PackageType Image"
-    } else if input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty()) {
+    let part = if input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty()) {
         "FileSystemConfigs"
     } else if input.tenancy_config.is_some() {
         "TenancyConfig"

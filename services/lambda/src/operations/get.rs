@@ -48,10 +48,18 @@ impl Lambda {
         let reserved = function.reserved_concurrency;
         Ok(GetFunctionOutput {
             configuration: Some(self.configuration(&named)?),
-            code: Some(FunctionCodeLocation {
-                repository_type: Some("S3".to_owned()),
-                location: Some(self.code_url(cx, &version.code)),
-                ..Default::default()
+            code: Some(match &version.settings.image {
+                Some(image) => FunctionCodeLocation {
+                    repository_type: Some("ECR".to_owned()),
+                    image_uri: Some(image.uri.clone()),
+                    resolved_image_uri: Some(format!("{}@sha256:{}", image.uri, version.code.sha256)),
+                    ..Default::default()
+                },
+                None => FunctionCodeLocation {
+                    repository_type: Some("S3".to_owned()),
+                    location: Some(self.code_url(cx, &version.code)),
+                    ..Default::default()
+                },
             }),
             tags: Some(function.tags.clone()).filter(|tags| !tags.is_empty()),
             concurrency: reserved.map(|n| Concurrency { reserved_concurrent_executions: Some(n) }),

@@ -1,12 +1,12 @@
 //! UpdateFunctionCode and UpdateFunctionConfiguration.
 
-use crate::Lambda;
 use crate::code::{Source, discard};
 use crate::errors::{Failure, conflict, invalid, stale_revision};
 use crate::names::Named;
 use crate::prepare::{Task, creating, latest};
 use crate::settings::{Changes, check_size, describe};
 use crate::state::{Version, version_key, written_time};
+use crate::{Lambda, images};
 use cloudlet_api_lambda::*;
 
 impl Lambda {
@@ -42,10 +42,20 @@ impl Lambda {
     ) -> Result<UpdateFunctionCodeOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let old = self.updatable(&named, input.revision_id.as_deref()).await?;
-        if input.image_uri.is_some() {
-            return Err(invalid(
-                "Please don't provide ImageUri when updating a function with packageType Zip.",
-            ));
+        let mut image = old.settings.image.clone();
+        match (&mut image, input.image_uri.clone().filter(|uri| !uri.is_empty())) {
+            (Some(image), Some(uri)) => image.uri = uri,
+            (Some(_), None) => {
+                return Err(invalid(
+                    "Please provide ImageUri when updating a function with packageType Image.",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(invalid(
+                    "Please don't provide ImageUri when updating a function with packageType Zip.",
+                ));
+            }
+            (None, None) => {}
         }
         if input.source_kms_key_arn.is_some() || input.publish_to.is_some() {
             return Err(Error::not_implemented_part("lambda:UpdateFunctionCode SourceKMSKeyArn, PublishTo"));
@@ -54,13 +64,18 @@ impl Lambda {
             super::create::check_architectures(architectures)?;
         }
         let zip = input.zip_file.as_ref().map(AsRef::as_ref);
-        let source = Source::of(
-            zip,
-            input.s3_bucket.as_ref(),
-            input.s3_key.as_ref(),
-            input.s3_object_version.as_ref(),
-        )?;
-        let code = source.accept(cx, &self.store, "UpdateFunctionCode").await?;
+        let code = match &image {
+            Some(image) => images::accept(image, &self.store).await?,
+            None => {
+                let source = Source::of(
+                    zip,
+                    input.s3_bucket.as_ref(),
+                    input.s3_key.as_ref(),
+                    input.s3_object_version.as_ref(),
+                )?;
+                source.accept(cx, &self.store, "UpdateFunctionCode").await?
+            }
+        };
         let signing = self.function(&named)?.code_signing.clone();
         let refused = check_size(&code, &old.settings.layers)
             .and_then(|()| self.check_signature(cx, signing.as_deref()));
@@ -70,6 +85,7 @@ impl Lambda {
         }
         let mut new = self.updated(&named, &old, cx.millis());
         new.code = code.clone();
+        new.settings.image = image;
         if let Some(architectures) = input.architectures {
             new.settings.architectures = architectures;
         }
@@ -101,18 +117,26 @@ impl Lambda {
         let named = Named::read(cx, &input.function_name, None)?;
         let old = self.updatable(&named, input.revision_id.as_deref()).await?;
         let unserved = input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty())
-            || input.image_config.is_some()
             || input.capacity_provider_config.is_some()
             || input.durable_config.is_some()
             || input.runtime_config.is_some()
             || input.accelerator_config.is_some();
         if unserved {
             return Err(Error::not_implemented_part(
-                "lambda:UpdateFunctionConfiguration FileSystemConfigs, ImageConfig, CapacityProviderConfig, DurableConfig, \
+                "lambda:UpdateFunctionConfiguration FileSystemConfigs, CapacityProviderConfig, DurableConfig, \
                  RuntimeConfig, AcceleratorConfig",
             ));
         }
         let mut new = self.updated(&named, &old, cx.millis());
+        match (&mut new.settings.image, &input.image_config) {
+            (Some(image), Some(config)) => images::configure(image, config),
+            (None, Some(_)) => {
+                return Err(invalid(
+                    "Please don't provide ImageConfig when the intended function PackageType is Zip.",
+                ));
+            }
+            (_, None) => {}
+        }
         let role = input.role.clone();
         let changes = Changes {
             runtime: input.runtime,
