@@ -165,6 +165,11 @@ mod tests {
         // Newer than the reference.
         "s3:GetBucketAbac",
         "s3:PutBucketAbac",
+        "kms:Decapsulate",
+        "kms:Encapsulate",
+        "lambda:DeleteResourcePolicy",
+        "lambda:GetResourcePolicy",
+        "lambda:PutResourcePolicy",
     ];
 
     fn reference() -> BTreeMap<String, Value> {
