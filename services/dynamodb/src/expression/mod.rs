@@ -212,7 +212,11 @@ pub fn check_filter_keys<'k>(filter: &Filter, keys: impl IntoIterator<Item = &'k
 }
 
 /// The sentence as PutItem and UpdateItem say it, which put what is wrong with their parameters into the frame of the
-/// model's constraints. What is wrong only with the item that is there stays as it is.
+/// model's constraints. What is wrong with a value's own shape (its type, its number, its depth) stays as it is, and so
+/// does what is wrong only with the item that is there.
 pub fn framed(error: Error) -> Error {
+    if crate::value::is_about_shape(error.message()) {
+        return error;
+    }
     invalid(format!("1 validation error detected: {}", error.message()))
 }

@@ -129,6 +129,16 @@ pub(crate) fn too_deep() -> Error {
     invalid(TOO_DEEP)
 }
 
+/// Whether a refusal is about the shape of a value: no type or several, no number, too deep.
+pub(crate) fn is_about_shape(message: &str) -> bool {
+    let not_a_number = NumberError::NotANumber(String::new()).to_string();
+    [EMPTY, SEVERAL, TOO_DEEP].contains(&message)
+        || message.starts_with(&not_a_number)
+        || [NumberError::Overflow, NumberError::Underflow, NumberError::Precision]
+            .iter()
+            .any(|error| error.to_string() == message)
+}
+
 impl Value {
     /// Takes a value from the wire.
     ///

@@ -181,6 +181,22 @@ fn kinds_of_parameters() {
     }
 }
 
+#[test]
+fn frames() {
+    for (value, frames) in [
+        (AttributeValue::default(), false),
+        (AttributeValue { n: Some("x".into()), ..Default::default() }, false),
+        (AttributeValue { n: Some("1e200".into()), ..Default::default() }, false),
+        (AttributeValue { ss: Some(vec![]), ..Default::default() }, true),
+        (AttributeValue { null: Some(false), ..Default::default() }, true),
+    ] {
+        let refusal = Value::from_api(&value).unwrap_err();
+        let message = refusal.message().to_owned();
+        let expected = if frames { format!("1 validation error detected: {message}") } else { message };
+        assert_eq!(framed(refusal).message(), expected);
+    }
+}
+
 /// Texts made of the words of the grammar, so that they get past the first token.
 fn words() -> impl Strategy<Value = String> {
     let word = prop_oneof![
