@@ -27,6 +27,7 @@ mod stream;
 mod tests;
 mod trace;
 mod urls;
+mod words;
 
 use cloudlet_bus::{Bus, Delivery};
 use cloudlet_compute::{Compute, FunctionSpec};
@@ -161,7 +162,7 @@ impl Service for Lambda {
         {
             return settings::unknown_runtime(value);
         }
-        Error::validation(violations.message())
+        Error::validation(words::of(violations).message())
     }
 
     fn site(&self) -> Option<&dyn Site> {
