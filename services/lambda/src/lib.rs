@@ -15,6 +15,7 @@ mod lineage;
 mod mappings;
 mod names;
 mod operations;
+mod payload;
 mod prepare;
 mod provision;
 mod roles;

@@ -22,8 +22,13 @@ pub(crate) fn of(mut violations: Violations) -> Violations {
             violation.value = Some(list);
             violation.constraint = match violation.member.as_str() {
                 "CompatibleRuntimes" => format!("Member must satisfy enum value set: {RUNTIMES}"),
-                "CompatibleArchitectures" => format!("Member must satisfy constraint: [{}]", violation.constraint),
-                _ => format!("Member must satisfy constraint: [{}, Member must not be null]", violation.constraint),
+                "CompatibleArchitectures" => {
+                    format!("Member must satisfy constraint: [{}]", violation.constraint)
+                }
+                _ => format!(
+                    "Member must satisfy constraint: [{}, Member must not be null]",
+                    violation.constraint
+                ),
             };
         } else if is_enumeration {
             let set = match violation.member.as_str() {
