@@ -272,3 +272,32 @@ def test_events_for_a_function_that_may_not_run(lam, create, client):
     lam.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
     lam.invoke(FunctionName="f", InvocationType="Event", Payload=b"1")
     assert lines(client, "told", "ZeroReservedConcurrency")
+
+
+def test_words_about_lists_and_sets(lam, create, role, client):
+    create()
+    bare = client("lambda", parameter_validation=False)
+    content = {"ZipFile": ECHO}
+    invalid = "ValidationException"
+    message = refused(invalid, bare.update_function_code, FunctionName="f", ZipFile=ECHO, Architectures=["sparc"])
+    assert message == (
+        "1 validation error detected: Value '[sparc]' at 'architectures' failed to satisfy constraint: Member must satisfy constraint: "
+        "[Member must satisfy enum value set: [x86_64, arm64], Member must not be null]"
+    )
+    message = refused(
+        invalid, bare.publish_layer_version, LayerName="l", Content=content, CompatibleRuntimes=["a", "b"], CompatibleArchitectures=["c"],
+    )
+    assert message.startswith("2 validation errors detected: ")
+    assert f"Value '[a, b]' at 'compatibleRuntimes' failed to satisfy constraint: Member must satisfy enum value set: {RUNTIMES}" in message
+    assert (
+        "Value '[c]' at 'compatibleArchitectures' failed to satisfy constraint: Member must satisfy constraint: "
+        "[Member must satisfy enum value set: [x86_64, arm64]]"
+    ) in message
+    message = refused(invalid, bare.create_function_url_config, FunctionName="f", AuthType="NONE", InvokeMode="UNKNOWN")
+    assert message == (
+        "1 validation error detected: Value 'UNKNOWN' at 'invokeMode' failed to satisfy constraint: Member must satisfy enum value set: "
+        "[RESPONSE_STREAM, BUFFERED]"
+    )
+    message = refused("RequestEntityTooLargeException", lam.create_function, FunctionName="g", Runtime="python3.11", Handler="h.h",
+                      Role=role("large"), Code={"ZipFile": b"x" * 53_000_000})
+    assert message == "Request must be smaller than 70167211 bytes for the CreateFunction operation"

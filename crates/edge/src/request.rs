@@ -475,7 +475,7 @@ impl Asked<'_> {
         let most = self.gate.config.limits.body_of(route.api.name);
         let bytes = match form {
             Some(form) => form,
-            None => body.collect(most, held).await?,
+            None => body.collect(most, held).await.map_err(|error| too_large(route, most, error))?,
         };
         let caller = match known {
             None => Caller::anonymous(),
@@ -614,6 +614,16 @@ impl Asked<'_> {
 
 fn is_s3(signing_name: &str) -> bool {
     signing_name == "s3"
+}
+
+/// Lambda names the operation whose body is too large.
+fn too_large(route: &Route, most: usize, error: Error) -> Error {
+    if error.status() != 413 || route.api.name != "lambda" {
+        return error;
+    }
+    let operation = route.operation().name;
+    let message = format!("Request must be smaller than {most} bytes for the {operation} operation");
+    Error::new("RequestEntityTooLargeException", 413, message)
 }
 
 /// S3's words for a document that is too large.

@@ -87,6 +87,8 @@ pub struct Violation {
     pub constraint: String,
     /// Whether the member is required and absent.
     pub absent: bool,
+    /// The whole list that the value is an item of, where it is one of texts: some services quote that, under its own path.
+    pub list: Option<String>,
 }
 
 /// Everything that is wrong with an input; never empty.
@@ -235,7 +237,7 @@ impl Checker {
                 _ => constraint,
             };
             let violation =
-                Violation { path: self.path.clone(), member: member.to_owned(), value, constraint, absent };
+                Violation { path: self.path.clone(), member: member.to_owned(), value, constraint, absent, list: None };
             self.violations.push(violation);
         }
     }
@@ -297,8 +299,20 @@ impl Checker {
         let list = matches!(inside, Place::List(_));
         self.bounds(schema, size, "length", || if list { printed(write) } else { "[...]".to_owned() });
         let place = std::mem::replace(&mut self.place, inside);
+        let before = self.violations.len();
         let result = write(self);
         self.place = place;
+        if list && self.violations.len() > before {
+            let name = schema.member_name().unwrap_or_default();
+            let item = |path: &str| {
+                let rest = path.strip_prefix(&*self.path)?.strip_prefix('.')?.strip_suffix(".member")?;
+                rest.bytes().all(|b| b.is_ascii_digit()).then_some(())
+            };
+            for violation in self.violations.iter_mut().skip(before).filter(|v| item(&v.path).is_some()) {
+                violation.member = name.to_owned();
+                violation.list = Some(printed(write));
+            }
+        }
         self.path.truncate(mark);
         result
     }

@@ -16,6 +16,7 @@ mod lineage;
 mod mappings;
 mod names;
 mod operations;
+mod payload;
 mod prepare;
 mod provision;
 mod roles;
@@ -28,6 +29,7 @@ mod stream;
 mod tests;
 mod trace;
 mod urls;
+mod words;
 
 use cloudlet_bus::{Bus, Delivery};
 use cloudlet_compute::{Compute, FunctionSpec};
@@ -162,7 +164,7 @@ impl Service for Lambda {
         {
             return settings::unknown_runtime(value);
         }
-        Error::validation(violations.message())
+        Error::validation(words::of(violations).message())
     }
 
     fn site(&self) -> Option<&dyn Site> {

@@ -36,7 +36,7 @@ const RESERVED: &[&str] = &[
     "LAMBDA_TASK_ROOT",
 ];
 /// The runtimes that functions may still be made with, in the order in which AWS lists them when one is refused.
-const RUNTIMES: &str = "[nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java17, nodejs16.x, \
+pub(crate) const RUNTIMES: &str = "[nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java17, nodejs16.x, \
                         java25, dotnet8, python3.10, java11, python3.11, dotnet6, java21, nodejs18.x, provided.al2, ruby3.3, ruby3.4, \
                         java8.al2, ruby3.2, python3.8, python3.9]";
 /// Of the model's runtimes, those newer than that list.

@@ -85,6 +85,7 @@ impl Poller {
                 }
             }
             drop(lambda);
+            tokio::time::sleep(IDLE).await;
             // An ended shard lets its children begin.
             let _ = tokio::time::timeout(SHARDS, async {
                 if shards.join_next().await.is_none() {

@@ -30,7 +30,7 @@ impl Lambda {
         };
         self.store
             .transact(|tx| {
-                let function =
+                let mut function =
                     tx.get::<Function>(&key)?.ok_or_else(|| crate::errors::no_function(&named.arn()))?;
                 let mut aliases = Vec::new();
                 for row in tx.scan::<Alias>(key.prefix_range(), false) {
@@ -51,6 +51,12 @@ impl Lambda {
                     if let Some(version) = tx.get::<Version>(&key)? {
                         release(tx, &version)?;
                         tx.delete::<Version>(&key)?;
+                    }
+                    // What was said of the version alone goes with it.
+                    let provisioned = function.provisioned.remove(&name).is_some();
+                    let events = function.event_configs.remove(&name).is_some();
+                    if function.policies.remove(&name).is_some() || provisioned || events {
+                        tx.put(&named_key(&named.cx, &named.name), &function)?;
                     }
                     return Ok(());
                 }

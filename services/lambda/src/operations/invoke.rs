@@ -131,8 +131,9 @@ fn call(cx: &Context, payload: Bytes, client_context: Option<&str>, event: bool)
     }
     let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
+        let why = crate::payload::fault(&payload).unwrap_or_else(|| error.to_string());
         let message =
-            format!("Could not parse request body into json: Could not parse payload into json: {error}");
+            format!("Could not parse request body into json: Could not parse payload into json: {why}");
         return Err(InvalidRequestContentException {
             r#type: Some("User".to_owned()),
             message: Some(message),
