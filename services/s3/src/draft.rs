@@ -214,6 +214,7 @@ impl Draft {
             retention: self.retention,
             hold: self.hold,
             customer_key: self.customer_key,
+            kms: self.kms,
             restored: None,
             replication: None,
         }

@@ -34,7 +34,7 @@ impl Clone for Cipher {
 
 impl Cipher {
     /// A cipher with a fresh nonce, for new bytes.
-    fn new(cx: &Context, key: [u8; 32]) -> Self {
+    pub(crate) fn new(cx: &Context, key: [u8; 32]) -> Self {
         let mut nonce = [0u8; 16];
         cx.random().fill(&mut nonce);
         Self { key, nonce, stream: Aes::new(&key.into(), &nonce.into()) }
@@ -187,6 +187,9 @@ pub(crate) fn unlock(
     version: &Version,
     given: Option<&Given>,
 ) -> Result<Option<Cipher>, Error> {
+    if version.kms.is_some() && given.is_some() {
+        return Err(invalid_request("The encryption parameters are not applicable to this object."));
+    }
     unlock_kept(cx, version.customer_key.as_ref(), given)
 }
 
@@ -214,8 +217,7 @@ pub(crate) fn unlock_kept(
     }
 }
 
-/// Checks what a write asks of encryption at rest: SSE-S3 is what everything has; KMS is not there yet.
-/// Errors: `InvalidArgument`; 501 for `aws:kms`.
+/// Checks what a write asks of encryption at rest. Errors: `InvalidArgument`.
 pub(crate) fn check_server_side(
     asked: Option<&str>,
     kms_key: Option<&str>,
@@ -238,10 +240,7 @@ pub(crate) fn check_server_side(
             "x-amz-server-side-encryption",
             "AES256",
         )),
-        Some("AES256") => Ok(()),
-        Some("aws:kms" | "aws:kms:dsse") => Err(Error::not_implemented_part(
-            "s3 with x-amz-server-side-encryption aws:kms, because KMS is not served yet; use AES256 or SSE-C",
-        )),
+        Some("AES256" | "aws:kms" | "aws:kms:dsse") => Ok(()),
         Some(other) => Err(invalid_argument(
             "The encryption method specified is not supported",
             "x-amz-server-side-encryption",

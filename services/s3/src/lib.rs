@@ -23,6 +23,7 @@ mod errors;
 mod events;
 mod form;
 mod integrity;
+mod kms;
 mod lifecycle;
 mod listing;
 mod logging;

@@ -268,6 +268,8 @@ pub(crate) struct Version {
     pub(crate) hold: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) customer_key: Option<CustomerKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kms: Option<KmsSeal>,
     /// Until when a restored copy of an archived object is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restored: Option<i64>,
@@ -349,6 +351,25 @@ pub(crate) struct CustomerKey {
     pub(crate) salt: [u8; 16],
     /// An HMAC of the salt under the key.
     pub(crate) proof: [u8; 32],
+}
+
+/// A data key as KMS has encrypted it, and how to have it decrypted again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KmsSeal {
+    /// The ARN of the KMS key.
+    pub(crate) key: String,
+    /// Whether `aws:kms:dsse` was asked for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) dual: bool,
+    /// The encryption context as the client gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given: Option<String>,
+    /// The whole encryption context.
+    pub(crate) context: BTreeMap<String, String>,
+    #[serde(with = "cloudlet_store::as_bytes")]
+    pub(crate) sealed: Vec<u8>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) bucket_key: bool,
 }
 
 /// Where bytes are.
@@ -480,6 +501,8 @@ pub(crate) struct Draft {
     pub(crate) hold: Option<bool>,
     #[serde(default)]
     pub(crate) customer_key: Option<CustomerKey>,
+    #[serde(default)]
+    pub(crate) kms: Option<KmsSeal>,
 }
 
 /// A part of an upload under way.

@@ -20,7 +20,7 @@ pub struct Verified {
     pub checked: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Versions whose bytes only their customer's key could check: of them only the length was.
+    /// Versions whose bytes only the key of their customer or of KMS could check: of them only the length was.
     pub sealed: u64,
     /// What is wrong, as the object and why.
     pub damaged: Vec<(String, String)>,
@@ -115,7 +115,7 @@ async fn look(
     }
     found.checked += 1;
     found.bytes += version.size;
-    found.sealed += u64::from(version.customer_key.is_some());
+    found.sealed += u64::from(version.customer_key.is_some() || version.kms.is_some());
     if let Some(why) = flaw(store, version).await?
         && there()?
     {
@@ -127,7 +127,7 @@ async fn look(
 /// What is wrong with a version's bytes.
 async fn flaw(store: &Store, version: &Version) -> Result<Option<String>> {
     let gone = || Ok(Some("its bytes are not there".to_owned()));
-    let sealed = version.customer_key.is_some();
+    let sealed = version.customer_key.is_some() || version.kms.is_some();
     let composite = version.checksum.as_ref().filter(|c| c.kind == Kind::Composite);
     if let (Some(checksum), Body::Many(id), false) = (composite, &version.body, sealed) {
         // The kept checksum is over those of the parts: each part is checked against its own.

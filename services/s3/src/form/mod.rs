@@ -212,6 +212,8 @@ fn input(bucket: &str, key: &str, fields: &Fields, body: ByteStream) -> Result<P
         storage_class: text("x-amz-storage-class"),
         website_redirect_location: text("x-amz-website-redirect-location"),
         server_side_encryption: text("x-amz-server-side-encryption"),
+        ssekms_encryption_context: text("x-amz-server-side-encryption-context"),
+        bucket_key_enabled: text("x-amz-server-side-encryption-bucket-key-enabled").map(|v| v == "true"),
         sse_customer_algorithm: text("x-amz-server-side-encryption-customer-algorithm"),
         sse_customer_key: text("x-amz-server-side-encryption-customer-key"),
         sse_customer_key_md5: text("x-amz-server-side-encryption-customer-key-md5"),

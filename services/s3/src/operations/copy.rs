@@ -6,8 +6,9 @@ use crate::checksums::{Algorithm, Checksum, Hasher, Kind, show_checksum};
 use crate::conditions::{ReadConditions, WriteConditions};
 use crate::content::{self, Received};
 use crate::draft::{self, headers, lock_request};
-use crate::encryption::{Cipher, Given, check_server_side, customer_key, source_key, unlock};
+use crate::encryption::{Cipher, Given, source_key, unlock};
 use crate::errors::{Fail, Result, invalid_request};
+use crate::kms::{Sealing, asked_encryption, show_encryption};
 use crate::names::{CopySource, caller, check_key};
 use crate::operations::get::{check_archived, shown_version};
 use crate::operations::put::{MOST_AT_ONCE, insert, random_etag};
@@ -46,7 +47,7 @@ struct Copied {
 impl S3 {
     /// Finds what `x-amz-copy-source` names, under its conditions and with its key.
     /// Errors: `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`, `PreconditionFailed`, `InvalidObjectState`, …
-    pub(crate) fn source(
+    pub(crate) async fn source(
         &self,
         cx: &Context,
         text: &str,
@@ -69,7 +70,10 @@ impl S3 {
             });
         }
         conditions.check(&found.version, cx.millis())?;
-        let cipher = unlock(cx, &found.version, key)?;
+        let mut cipher = unlock(cx, &found.version, key)?;
+        if let Some(seal) = &found.version.kms {
+            cipher = Some(self.open_seal(cx, seal).await?);
+        }
         check_archived(&found.version, cx.millis())
             .map_err(|e| e.with_code("InvalidObjectState").with("Key", at.key.clone()))?;
         Ok(Source { bucket, at, version: found.version, latest: found.latest, cipher })
@@ -101,12 +105,7 @@ impl S3 {
                     .ok_or_else(|| invalid_request("Checksum algorithm provided is unsupported."))?,
             ),
         };
-        let given = customer_key!(input).read()?;
-        check_server_side(
-            input.server_side_encryption.as_deref(),
-            input.ssekms_key_id.as_deref(),
-            given.is_some(),
-        )?;
+        let sealing = self.sealing(cx, &bucket, &input.key, &asked_encryption!(input)).await?;
         let from_key = source_key!(input).read()?;
         for _ in 0..4 {
             let read = ReadConditions {
@@ -117,14 +116,14 @@ impl S3 {
                 prefix: "x-amz-copy-source-",
             };
             let owner = input.expected_source_bucket_owner.as_deref();
-            let source = self.source(cx, &input.copy_source, owner, &read, from_key.as_ref())?;
+            let source = self.source(cx, &input.copy_source, owner, &read, from_key.as_ref()).await?;
             if source.version.size > MOST_AT_ONCE {
                 return Err(invalid_request(format!(
                     "The specified copy source is larger than the maximum allowable size for a copy source: {MOST_AT_ONCE}"
                 )));
             }
-            let draft = self.copy_draft(cx, &bucket, &input, &source, given.as_ref())?;
-            let copied = match self.copy_bytes(cx, &source, algorithm, given.as_ref()).await {
+            let draft = self.copy_draft(cx, &bucket, &input, &source, &sealing)?;
+            let copied = match self.copy_bytes(cx, &source, algorithm, &sealing).await {
                 Err(fail) if fail.0.is("OperationAborted") => continue,
                 other => other?,
             };
@@ -167,7 +166,7 @@ impl S3 {
         bucket: &Bucket,
         input: &CopyObjectInput,
         source: &Source,
-        given: Option<&Given>,
+        sealing: &Sealing,
     ) -> Result<Draft, Error> {
         let replace = input.metadata_directive.as_deref() == Some("REPLACE");
         let same = source.bucket.id == bucket.id && source.at.key == input.key && source.latest;
@@ -175,7 +174,8 @@ impl S3 {
             || input.storage_class.is_some()
             || input.website_redirect_location.is_some()
             || input.server_side_encryption.is_some()
-            || given.is_some()
+            || sealing.hides_md5()
+            || bucket.has(crate::operations::ENCRYPTION.name)
             || source.version.customer_key.is_some()
             || source.at.version.is_some();
         if same && !changes {
@@ -210,7 +210,8 @@ impl S3 {
             acl,
             retention,
             hold,
-            customer_key: given.map(|g| g.remember(cx)),
+            customer_key: sealing.customer_key(cx),
+            kms: sealing.kms(),
         })
     }
 
@@ -220,17 +221,17 @@ impl S3 {
         cx: &Context,
         source: &Source,
         algorithm: Option<Algorithm>,
-        given: Option<&Given>,
+        sealing: &Sealing,
     ) -> Result<Copied> {
         let version = &source.version;
         let kept = version.checksum.as_ref();
         let algorithm = algorithm.or(kept.map(|c| c.algorithm)).unwrap_or(Algorithm::Crc64Nvme);
-        if given.is_some() || source.cipher.is_some() {
+        if sealing.hides_md5() || source.cipher.is_some() {
             let mut body = self.open_source(source, 0, version.size)?;
-            let cipher = given.map(|g| g.cipher(cx));
+            let cipher = sealing.cipher(cx);
             let received =
                 content::receive(&self.store, &mut body, &[algorithm], cipher, MOST_AT_ONCE).await?;
-            let etag = if given.is_some() { random_etag(cx) } else { hex::encode(received.md5) };
+            let etag = if sealing.hides_md5() { random_etag(cx) } else { hex::encode(received.md5) };
             let checksum = crate::integrity::computed(&received, algorithm);
             return Ok(Copied { received: Some(received), etag, checksum });
         }
@@ -275,12 +276,7 @@ fn answer(bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutpu
         version_id: stored.id.clone().or_else(|| shown_version(bucket, stored)),
         ..Default::default()
     };
-    match &stored.customer_key {
-        None => output.server_side_encryption = Some("AES256".to_owned()),
-        Some(key) => {
-            output.sse_customer_algorithm = Some("AES256".to_owned());
-            output.sse_customer_key_md5 = Some(key.md5.clone());
-        }
-    }
+    show_encryption!(output, stored);
+    output.ssekms_encryption_context = stored.kms.as_ref().and_then(|seal| seal.given.clone());
     output
 }

@@ -7,6 +7,7 @@ use crate::conditions::{ReadConditions, Wanted, http_date, range};
 use crate::content;
 use crate::encryption::{Cipher, KeyHeaders, customer_key, unlock};
 use crate::errors::{Result, invalid_argument, invalid_request, method_not_allowed};
+use crate::kms::show_encryption;
 use crate::names::check_key;
 use crate::state::{Body, Bucket, Layout, Object, Version};
 use crate::versions::{self, Found, Which};
@@ -79,13 +80,7 @@ macro_rules! describe {
         if slice.part.is_some() && version.parts > 0 {
             $output.parts_count = Some(version.parts as i32);
         }
-        match &version.customer_key {
-            None => $output.server_side_encryption = Some("AES256".to_owned()),
-            Some(key) => {
-                $output.sse_customer_algorithm = Some("AES256".to_owned());
-                $output.sse_customer_key_md5 = Some(key.md5.clone());
-            }
-        }
+        show_encryption!($output, version);
         if $input.checksum_mode.as_deref().is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
             && let Some(checksum) = &version.checksum
         {
@@ -140,12 +135,16 @@ impl S3 {
         mut input: GetObjectInput,
     ) -> Result<GetObjectOutput, Error> {
         check_overrides(cx, &input)?;
+        check_no_encryption(cx)?;
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         // An object that is replaced just now is looked up again: its bytes may be gone before they are opened.
         for _ in 0..4 {
             let found = self.readable(cx, &bucket, &input.key, input.version_id.as_deref(), "GET")?;
             read_conditions!(input).check(&found, cx.millis())?;
-            let cipher = unlocked(cx, &found, &customer_key!(input))?;
+            let mut cipher = unlocked(cx, &found, &customer_key!(input))?;
+            if let Some(seal) = &found.kms {
+                cipher = Some(self.open_seal(cx, seal).await?);
+            }
             check_archived(&found, cx.millis())?;
             let slice = self.slice(&found, input.range.as_deref(), input.part_number)?;
             let Some(slice) = slice else { continue };
@@ -168,6 +167,7 @@ impl S3 {
         cx: &Context,
         mut input: HeadObjectInput,
     ) -> Result<HeadObjectOutput, Error> {
+        check_no_encryption(cx)?;
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         for _ in 0..4 {
             let found = self.readable(cx, &bucket, &input.key, input.version_id.as_deref(), "HEAD")?;
@@ -361,6 +361,19 @@ fn no_such_part(requested: u32, count: u32) -> Error {
     Error::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable")
         .with("PartNumberRequested", requested.to_string())
         .with("ActualPartCount", count.to_string())
+}
+
+/// How an object is encrypted is not asked for on reading it. Errors: `InvalidArgument`.
+fn check_no_encryption(cx: &Context) -> Result<(), Error> {
+    const HEADER: &str = "x-amz-server-side-encryption";
+    let given = cx.origin.headers.as_ref().and_then(|h| h.get(HEADER)?.to_str().ok());
+    match given {
+        None => Ok(()),
+        Some(value) => {
+            let message = format!("{HEADER} header is not supported for this operation.");
+            Err(invalid_argument(message, HEADER, value))
+        }
+    }
 }
 
 /// `response-*` parameters are for signed requests. Errors: `InvalidRequest`.

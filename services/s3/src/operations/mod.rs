@@ -25,5 +25,5 @@ mod web;
 pub(crate) use delete::check_lock;
 pub(crate) use multipart::drop_parts;
 pub(crate) use put::insert;
-pub(crate) use settings::{LOGGING, check_mfa};
+pub(crate) use settings::{ENCRYPTION, LOGGING, check_mfa};
 pub(crate) use web::CORS;

@@ -8,9 +8,10 @@ use crate::checksums::{Algorithm, Checksum, Kind, given_checksums, show_checksum
 use crate::conditions::ReadConditions;
 use crate::content::{self, Received};
 use crate::draft::{self, headers, lock_request};
-use crate::encryption::{KeyHeaders, check_server_side, customer_key, source_key, unlock_kept};
+use crate::encryption::{KeyHeaders, customer_key, source_key, unlock_kept};
 use crate::errors::{Result, invalid_argument, invalid_request, no_such_upload};
 use crate::integrity::{Claim, computed};
+use crate::kms::{asked_encryption, show_encryption};
 use crate::names::{caller, check_key};
 use crate::operations::put::{MOST_AT_ONCE, random_etag};
 use crate::state::{Bucket, CustomerKey, Draft, Live, Part, Upload};
@@ -122,12 +123,7 @@ impl S3 {
         check_key(&input.key)?;
         let (algorithm, kind) =
             checksum_plan(input.checksum_algorithm.as_deref(), input.checksum_type.as_deref())?;
-        let given = customer_key!(input).read()?;
-        check_server_side(
-            input.server_side_encryption.as_deref(),
-            input.ssekms_key_id.as_deref(),
-            given.is_some(),
-        )?;
+        let sealing = self.sealing(cx, &bucket, &input.key, &asked_encryption!(input)).await?;
         let headers = headers!(input);
         draft::redirect(&headers)?;
         let (acl, owner) = acl::for_object(&object_acl!(input), &bucket, caller(cx))?;
@@ -141,7 +137,8 @@ impl S3 {
             acl,
             retention,
             hold,
-            customer_key: given.as_ref().map(|g| g.remember(cx)),
+            customer_key: sealing.customer_key(cx),
+            kms: sealing.kms(),
         };
         let begun = Upload {
             seq: 0,
@@ -177,13 +174,8 @@ impl S3 {
             checksum_type: kind.map(|k| k.name().to_owned()),
             ..Default::default()
         };
-        match &upload.draft.customer_key {
-            None => output.server_side_encryption = Some("AES256".to_owned()),
-            Some(key) => {
-                output.sse_customer_algorithm = Some("AES256".to_owned());
-                output.sse_customer_key_md5 = Some(key.md5.clone());
-            }
-        }
+        show_encryption!(output, upload.draft);
+        output.ssekms_encryption_context = upload.draft.kms.as_ref().and_then(|seal| seal.given.clone());
         Ok(output)
     }
 
@@ -218,7 +210,7 @@ impl S3 {
                 actual.name().to_ascii_lowercase()
             )));
         }
-        let key = part_key(cx, upload.draft.customer_key.as_ref(), &customer_key!(input))?;
+        let key = self.part_key(cx, &upload.draft, &customer_key!(input)).await?;
         let shown = claim.algorithm().or(upload.algorithm);
         let mut received =
             content::receive(&self.store, &mut input.body, &algorithms(shown), key, MOST_AT_ONCE).await?;
@@ -228,13 +220,7 @@ impl S3 {
         if let Some(checksum) = part.checksum.as_ref().or(part.crc64.as_ref()) {
             show_checksum!(output, checksum.algorithm, checksum.value);
         }
-        match &upload.draft.customer_key {
-            None => output.server_side_encryption = Some("AES256".to_owned()),
-            Some(key) => {
-                output.sse_customer_algorithm = Some("AES256".to_owned());
-                output.sse_customer_key_md5 = Some(key.md5.clone());
-            }
-        }
+        show_encryption!(output, upload.draft);
         Ok(output)
     }
 
@@ -249,7 +235,7 @@ impl S3 {
         let number = part_number(input.part_number)?;
         let upload_ref = UploadRef { bucket: bucket.id, key: &input.key, id: &input.upload_id };
         let upload = upload_ref.find(&self.store)?;
-        let key = part_key(cx, upload.draft.customer_key.as_ref(), &customer_key!(input))?;
+        let key = self.part_key(cx, &upload.draft, &customer_key!(input)).await?;
         let conditions = ReadConditions {
             if_match: input.copy_source_if_match.as_deref(),
             if_none_match: input.copy_source_if_none_match.as_deref(),
@@ -259,7 +245,7 @@ impl S3 {
         };
         let from_key = source_key!(input).read()?;
         let owner = input.expected_source_bucket_owner.as_deref();
-        let source = self.source(cx, &input.copy_source, owner, &conditions, from_key.as_ref())?;
+        let source = self.source(cx, &input.copy_source, owner, &conditions, from_key.as_ref()).await?;
         let (start, end) = copy_range(input.copy_source_range.as_deref(), source.version.size)?;
         let mut body = self.open_source(&source, start, end)?;
         let mut received =
@@ -279,13 +265,7 @@ impl S3 {
             copy_part_result: Some(result),
             ..Default::default()
         };
-        match &upload.draft.customer_key {
-            None => output.server_side_encryption = Some("AES256".to_owned()),
-            Some(key) => {
-                output.sse_customer_algorithm = Some("AES256".to_owned());
-                output.sse_customer_key_md5 = Some(key.md5.clone());
-            }
-        }
+        show_encryption!(output, upload.draft);
         Ok(output)
     }
 
@@ -316,10 +296,8 @@ impl S3 {
                     if let Some(old) = tx.get::<Part>(&at)?.and_then(|old| old.piece) {
                         content::release_piece(tx, &old)?;
                     }
-                    let etag = match found.draft.customer_key {
-                        None => hex::encode(received.md5),
-                        Some(_) => random.clone(),
-                    };
+                    let sealed = found.draft.customer_key.is_some() || found.draft.kms.is_some();
+                    let etag = if sealed { random.clone() } else { hex::encode(received.md5) };
                     let part = Part { piece: received.piece(tx)?, etag, ..draft.clone() };
                     tx.put(&at, &part)?;
                     Ok(part)
@@ -371,8 +349,25 @@ fn part_number(number: i32) -> Result<u32, Error> {
     })
 }
 
-/// The cipher of a part: with the key that the upload was begun with, or none. Errors: `InvalidRequest`.
-fn part_key(
+impl S3 {
+    /// The cipher of a part: with the key that the upload was begun with, or none.
+    /// Errors: `InvalidRequest`, KMS's own as `KMS.…`.
+    async fn part_key(
+        &self,
+        cx: &Context,
+        draft: &Draft,
+        headers: &KeyHeaders<'_>,
+    ) -> Result<Option<crate::encryption::Cipher>, Error> {
+        let given = customers_part_key(cx, draft.customer_key.as_ref(), headers)?;
+        match &draft.kms {
+            Some(seal) => self.open_seal(cx, seal).await.map(Some),
+            None => Ok(given),
+        }
+    }
+}
+
+/// The same where it is a customer's. Errors: `InvalidRequest`.
+fn customers_part_key(
     cx: &Context,
     begun: Option<&CustomerKey>,
     headers: &KeyHeaders<'_>,

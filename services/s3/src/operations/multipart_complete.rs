@@ -300,7 +300,11 @@ fn answer(
         checksum_type: done.checksum.as_ref().map(|c| c.kind.name().to_owned()),
         ..Default::default()
     };
-    if version.is_none_or(|v| v.customer_key.is_none()) {
+    if let Some(seal) = version.and_then(|v| v.kms.as_ref()) {
+        output.server_side_encryption = Some(seal.algorithm().to_owned());
+        output.ssekms_key_id = Some(seal.key.clone());
+        output.bucket_key_enabled = seal.bucket_key.then_some(true);
+    } else if version.is_none_or(|v| v.customer_key.is_none()) {
         output.server_side_encryption = Some("AES256".to_owned());
     }
     if let Some(checksum) = &done.checksum {

@@ -7,10 +7,10 @@ use crate::checksums::{Algorithm, given_checksums, show_checksum};
 use crate::conditions::WriteConditions;
 use crate::content;
 use crate::draft::{self, headers, lock_request};
-use crate::encryption::{check_server_side, customer_key};
 use crate::errors::{Result, invalid_request};
 use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
+use crate::kms::{asked_encryption, show_encryption};
 use crate::names::{caller, check_key};
 use crate::operations::get::shown_version;
 use crate::replication::{self, What};
@@ -70,12 +70,7 @@ impl S3 {
                  parameters",
             ));
         }
-        let given = customer_key!(input).read()?;
-        check_server_side(
-            input.server_side_encryption.as_deref(),
-            input.ssekms_key_id.as_deref(),
-            given.is_some(),
-        )?;
+        let sealing = self.sealing(cx, &bucket, &input.key, &asked_encryption!(input)).await?;
         let headers = headers!(input);
         draft::redirect(&headers)?;
         let (acl, owner) = acl::for_object(&object_acl!(input), &bucket, caller(cx))?;
@@ -89,20 +84,18 @@ impl S3 {
             acl,
             retention,
             hold,
-            customer_key: given.as_ref().map(|g| g.remember(cx)),
+            customer_key: sealing.customer_key(cx),
+            kms: sealing.kms(),
         };
         // Where the client chose none, S3 keeps CRC64NVME.
         let algorithm = claim.algorithm().unwrap_or(Algorithm::Crc64Nvme);
-        let cipher = given.as_ref().map(|g| g.cipher(cx));
+        let cipher = sealing.cipher(cx);
         let mut received =
             content::receive(&self.store, &mut input.body, &[algorithm], cipher, MOST_AT_ONCE).await?;
         claim.check(&input.body, &received)?;
         let mut version = draft.version(cx.millis());
         version.size = received.size;
-        version.etag = match given {
-            None => hex::encode(received.md5),
-            Some(_) => random_etag(cx),
-        };
+        version.etag = if sealing.hides_md5() { random_etag(cx) } else { hex::encode(received.md5) };
         version.checksum = computed(&received, algorithm);
         let stored = self
             .store
@@ -119,13 +112,8 @@ impl S3 {
             request_charged: charged(cx, &bucket),
             ..Default::default()
         };
-        match &stored.customer_key {
-            None => output.server_side_encryption = Some("AES256".to_owned()),
-            Some(key) => {
-                output.sse_customer_algorithm = Some("AES256".to_owned());
-                output.sse_customer_key_md5 = Some(key.md5.clone());
-            }
-        }
+        show_encryption!(output, stored);
+        output.ssekms_encryption_context = stored.kms.as_ref().and_then(|seal| seal.given.clone());
         if let Some(checksum) = &stored.checksum {
             show_checksum!(output, checksum.algorithm, checksum.value);
         }

@@ -199,7 +199,7 @@ impl S3 {
         })
     }
 
-    /// Replaces the default. Errors: `MalformedXML`, `InvalidArgument`; 501 for KMS.
+    /// Replaces the default. Whether a key of KMS is there shows when it is used. Errors: `MalformedXML`, `InvalidArgument`.
     pub async fn put_bucket_encryption(
         &self,
         _: &Context,
@@ -213,12 +213,8 @@ impl S3 {
                     let message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse";
                     return Err(invalid_argument(message, "KMSMasterKeyID", ""));
                 }
-                "AES256" => {}
-                _ => {
-                    return Err(Error::not_implemented_part(
-                        "s3:PutBucketEncryption aws:kms, because KMS is not served yet; use AES256",
-                    ));
-                }
+                "AES256" | "aws:kms" | "aws:kms:dsse" => {}
+                _ => return Err(malformed_xml()),
             }
         }
         rule.bucket_key_enabled = Some(rule.bucket_key_enabled.unwrap_or(false));

@@ -6,7 +6,8 @@ use crate::S3;
 use crate::content;
 use crate::errors::Result;
 use crate::events::{self, Event};
-use crate::state::{Bucket, Live, Version, Versioning};
+use crate::kms::Wish;
+use crate::state::{Bucket, KmsSeal, Live, Version, Versioning};
 use crate::versions::{self, Which};
 use cloudlet_api_s3 as api;
 use cloudlet_api_sts::{AssumeRoleInput, operations::AssumeRole};
@@ -54,6 +55,12 @@ struct Journey<'a> {
     source: &'a Bucket,
     parcel: &'a Parcel,
     rule: &'a api::ReplicationRule,
+}
+
+/// Bytes that were encrypted anew for their destination.
+struct Resealed {
+    received: content::Received,
+    kms: Option<KmsSeal>,
 }
 
 impl S3 {
@@ -122,14 +129,43 @@ impl S3 {
         for (action, reason) in needed {
             self.allowed(cx, &target, key, None, action).map_err(|_| reason)?;
         }
-        Ok(self.write_replica(journey, &target, translated).await)
+        let resealed = match &version.kms {
+            None => None,
+            Some(_) => {
+                Some(self.reseal(journey, &target, version).await.map_err(|_| "SrcKmsKeyNotAccessible")?)
+            }
+        };
+        Ok(self.write_replica(journey, &target, translated, resealed).await)
     }
 
-    async fn write_replica(&self, journey: &Journey<'_>, target: &Bucket, translated: bool) -> Result<()> {
+    /// The bytes of an object that KMS keeps the key of, decrypted and encrypted anew by the role's rights.
+    async fn reseal(&self, journey: &Journey<'_>, target: &Bucket, version: &Version) -> Result<Resealed> {
+        let Journey { cx, parcel, rule, .. } = journey;
+        let Some(seal) = &version.kms else { return Err(crate::errors::access_denied().into()) };
+        let cipher = self.open_seal(cx, seal).await?;
+        let body = content::open(&self.store, &version.body, 0..version.size, Some(&cipher))?;
+        let mut body = body.ok_or_else(crate::errors::conflicting_operation)?;
+        let key = rule.destination.encryption_configuration.as_ref();
+        let key = key.and_then(|e| e.replica_kms_key_id.as_deref()).unwrap_or_default();
+        let wish = Wish { key, dual: seal.dual, context: seal.given.as_deref(), bucket_key: seal.bucket_key };
+        let sealing = self.seal(cx, target, &parcel.key, &wish).await?;
+        let received = content::receive(&self.store, &mut body, &[], sealing.cipher(cx), u64::MAX).await?;
+        Ok(Resealed { received, kms: sealing.kms() })
+    }
+
+    async fn write_replica(
+        &self,
+        journey: &Journey<'_>,
+        target: &Bucket,
+        translated: bool,
+        mut resealed: Option<Resealed>,
+    ) -> Result<()> {
         let Journey { cx, source, parcel, rule } = journey;
         let which = Which::parse(Some(&parcel.version))?;
+        let mut used = false;
         self.store
             .transact(|tx| -> Result<()> {
+                used = false;
                 let Some(found) = versions::find_in(tx, source.id, &parcel.key, which)? else {
                     return Ok(());
                 };
@@ -164,14 +200,22 @@ impl S3 {
                 if parcel.what == What::Metadata && version.replication.as_deref() == Some(REPLICA) {
                     return Ok(());
                 }
-                let body = content::share(tx, &version.body)?;
-                let replica = Version { body, ..draft };
+                let replica = match &resealed {
+                    None => Version { body: content::share(tx, &version.body)?, ..draft },
+                    // It is one piece now, whatever it was uploaded in.
+                    Some(new) => Version { body: new.received.place(tx)?, kms: new.kms.clone(), ..draft },
+                };
+                used = true;
                 versions::add_replica(tx, target, &parcel.key, &replica)?;
                 let name =
                     if replica.marker { "ObjectRemoved:DeleteMarkerCreated" } else { "ObjectCreated:Put" };
                 events::emit(tx, cx, target, &Event { name, key: &parcel.key, version: &replica })
             })
-            .await
+            .await?;
+        if let Some(resealed) = resealed.as_mut().filter(|_| used) {
+            resealed.received.keep();
+        }
+        Ok(())
     }
 
     /// Says of the source how it went.

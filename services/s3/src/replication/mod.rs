@@ -84,6 +84,11 @@ fn means(rule: &api::ReplicationRule, key: &str, version: &Version) -> bool {
     if version.replication.as_deref() == Some(REPLICA) && back.is_none_or(|m| m.status != "Enabled") {
         return false;
     }
+    // What KMS keeps the key of is left alone unless the rule names it.
+    let kms = rule.source_selection_criteria.as_ref().and_then(|c| c.sse_kms_encrypted_objects.as_ref());
+    if version.kms.is_some() && kms.is_none_or(|k| k.status != "Enabled") {
+        return false;
+    }
     let tagged = |tag: &api::Tag| version.tags.iter().any(|(k, v)| *k == tag.key && *v == tag.value);
     let filter = rule.filter.as_ref();
     let one = filter.and_then(|f| f.tag.as_ref()).into_iter();
