@@ -173,6 +173,12 @@ def test_checksums(s3, bucket, name, value):
     assert copy[member] == value(body) and copy["ChecksumType"] == "FULL_OBJECT"
 
 
+def test_what_some_sdks_spell_in_lower_case(cloud, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="low", Body=b"x")
+    answer = signed(cloud, "GET", f"/{bucket}/low", {"x-amz-checksum-mode": "enabled"})
+    assert answer[0] == 200 and "x-amz-checksum-crc32" in answer[1]
+
+
 def test_attributes_that_are_none(s3, bucket):
     s3.put_object(Bucket=bucket, Key="s", Body=b"")
     assert refused(s3.get_object_attributes, Bucket=bucket, Key="s", ObjectAttributes=["Wrong"]) == ("InvalidArgument", 400)

@@ -37,7 +37,7 @@ def test_authorizations(cloud, bucket, value, expected):
 
 @pytest.mark.parametrize("date, expected", [
     ("Bad Date", ("AccessDenied", 403)), ("", ("AccessDenied", 403)),
-    ("Tue, 07 Jul 2010 21:53:04 GMT", ("AccessDenied", 403)), ("Wed, 07 Jul 2010 21:53:04 GMT", ("RequestTimeTooSkewed", 403)),
+    ("Tue, 07 Jul 2010 21:53:04 +0000", ("RequestTimeTooSkewed", 403)), ("Wed, 07 Jul 2010 21:53:04 GMT", ("RequestTimeTooSkewed", 403)),
     ("Fri, 07 Jul 1950 21:53:04 GMT", ("AccessDenied", 403)), ("Wed, 07 Jul 9999 21:53:04 GMT", ("RequestTimeTooSkewed", 403)),
 ])
 def test_dates(cloud, bucket, date, expected):

@@ -1,11 +1,19 @@
 //! S3's own words for inputs that break the model's constraints.
 
+use crate::checksums::Algorithm;
 use crate::errors::{invalid_argument, invalid_request, malformed_xml};
 use cloudlet_service::rules::{Violation, Violations};
 use cloudlet_service::{Error, Operation};
 
-/// Canned ACLs that buckets take and the model does not know. Source: S3 User Guide, "Canned ACL".
+/// What S3 takes although the model does not know it: other spellings of what some SDKs send in lower case, and canned
+/// ACLs of buckets. Source: S3 User Guide, "Canned ACL"; the AWS SDK for C++.
 pub(crate) fn lets_through(op: &'static Operation, violation: &Violation) -> bool {
+    let value = violation.value.as_deref().unwrap_or_default();
+    match violation.member.as_str() {
+        "ChecksumMode" => return true,
+        "ChecksumAlgorithm" if Algorithm::parse(value).is_some() => return true,
+        _ => {}
+    }
     let canned = ["log-delivery-write", "aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"];
     violation.member == "ACL"
         && matches!(op.name, "CreateBucket" | "PutBucketAcl")

@@ -34,11 +34,48 @@ pub(crate) fn extended(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
-/// Reads the `Date` header (RFC 9110, section 5.6.7) in any of its three forms.
+/// Reads the `Date` header (RFC 9110, section 5.6.7) in any of its three forms, and in that of RFC 5322, section 3.3,
+/// with an offset in the place of `GMT`, as S3's own examples have it. Nothing before 1970 is a date.
 pub(crate) fn parse_http(text: &str) -> Option<i64> {
+    if let Some(at) = parse_mail(text) {
+        return Some(at).filter(|at| *at >= 0);
+    }
     let at = httpdate::parse_http_date(text).ok()?;
     let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()
+}
+
+/// Reads `Tue, 27 Mar 2007 19:36:42 +0000`. The name of the day counts for nothing, as on AWS.
+fn parse_mail(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, rest) = text.trim().split_once(", ")?;
+    let mut parts = rest.split_ascii_whitespace();
+    let number = |text: &str| {
+        let digits = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<i64>().ok()).flatten()
+    };
+    let day = number(parts.next()?)?;
+    let month = parts.next()?;
+    let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))? as i64 + 1;
+    let year = number(parts.next()?)?;
+    let mut clock = parts.next()?.split(':').map(number);
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let offset = match parts.next()? {
+        "GMT" | "UTC" | "Z" => 0,
+        zone => {
+            let sign = if zone.starts_with('-') { -1 } else { 1 };
+            let digits = zone.strip_prefix(['+', '-']).filter(|d| d.len() == 4)?;
+            sign * (number(digits.get(..2)?)? * 3600 + number(digits.get(2..)?)? * 60)
+        }
+    };
+    if parts.next().is_some() || clock.next().is_some() || day < 1 || day > days_in_month(year, month) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some(days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset)
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -93,7 +130,21 @@ mod tests {
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
-        assert_eq!(parse_http("Mon, 09 Sep 2011 23:36:00 GMT"), None);
+        for same in [
+            "Fri, 09 Sep 2011 23:36:00 +0000",
+            "Mon, 9 Sep 2011 23:36:00 GMT",
+            "Fri, 09 Sep 2011 16:06:00 -0730",
+        ] {
+            assert_eq!(parse_http(same).map(basic).as_deref(), Some("20110909T233600Z"), "{same}");
+        }
+        for none in [
+            "Fri, 07 Jul 1950 21:53:04 GMT",
+            "Fri, 31 Sep 2011 23:36:00 GMT",
+            "Fri, 09 Sep 2011 23:36 GMT",
+            "x, y",
+        ] {
+            assert_eq!(parse_http(none), None, "{none}");
+        }
         assert_eq!(
             parse_http("Fri, 09 Sep 2011 23:36:00 GMT").map(basic).as_deref(),
             Some("20110909T233600Z")

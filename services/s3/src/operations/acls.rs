@@ -35,6 +35,9 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         let request = AclRequest { write: input.grant_write.take(), ..object_acl!(input) };
         let document = input.access_control_policy.take();
+        if bucket.acls_disabled() && request.is_empty() && says_nothing(document.as_ref(), &bucket.owner) {
+            return Ok(NoMembers);
+        }
         let acl = wanted(&bucket, &request, document, &bucket.owner)?;
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
             bucket.acl = Some(acl.clone());
@@ -73,7 +76,9 @@ impl S3 {
         let existing = self.existing(cx, &bucket, &input.key, version.as_deref(), "PUT")?;
         let owner = existing.owner.as_deref().unwrap_or(&bucket.owner);
         let request = AclRequest { write: input.grant_write.take(), ..object_acl!(input) };
-        if bucket.acls_disabled() && request.canned.as_deref() == Some("bucket-owner-full-control") {
+        let full_control = request.canned.as_deref() == Some("bucket-owner-full-control");
+        let nothing = request.is_empty() && says_nothing(input.access_control_policy.as_ref(), &bucket.owner);
+        if bucket.acls_disabled() && (full_control || nothing) {
             return Ok(PutObjectAclOutput { request_charged: charged(cx, &bucket) });
         }
         let acl = wanted(&bucket, &request, input.access_control_policy.take(), owner)?;
@@ -84,6 +89,17 @@ impl S3 {
         .await?;
         Ok(PutObjectAclOutput { request_charged: charged(cx, &bucket) })
     }
+}
+
+/// Whether a document says no more than what holds where ACLs are disabled: that the bucket's owner has full control.
+/// Source: S3 User Guide, "Controlling ownership of objects and disabling ACLs".
+fn says_nothing(document: Option<&cloudlet_api_s3::AccessControlPolicy>, owner: &str) -> bool {
+    let id = crate::names::canonical_id(owner);
+    let is_owner = |grant: &cloudlet_api_s3::Grant| {
+        grant.permission.as_deref() == Some("FULL_CONTROL")
+            && grant.grantee.as_ref().is_some_and(|grantee| grantee.id.as_deref() == Some(id.as_str()))
+    };
+    document.and_then(|d| d.grants.as_deref()).is_some_and(|grants| matches!(grants, [one] if is_owner(one)))
 }
 
 /// The list that a request asks for, out of its document or its headers.

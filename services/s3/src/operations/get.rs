@@ -86,7 +86,7 @@ macro_rules! describe {
                 $output.sse_customer_key_md5 = Some(key.md5.clone());
             }
         }
-        if $input.checksum_mode.as_deref() == Some("ENABLED")
+        if $input.checksum_mode.as_deref().is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
             && let Some(checksum) = &version.checksum
         {
             let value = match &slice.part {
