@@ -151,6 +151,10 @@ def test_composite_checksums(s3, bucket, name, digest):
     for number, body in ((1, LARGE), (2, b"end")):
         part = up.part(number, body, ChecksumAlgorithm=name, **{member: b64(digest(body))})
         assert part[member] == b64(digest(body))
+    other = "CRC32" if name == "SHA256" else "SHA256"
+    answer = refusal(up.part, number=3, body=b"x", ChecksumAlgorithm=other)
+    assert answer["Error"]["Message"] == (f"Checksum Type mismatch occurred, expected checksum Type: {name.lower()}, "
+                                          f"actual checksum Type: {other.lower()}")
     listed = s3.list_parts(**up.at)
     assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == (name, "COMPOSITE")
     assert listed["Parts"][1][member] == b64(digest(b"end"))
@@ -194,8 +198,8 @@ def test_parts_out_of_objects(s3, bucket):
     s3.put_object(Bucket=bucket, Key="source", Body=b"12345")
     copy = lambda up, n, **more: s3.upload_part_copy(**up.at, PartNumber=n, **{"CopySource": f"{bucket}/source", **more})
     up = Upload(s3, bucket, "target")
-    for bad in ("bytes=0-21", "bytes=5-5"):
-        assert refused(copy, up=up, n=1, CopySourceRange=bad) == ("InvalidArgument", 400)
+    assert refused(copy, up=up, n=1, CopySourceRange="bytes=0-21") == ("InvalidArgument", 400)
+    assert refused(copy, up=up, n=1, CopySourceRange="bytes=5-5") == ("InvalidRequest", 400)
     for bad in ("0-2", "bytes=0", "bytes=hello-world", "bytes=0-bar", "bytes=hello-", "bytes=0-2,3-5", "bytes=2-1"):
         assert refused(copy, up=up, n=1, CopySourceRange=bad) == ("InvalidArgument", 400), bad
     part = copy(up, 1, CopySourceRange="bytes=1-3")["CopyPartResult"]

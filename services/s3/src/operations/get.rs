@@ -3,6 +3,7 @@
 use crate::S3;
 use crate::access::charged;
 use crate::checksums::{Kind, show_checksum};
+use crate::condition_keys::header;
 use crate::conditions::{ReadConditions, Wanted, http_date, range};
 use crate::content;
 use crate::encryption::{Cipher, KeyHeaders, customer_key, unlock};
@@ -135,7 +136,7 @@ impl S3 {
         mut input: GetObjectInput,
     ) -> Result<GetObjectOutput, Error> {
         check_overrides(cx, &input)?;
-        check_no_encryption(cx)?;
+        check_encryption_header(cx)?;
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         // An object that is replaced just now is looked up again: its bytes may be gone before they are opened.
         for _ in 0..4 {
@@ -167,7 +168,7 @@ impl S3 {
         cx: &Context,
         mut input: HeadObjectInput,
     ) -> Result<HeadObjectOutput, Error> {
-        check_no_encryption(cx)?;
+        check_encryption_header(cx)?;
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         for _ in 0..4 {
             let found = self.readable(cx, &bucket, &input.key, input.version_id.as_deref(), "HEAD")?;
@@ -363,15 +364,15 @@ fn no_such_part(requested: u32, count: u32) -> Error {
         .with("ActualPartCount", count.to_string())
 }
 
-/// How an object is encrypted is not asked for on reading it. Errors: `InvalidArgument`.
-fn check_no_encryption(cx: &Context) -> Result<(), Error> {
-    const HEADER: &str = "x-amz-server-side-encryption";
-    let given = cx.origin.headers.as_ref().and_then(|h| h.get(HEADER)?.to_str().ok());
-    match given {
+/// How an object is encrypted is not the reader's to say. Errors: `InvalidArgument`.
+/// Source: S3 API Reference, GetObject, "Encryption".
+fn check_encryption_header(cx: &Context) -> Result<(), Error> {
+    const NAME: &str = "x-amz-server-side-encryption";
+    match header(cx, NAME) {
         None => Ok(()),
         Some(value) => {
-            let message = format!("{HEADER} header is not supported for this operation.");
-            Err(invalid_argument(message, HEADER, value))
+            let message = format!("{NAME} header is not supported for this operation.");
+            Err(invalid_argument(message, NAME, value))
         }
     }
 }
