@@ -183,6 +183,9 @@ impl Running {
         }
         self.bus.stop(Duration::from_secs(20)).await;
         self.compute.shutdown().await;
+        if let Err(why) = self.identities.write_down().await {
+            tracing::warn!(%why, "when identities were last used could not be written down");
+        }
         let store = self.store;
         if let Err(why) = tokio::task::spawn_blocking(move || store.close()).await {
             tracing::error!(%why, "the store did not close");

@@ -105,6 +105,11 @@ impl Identities {
         Ok(())
     }
 
+    /// To be called before the store is closed: what is in memory alone is written down.
+    pub async fn write_down(&self) -> Result<(), StoreError> {
+        self.uses.write(&self.store).await
+    }
+
     /// Puts the root key of an account back, where the store was emptied under it.
     pub async fn keep_root_key(&self, account: &str, id: &str, secret: &str) -> Result<(), StoreError> {
         let key = AccessKey {

@@ -241,6 +241,11 @@ fn hashes(uri: &str) -> Option<(&'static digest::Algorithm, Digest)> {
     })
 }
 
+/// The exclusive canonical form of a document; `None` for what is not well-formed.
+pub fn canonical(text: &str) -> Option<String> {
+    Document::read(text).map(|document| document.canonical(0, None, &[]))
+}
+
 fn decode(text: &str) -> Option<Vec<u8>> {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     STANDARD.decode(text).ok()

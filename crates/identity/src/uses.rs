@@ -170,7 +170,7 @@ impl Uses {
         });
     }
 
-    async fn write(&self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn write(&self, store: &Store) -> Result<(), StoreError> {
         let (names, pairs) = std::mem::take(&mut *self.dirty.lock());
         let used: Vec<(Key, Used)> = {
             let all = self.by_name.read();

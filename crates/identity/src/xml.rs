@@ -3,13 +3,14 @@
 //! No document types, no entities beyond XML's own, no more than a depth: what SAML needs and nothing that could grow.
 //! Source: XML 1.0; Namespaces in XML; Exclusive XML Canonicalization 1.0 (without comments).
 
-use std::collections::BTreeMap;
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
 /// The deepest nesting.
 const DEPTH: usize = 64;
 /// The most nodes.
 const NODES: usize = 100_000;
+/// The most attributes of one element, its namespaces among them.
+const ATTRIBUTES: usize = 128;
 
 /// A document: elements and texts, the root first.
 pub(crate) struct Document {
@@ -31,8 +32,9 @@ struct Element {
     local: String,
     namespace: String,
     attributes: Vec<Attribute>,
-    /// Every prefix that is known here, the empty one for the default namespace.
-    scope: BTreeMap<String, String>,
+    /// The prefixes that are declared here, the empty one for the default namespace.
+    declared: Vec<(String, String)>,
+    parent: Option<At>,
     children: Vec<At>,
 }
 
@@ -74,7 +76,11 @@ impl Document {
                 Token::Attribute { prefix, local, value, .. } => {
                     // Outside references, line ends and tabs are spaces.
                     let value = unescape(&value.as_str().replace(['\n', '\t'], " "))?;
-                    pending.as_mut()?.attributes.push(Attribute {
+                    let element = pending.as_mut()?;
+                    if element.attributes.len() >= ATTRIBUTES {
+                        return None;
+                    }
+                    element.attributes.push(Attribute {
                         prefix: prefix.as_str().to_owned(),
                         local: local.as_str().to_owned(),
                         namespace: String::new(),
@@ -128,45 +134,49 @@ impl Document {
 
     /// Gives an element and its attributes their namespaces.
     fn resolve(&self, mut element: Element, parent: Option<At>) -> Option<Element> {
-        if let Some(parent) = parent.and_then(|parent| self.element(parent)) {
-            element.scope.clone_from(&parent.scope);
-        }
-        let mut attributes = Vec::with_capacity(element.attributes.len());
-        for mut attribute in std::mem::take(&mut element.attributes) {
+        element.parent = parent;
+        let mut attributes: Vec<Attribute> = Vec::with_capacity(element.attributes.len());
+        for attribute in std::mem::take(&mut element.attributes) {
             match (attribute.prefix.as_str(), attribute.local.as_str()) {
-                ("", "xmlns") => {
-                    element.scope.insert(String::new(), attribute.value);
-                }
+                ("", "xmlns") => element.declared.push((String::new(), attribute.value)),
                 ("xmlns", prefix) if !attribute.value.is_empty() => {
-                    element.scope.insert(prefix.to_owned(), attribute.value);
+                    element.declared.push((prefix.to_owned(), attribute.value));
                 }
                 ("xmlns", _) => return None,
-                _ => {
-                    attribute.namespace = String::new();
-                    attributes.push(attribute);
-                }
+                _ => attributes.push(attribute),
             }
         }
-        let named = |prefix: &str| match prefix {
-            "xml" => Some("http://www.w3.org/XML/1998/namespace".to_owned()),
-            prefix => element.scope.get(prefix).cloned(),
-        };
         element.namespace = match element.prefix.as_str() {
-            "" => named("").unwrap_or_default(),
-            prefix => named(prefix)?,
+            "" => self.namespace(&element, "").unwrap_or_default().to_owned(),
+            prefix => self.namespace(&element, prefix)?.to_owned(),
         };
         for attribute in &mut attributes {
             if !attribute.prefix.is_empty() {
-                attribute.namespace = named(&attribute.prefix)?;
+                attribute.namespace = self.namespace(&element, &attribute.prefix)?.to_owned();
             }
         }
         for (i, one) in attributes.iter().enumerate() {
-            if attributes[..i].iter().any(|a| a.local == one.local && a.namespace == one.namespace) {
+            if attributes.iter().take(i).any(|a| a.local == one.local && a.namespace == one.namespace) {
                 return None;
             }
         }
         element.attributes = attributes;
         Some(element)
+    }
+
+    /// What a prefix means at an element.
+    fn namespace<'a>(&'a self, element: &'a Element, prefix: &str) -> Option<&'a str> {
+        if prefix == "xml" {
+            return Some("http://www.w3.org/XML/1998/namespace");
+        }
+        let mut at = Some(element);
+        while let Some(element) = at {
+            if let Some((_, uri)) = element.declared.iter().rev().find(|(known, _)| known == prefix) {
+                return Some(uri);
+            }
+            at = element.parent.and_then(|parent| self.element(parent));
+        }
+        None
     }
 
     fn element(&self, at: At) -> Option<&Element> {
@@ -233,17 +243,18 @@ impl Document {
     /// are written wherever they are known.
     pub(crate) fn canonical(&self, at: At, without: Option<At>, inclusive: &[&str]) -> String {
         let mut out = String::new();
-        self.write(&mut out, at, without, inclusive, &BTreeMap::new());
+        self.write(&mut out, at, without, inclusive, &mut Vec::new());
         out
     }
 
-    fn write(
-        &self,
+    /// `written` are the prefixes and their meanings on the elements around, the innermost last.
+    fn write<'a>(
+        &'a self,
         out: &mut String,
         at: At,
         without: Option<At>,
-        inclusive: &[&str],
-        written: &BTreeMap<String, String>,
+        inclusive: &[&'a str],
+        written: &mut Vec<(&'a str, &'a str)>,
     ) {
         if Some(at) == without {
             return;
@@ -262,15 +273,15 @@ impl Document {
         let name = qualified(&element.prefix, &element.local);
         out.push('<');
         out.push_str(&name);
-        let mut used: Vec<&str> = vec![&element.prefix];
+        let mut used: Vec<&'a str> = vec![&element.prefix];
         used.extend(element.attributes.iter().map(|a| a.prefix.as_str()).filter(|p| !p.is_empty()));
         used.extend(inclusive.iter().map(|p| if *p == "#default" { "" } else { *p }));
         used.sort_unstable();
         used.dedup();
-        let mut known = written.clone();
+        let mark = written.len();
         for prefix in used.into_iter().filter(|prefix| *prefix != "xml") {
-            let uri = element.scope.get(prefix).map(String::as_str).unwrap_or_default();
-            let before = known.get(prefix).map(String::as_str).unwrap_or_default();
+            let uri = self.namespace(element, prefix).unwrap_or_default();
+            let before = written.iter().rev().find(|(known, _)| *known == prefix).map_or("", |(_, uri)| *uri);
             if uri == before || (uri.is_empty() && !prefix.is_empty()) {
                 continue;
             }
@@ -279,7 +290,7 @@ impl Document {
             out.push_str("=\"");
             escape(out, uri, true);
             out.push('"');
-            known.insert(prefix.to_owned(), uri.to_owned());
+            written.push((prefix, uri));
         }
         let mut attributes: Vec<&Attribute> = element.attributes.iter().collect();
         attributes.sort_by(|a, b| (&a.namespace, &a.local).cmp(&(&b.namespace, &b.local)));
@@ -292,8 +303,9 @@ impl Document {
         }
         out.push('>');
         for child in &element.children {
-            self.write(out, *child, without, inclusive, &known);
+            self.write(out, *child, without, inclusive, written);
         }
+        written.truncate(mark);
         out.push_str("</");
         out.push_str(&name);
         out.push('>');

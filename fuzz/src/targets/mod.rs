@@ -2,6 +2,7 @@
 //! something new are kept and broken further. A target fails by panicking, by taking too long or by taking too much.
 
 mod arns;
+mod assertions;
 mod chunked;
 mod door;
 mod dynamodb;
@@ -65,6 +66,7 @@ pub(crate) static ALL: &[&Target] = &[
     &log_pattern::TARGET,
     &dynamodb::TARGET,
     &tokens::TARGET,
+    &assertions::TARGET,
 ];
 
 /// A number for what was seen, the same in every run.

@@ -3,7 +3,7 @@
 use crate::Iam;
 use crate::{errors, parse};
 use cloudlet_access::{PolicyKind, PrincipalKind};
-use cloudlet_api_iam::MalformedPolicyDocumentException;
+use cloudlet_api_iam::{MalformedPolicyDocumentException, PolicyNotAttachableException};
 use cloudlet_identity::managed;
 use cloudlet_identity::records::{Role, User, named};
 use cloudlet_service::{Arn, Context, Error};
@@ -47,8 +47,24 @@ impl Iam {
         Ok(found.as_deref() == Some(principal))
     }
 
+    /// Whether there is a managed policy with this ARN that may bound the account's users and roles.
+    pub(crate) fn bounding(&self, cx: &Context, arn: &str) -> Result<(), Error> {
+        if managed::by_arn(arn).is_some() || self.policy(cx, arn).is_ok() {
+            return Ok(());
+        }
+        if Arn::parse(arn).is_none_or(|arn| arn.service != "iam") {
+            return Err(errors::validation(format!("ARN {arn} is not valid.")));
+        }
+        Err(errors::no_such(format!("Scope ARN: {arn} does not exist or is not attachable.")))
+    }
+
     /// Whether there is a managed policy with this ARN that the account may attach.
     pub(crate) fn attachable(&self, cx: &Context, arn: &str) -> Result<(), Error> {
+        if arn.starts_with("arn:aws:iam::aws:policy/aws-service-role/") {
+            return Err(PolicyNotAttachableException::error(
+                "Cannot attach a Service Role Policy to a Customer Role.",
+            ));
+        }
         if managed::by_arn(arn).is_some() || self.policy(cx, arn).is_ok() {
             return Ok(());
         }

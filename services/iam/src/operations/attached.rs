@@ -88,7 +88,7 @@ impl Iam {
     ) -> Result<(), Error> {
         self.entity::<E>(cx, of)?;
         if let Some(arn) = boundary {
-            self.attachable(cx, arn)?;
+            self.bounding(cx, arn)?;
         }
         self.change_entity::<E, _>(cx, of, |_, entity| {
             entity.check_modifiable()?;

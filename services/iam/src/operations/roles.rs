@@ -19,7 +19,7 @@ impl Iam {
     pub async fn create_role(&self, cx: &Context, input: CreateRoleInput) -> Result<CreateRoleOutput, Error> {
         self.check_trust(&input.assume_role_policy_document)?;
         if let Some(boundary) = &input.permissions_boundary {
-            self.attachable(cx, boundary)?;
+            self.bounding(cx, boundary)?;
         }
         let path = shown::path(input.path)?;
         if path.starts_with("/aws-service-role/") {

@@ -30,7 +30,7 @@ impl Iam {
     /// Errors: `EntityAlreadyExists`, `LimitExceeded`, `NoSuchEntity` for the boundary.
     pub async fn create_user(&self, cx: &Context, input: CreateUserInput) -> Result<CreateUserOutput, Error> {
         if let Some(boundary) = &input.permissions_boundary {
-            self.attachable(cx, boundary)?;
+            self.bounding(cx, boundary)?;
         }
         self.room_for::<User>(cx, "UsersPerAccount", QUOTA)?;
         let user = User {
