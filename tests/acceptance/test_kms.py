@@ -262,7 +262,7 @@ def test_rotation_on_demand_keeps_old_material(kms):
     key = make(kms)
     sealed = kms.encrypt(KeyId=key["KeyId"], Plaintext=b"old")["CiphertextBlob"]
     first = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["CurrentKeyMaterialId"]
-    assert kms.rotate_key_on_demand(KeyId=key["KeyId"])["KeyId"] == key["Arn"]
+    assert kms.rotate_key_on_demand(KeyId=key["KeyId"])["KeyId"] == key["KeyId"]
     assert kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["CurrentKeyMaterialId"] != first
     opened = kms.decrypt(CiphertextBlob=sealed)
     assert opened["Plaintext"] == b"old" and opened["KeyMaterialId"] == first

@@ -59,7 +59,7 @@ def test_a_parameter_and_its_versions(ssm, account):
     ssm.remove_tags_from_resource(TagKeys=["a"], **tagged)
     assert ssm.list_tags_for_resource(**tagged)["TagList"] == [{"Key": "c", "Value": "d"}]
     ssm.delete_parameter(Name="/app/db")
-    assert refused(ssm.get_parameter, Name="/app/db")[0] == "ParameterNotFound"
+    assert refused(ssm.get_parameter, Name="/app/db") == ("ParameterNotFound", "Parameter /app/db not found.")
     assert refused(ssm.delete_parameter, Name="/app/db")[0] == "ParameterNotFound"
     assert put(ssm, "/app/db")["Version"] == 1
     assert len(ssm.get_parameter_history(Name="/app/db")["Parameters"]) == 1
@@ -196,3 +196,27 @@ def test_public_parameters(ssm):
     assert ssm.get_parameter(Name=long_name)["Parameter"]["Value"] == "Europe (Frankfurt)"
     assert ssm.get_parameter(Name="/aws/service/global-infrastructure/services/s3")["Parameter"]["Value"] == "s3"
     assert refused(ssm.get_parameter, Name="/aws/service/nobody")[0] == "ParameterNotFound"
+
+
+def test_a_slash_before_a_flat_name_is_none(ssm):
+    for made, asked in (("/with", "with"), ("without", "/without")):
+        put(ssm, made)
+        assert ssm.get_parameter(Name=asked)["Parameter"]["Name"] == made
+        assert refused(ssm.put_parameter, Name=asked, Value="v", Type="String")[0] == "ParameterAlreadyExists"
+        ssm.delete_parameter(Name=asked)
+        assert refused(ssm.get_parameter, Name=made) == ("ParameterNotFound", f"Parameter {made} not found.")
+
+
+def test_secrets_by_reference(client, ssm):
+    secrets = client("secretsmanager")
+    made = secrets.create_secret(Name="referenced", SecretString="one")
+    secrets.put_secret_value(SecretId="referenced", SecretString="two")
+    name = "/aws/reference/secretsmanager/referenced"
+    got = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    assert (got["Name"], got["Value"], got["Version"], got["ARN"]) == ("referenced", "two", 0, made["ARN"])
+    assert json.loads(got["SourceResult"])["ARN"] == made["ARN"]
+    for selector in ("AWSPREVIOUS", made["VersionId"]):
+        assert ssm.get_parameter(Name=f"{name}:{selector}", WithDecryption=True)["Parameter"]["Value"] == "one"
+    assert refused(ssm.get_parameter, Name=name) == (
+        "ValidationException", "WithDecryption flag must be True for retrieving a Secret Manager secret.")
+    assert refused(ssm.get_parameter, Name=f"{name}x", WithDecryption=True)[0] == "ParameterNotFound"

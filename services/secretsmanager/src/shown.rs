@@ -13,7 +13,7 @@ pub(crate) fn tags(secret: &Secret) -> Option<Vec<Tag>> {
         value: Some(value.clone()),
         ..Default::default()
     };
-    (!secret.tags.is_empty()).then(|| secret.tags.iter().map(tag).collect())
+    (secret.tagged || !secret.tags.is_empty()).then(|| secret.tags.iter().map(tag).collect())
 }
 
 pub(crate) fn stages(secret: &Secret) -> Option<BTreeMap<String, Vec<String>>> {

@@ -25,6 +25,9 @@ pub(crate) struct Secret {
     /// As the caller gave it; `None` is `aws/secretsmanager`.
     pub(crate) kms_key: Option<String>,
     pub(crate) tags: Vec<(String, String)>,
+    /// Tags were added once: from then on even none are shown.
+    #[serde(default)]
+    pub(crate) tagged: bool,
     /// Milliseconds since 1970, as all times here.
     pub(crate) created: i64,
     pub(crate) changed: i64,
@@ -193,6 +196,7 @@ mod tests {
             description: None,
             kms_key: None,
             tags: Vec::new(),
+            tagged: false,
             created: 0,
             changed: 0,
             accessed: None,

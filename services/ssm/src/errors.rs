@@ -35,9 +35,8 @@ pub(crate) fn stored(error: StoreError) -> Error {
     }
 }
 
-/// AWS says no word more than the code.
-pub(crate) fn no_parameter() -> Error {
-    Error::sender("ParameterNotFound", "")
+pub(crate) fn no_parameter(name: &str) -> Error {
+    ParameterNotFound::error(format!("Parameter {name} not found."))
 }
 
 pub(crate) fn no_version(name: &str, selector: &str) -> Error {

@@ -65,12 +65,15 @@ pub(crate) fn check(filters: &[ParameterStringFilter], by: Use) -> Result<(), Er
         match (key, option) {
             ("Path", None | Some("Recursive" | "OneLevel")) => {
                 for value in values {
+                    let lower = value.trim_start_matches('/').to_ascii_lowercase();
+                    if lower.starts_with("aws") || lower.starts_with("ssm") {
+                        return Err(validation(
+                            "Filters for common parameters can't be prefixed with \"aws\" or \"ssm\" \
+                             (case-insensitive). When using global parameters, please specify within a global \
+                             namespace.",
+                        ));
+                    }
                     names::check_path(value)?;
-                }
-                if values.len() > 1 {
-                    return Err(InvalidFilterValue::error(
-                        "Filters for Path allow only one value.".to_owned(),
-                    ));
                 }
             }
             ("Path", Some(option)) => return Err(bad_option(option, "Recursive, OneLevel")),
@@ -79,7 +82,6 @@ pub(crate) fn check(filters: &[ParameterStringFilter], by: Use) -> Result<(), Er
             }
             ("Name", None | Some("BeginsWith" | "Equals" | "Contains")) => {}
             (_, None | Some("BeginsWith" | "Equals")) => {}
-            ("Name", Some(option)) => return Err(bad_option(option, "BeginsWith, Equals, Contains")),
             (_, Some(option)) => return Err(bad_option(option, "BeginsWith, Equals")),
         }
         let known: &[&str] = match key {

@@ -13,6 +13,7 @@ mod kinds;
 mod names;
 mod operations;
 mod public;
+mod reference;
 mod shown;
 mod state;
 mod values;
@@ -45,23 +46,18 @@ impl Ssm {
             self.store.table::<Parameter>().get_arc(&at).map_err(stored)
         };
         let alive = |parameter: &Arc<Parameter>| parameter.expires.is_none_or(|at| at > cx.millis());
-        if *named.region != *cx.region {
-            return Err(no_parameter());
+        let missing = || no_parameter(&named.text());
+        let odd = named.selector.as_ref().is_some_and(|selector| selector.contains(':'));
+        if *named.region != *cx.region || odd {
+            return Err(missing());
         }
-        let found = get(named)?;
-        found.filter(alive).ok_or_else(no_parameter)
+        get(named)?.filter(alive).ok_or_else(missing)
     }
 
-    /// The same, where the name may come from an ARN, which does not tell `x` from `/x`.
+    /// The parameter of a name, and the name as it was read.
     pub(crate) fn look_up(&self, cx: &Context, text: &str) -> Result<(Named, Arc<Parameter>), Error> {
         let named = Named::read(cx, text)?;
-        match self.find(cx, &named) {
-            Ok(parameter) => Ok((named, parameter)),
-            Err(error) => match named.rooted().filter(|_| text.starts_with("arn:")) {
-                Some(rooted) => self.find(cx, &rooted).map(|parameter| (rooted, parameter)),
-                None => Err(error),
-            },
-        }
+        self.find(cx, &named).map(|parameter| (named, parameter))
     }
 
     /// The version that a selector means; the latest without one.
@@ -92,7 +88,7 @@ impl Ssm {
         let now = cx.millis();
         let changed = self.store.transact(|tx| {
             let found = tx.get::<Parameter>(&at)?.filter(|p| p.expires.is_none_or(|at| at > now));
-            let mut parameter = found.ok_or_else(no_parameter)?;
+            let mut parameter = found.ok_or_else(|| no_parameter(&named.name))?;
             let outcome = f(tx, &mut parameter)?;
             tx.put(&at, &parameter)?;
             Ok::<_, Failure>(outcome)

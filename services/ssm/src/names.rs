@@ -31,8 +31,9 @@ impl Named {
     /// Errors: `ParameterNotFound` for what is no parameter's ARN.
     pub(crate) fn read(cx: &Context, text: &str) -> Result<Self, Error> {
         let (account, region, rest, by_arn) = if text.starts_with("arn:") {
-            let arn = Arn::parse(text).filter(|arn| arn.service == "ssm").ok_or_else(no_parameter)?;
-            let rest = arn.resource.strip_prefix("parameter/").ok_or_else(no_parameter)?;
+            let missing = || no_parameter(text);
+            let arn = Arn::parse(text).filter(|arn| arn.service == "ssm").ok_or_else(missing)?;
+            let rest = arn.resource.strip_prefix("parameter/").ok_or_else(missing)?;
             (arn.account.to_owned(), arn.region.to_owned(), rest, true)
         } else {
             (cx.account.to_string(), cx.region.to_string(), text, false)
@@ -46,9 +47,12 @@ impl Named {
         Ok(Self { account, region, name, selector })
     }
 
-    /// The same name with a slash before it, which an ARN cannot tell from one without.
-    pub(crate) fn rooted(&self) -> Option<Self> {
-        (!self.name.starts_with('/')).then(|| Self { name: format!("/{}", self.name), ..self.clone() })
+    /// The name as the request has it.
+    pub(crate) fn text(&self) -> String {
+        match &self.selector {
+            Some(selector) => format!("{}:{selector}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 

@@ -160,7 +160,6 @@ pub(crate) fn under(cx: &Context, path: &str, recursive: bool) -> Vec<String> {
 
 /// The version that answers show.
 pub(crate) fn version(name: &str, value: String) -> Version {
-    let image = value.starts_with("ami-");
     Version {
         number: 1,
         kind: "String".to_owned(),
@@ -172,8 +171,7 @@ pub(crate) fn version(name: &str, value: String) -> Version {
         pattern: None,
         tier: "Standard".to_owned(),
         policies: Vec::new(),
-        data_type: if image && name.contains("ami-amazon-linux-latest") { "aws:ec2:image" } else { "text" }
-            .to_owned(),
+        data_type: "text".to_owned(),
     }
 }
 

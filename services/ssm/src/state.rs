@@ -74,8 +74,10 @@ pub(crate) fn place(cx: &Context) -> Key {
     Key::new().text(&cx.account).text(&cx.region)
 }
 
+/// A name outside hierarchies is the same with a slash before it and without.
 pub(crate) fn parameter_place(account: &str, region: &str, name: &str) -> Key {
-    Key::new().text(account).text(region).text(name)
+    let flat = name.strip_prefix('/').filter(|rest| !rest.contains('/'));
+    Key::new().text(account).text(region).text(flat.unwrap_or(name))
 }
 
 impl Parameter {

@@ -77,7 +77,7 @@ impl Kms {
         let rotation = materials.rotation.as_ref();
         Ok(GetKeyRotationStatusOutput {
             key_rotation_enabled: Some(rotation.is_some()),
-            key_id: Some(key.arn()),
+            key_id: Some(key.id.clone()),
             rotation_period_in_days: rotation.map(|rotation| rotation.days),
             next_rotation_date: rotation.map(|rotation| when(rotation.next)),
             ..Default::default()
@@ -128,7 +128,7 @@ impl Kms {
             Ok(tx.put(&place, &materials)?)
         })
         .await?;
-        Ok(RotateKeyOnDemandOutput { key_id: Some(key.arn()), ..Default::default() })
+        Ok(RotateKeyOnDemandOutput { key_id: Some(key.id.clone()), ..Default::default() })
     }
 
     /// Errors: `UnsupportedOperationException`, `InvalidMarkerException`.
@@ -172,7 +172,7 @@ fn entry(key: &KeyRecord, materials: &Materials, material: &Material, all: bool)
         "NON_CURRENT"
     };
     RotationsListEntry {
-        key_id: Some(key.arn()),
+        key_id: Some(key.id.clone()),
         key_material_id: Some(material.id.clone()),
         key_material_description: material.description.clone(),
         import_state: imported

@@ -2,7 +2,7 @@
 
 use super::tags;
 use crate::SecretsManager;
-use crate::errors::{Failure, exists, invalid, stored};
+use crate::errors::{Failure, exists, invalid, stored, token_used};
 use crate::shown::replication;
 use crate::state::{CURRENT, Secret, Version, secret_place};
 use crate::values::Plain;
@@ -38,6 +38,7 @@ impl SecretsManager {
             partition: cx.partition().to_owned(),
             name: input.name,
             suffix: cx.random().text(6, ALPHABET),
+            tagged: false,
             description: input.description,
             kms_key: own_key(input.kms_key_id),
             tags: tags::checked(input.tags.unwrap_or_default())?,
@@ -106,8 +107,10 @@ impl SecretsManager {
         }
         if there.version(token).is_some_and(|version| !version.empty)
             && let Some(plain) = plain
-            && self.open(cx, &there, token).await?.same(&plain)
         {
+            if !self.open(cx, &there, token).await?.same(&plain) {
+                return Err(token_used(token, &there.arn()));
+            }
             return Ok(CreateSecretOutput {
                 arn: Some(there.arn()),
                 name: Some(there.name.clone()),

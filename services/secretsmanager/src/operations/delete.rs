@@ -15,14 +15,14 @@ impl SecretsManager {
         input: DeleteSecretInput,
     ) -> Result<DeleteSecretOutput, Error> {
         let force = input.force_delete_without_recovery.unwrap_or(false);
+        let days = input.recovery_window_in_days.unwrap_or(30);
+        if !(7..=30).contains(&days) {
+            return Err(invalid("RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."));
+        }
         if force && input.recovery_window_in_days.is_some() {
             return Err(invalid(
                 "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
             ));
-        }
-        let days = input.recovery_window_in_days.unwrap_or(30);
-        if !(7..=30).contains(&days) {
-            return Err(invalid("RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."));
         }
         let now = cx.millis();
         let secret = match self.find(cx, &input.secret_id) {
@@ -49,7 +49,7 @@ impl SecretsManager {
             let regions: Vec<&str> = secret.replicas.iter().map(|r| r.region.as_str()).collect();
             return Err(invalid(format!(
                 "You can't delete secret {} that still has replica regions [{}]",
-                secret.name,
+                input.secret_id,
                 regions.join(", ")
             )));
         }

@@ -1,6 +1,6 @@
 //! GetSecretValue, BatchGetSecretValue, DescribeSecret, ListSecretVersionIds.
 
-use super::list::{matching, page};
+use super::list::{check, matching, page};
 use crate::SecretsManager;
 use crate::errors::{bad_request, invalid, no_stage, no_version};
 use crate::shown::{self, when};
@@ -51,6 +51,7 @@ impl SecretsManager {
                 (ids, None)
             }
             (None, Some(filters)) => {
+                check(&filters)?;
                 let found = matching(self.all(cx, false)?, &filters);
                 let (found, next) = page(found, input.max_results, 20, input.next_token.as_deref())?;
                 (found.into_iter().map(|secret| secret.arn()).collect(), next)

@@ -3,7 +3,7 @@
 //! Source: API Reference, `Filter`; User Guide, "Find secrets".
 
 use crate::SecretsManager;
-use crate::errors::{bad_token, stored};
+use crate::errors::{bad_token, invalid, stored};
 use crate::shown;
 use crate::state::{Secret, place};
 use cloudlet_api_secretsmanager::*;
@@ -16,6 +16,7 @@ impl SecretsManager {
         cx: &Context,
         input: ListSecretsInput,
     ) -> Result<ListSecretsOutput, Error> {
+        check(input.filters.as_deref().unwrap_or_default())?;
         let all = self.all(cx, input.include_planned_deletion.unwrap_or(false))?;
         let mut found = matching(all, input.filters.as_deref().unwrap_or_default());
         match input.sort_by.as_deref() {
@@ -64,17 +65,26 @@ pub(super) fn page(
     Ok((page.items.into_iter().map(|(_, secret)| secret).collect(), page.next))
 }
 
-/// The secrets that meet all filters; each filter by any of its values.
+/// Refuses filters without a key or values. Errors: `InvalidParameterException`.
+pub(super) fn check(filters: &[Filter]) -> Result<(), Error> {
+    for filter in filters {
+        let Some(key) = &filter.key else { return Err(invalid("Invalid filter key")) };
+        if filter.values.as_ref().is_none_or(Vec::is_empty) {
+            return Err(invalid(format!("Invalid filter values for key: {key}")));
+        }
+    }
+    Ok(())
+}
+
+/// The secrets that meet all filters; each filter by any of its values, which may be said with an exclamation mark.
 pub(super) fn matching(all: Vec<Secret>, filters: &[Filter]) -> Vec<Secret> {
     let meets = |secret: &Secret| {
         filters.iter().all(|filter| {
             let key = filter.key.as_deref().unwrap_or_default();
-            let values = filter.values.as_deref().unwrap_or_default();
-            // What is said with an exclamation mark must hold for none.
-            let (none, any): (Vec<&str>, Vec<&str>) =
-                values.iter().map(String::as_str).partition(|value| value.starts_with('!'));
-            (any.is_empty() || any.iter().any(|value| matches(secret, key, value)))
-                && none.iter().all(|value| !matches(secret, key, value.trim_start_matches('!')))
+            filter.values.as_deref().unwrap_or_default().iter().any(|value| match value.strip_prefix('!') {
+                Some(value) => !matches(secret, key, value),
+                None => matches(secret, key, value),
+            })
         })
     };
     all.into_iter().filter(|secret| meets(secret)).collect()
@@ -84,14 +94,7 @@ fn matches(secret: &Secret, key: &str, value: &str) -> bool {
     let description = secret.description.as_deref().unwrap_or_default();
     match key {
         "name" => secret.name.starts_with(value),
-        "description" => {
-            // Every word of the value begins a word of the description.
-            let lower = description.to_lowercase();
-            value.to_lowercase().split_whitespace().all(|word| {
-                lower.split(|c: char| !c.is_alphanumeric()).any(|there| there.starts_with(word))
-                    || lower.starts_with(word)
-            })
-        }
+        "description" => all_words(description, value),
         "tag-key" => secret.tags.iter().any(|(name, _)| name.starts_with(value)),
         "tag-value" => secret.tags.iter().any(|(_, there)| there.starts_with(value)),
         "primary-region" => shown::primary_region(secret).is_some_and(|region| region.starts_with(value)),
@@ -100,13 +103,57 @@ fn matches(secret: &Secret, key: &str, value: &str) -> bool {
             for (name, value) in &secret.tags {
                 text.push_str(&format!(" {name} {value}"));
             }
-            let text = text.to_lowercase();
-            value.to_lowercase().split_whitespace().all(|word| {
-                text.split(|c: char| !c.is_alphanumeric()).any(|there| there.starts_with(word))
-                    || text.split_whitespace().any(|there| there.starts_with(word))
-            })
+            all_words(&text, value)
         }
         // No secret here is a service's own.
         _ => false,
+    }
+}
+
+/// Whether every word of the value begins a word of the text.
+fn all_words(text: &str, value: &str) -> bool {
+    let (there, wanted) = (words(text), words(value));
+    !wanted.is_empty() && wanted.iter().all(|word| there.iter().any(|known| known.starts_with(word)))
+}
+
+/// The words of a text, in lower case: what stands between signs, and parts that begin with a capital. The last
+/// capital of a run belongs to what follows: `COMPANYthings` is `compan` and `ythings`, as AWS has it.
+fn words(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out: Vec<String> = vec![String::new()];
+    for (at, c) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| chars.get(at));
+        let next_is_lower = chars.get(at + 1).is_some_and(|next| next.is_lowercase());
+        let begins = !c.is_alphanumeric()
+            || (c.is_uppercase() && before.is_some_and(|before| !before.is_uppercase() || next_is_lower));
+        if begins {
+            out.push(String::new());
+        }
+        if c.is_alphanumeric()
+            && let Some(word) = out.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+    }
+    out.retain(|word| !word.is_empty());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_as_aws_has_them() {
+        for (text, expected) in [
+            ("SecretOne12", vec!["secret", "one12"]),
+            ("uat/COMPANYthings/x", vec!["uat", "compan", "ythings", "x"]),
+            ("COMPANY", vec!["company"]),
+            ("SecretFTag", vec!["secret", "f", "tag"]),
+            ("prod_App+b.c@d", vec!["prod", "app", "b", "c", "d"]),
+            ("+", vec![]),
+        ] {
+            assert_eq!(words(text), expected, "{text}");
+        }
     }
 }

@@ -30,13 +30,12 @@ impl SecretsManager {
                 sets.push(set.to_owned());
             }
         }
-        if on(input.include_space) {
-            sets.push(" ".to_owned());
-        }
         for set in &mut sets {
             set.retain(|c| !excluded.contains(c));
         }
         sets.retain(|set| !set.is_empty());
+        // A space may come; it is none of the types that must.
+        let space = if on(input.include_space) && !excluded.contains(' ') { " " } else { "" };
         if sets.is_empty() {
             return Err(invalid("At least one of the required types of characters must be included."));
         }
@@ -45,7 +44,7 @@ impl SecretsManager {
             return Err(invalid("Password length is too short based on the required types."));
         }
         let random = cx.random();
-        let all = sets.concat();
+        let all = sets.concat() + space;
         let mut password = if each {
             sets.iter().map(|set| random.text(1, set.as_bytes())).collect::<String>()
         } else {

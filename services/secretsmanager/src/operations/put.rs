@@ -22,10 +22,10 @@ impl SecretsManager {
         cx: &Context,
         input: PutSecretValueInput,
     ) -> Result<PutSecretValueOutput, Error> {
-        let secret = self.primary(cx, &input.secret_id)?;
         let plain = Plain::of(input.secret_string, input.secret_binary, both)?;
         let plain =
             plain.ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;
+        let secret = self.primary(cx, &input.secret_id)?;
         let token = token(cx, input.client_request_token);
         let stages = input.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
         let secret = self.add_version(cx, &secret, &token, &plain, &stages, |_| {}).await?;

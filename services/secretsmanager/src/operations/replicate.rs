@@ -1,7 +1,7 @@
 //! ReplicateSecretToRegions, RemoveRegionsFromReplication, StopReplicationToReplica.
 
 use crate::SecretsManager;
-use crate::errors::{invalid, stored};
+use crate::errors::stored;
 use crate::shown::replication;
 use crate::state::{Secret, secret_place};
 use cloudlet_api_secretsmanager::*;
@@ -30,11 +30,6 @@ impl SecretsManager {
         input: RemoveRegionsFromReplicationInput,
     ) -> Result<RemoveRegionsFromReplicationOutput, Error> {
         let secret = self.primary(cx, &input.secret_id)?;
-        for region in &input.remove_replica_regions {
-            if !secret.replicas.iter().any(|replica| replica.region == *region) {
-                return Err(invalid(format!("The secret {} has no replica in {region}.", secret.name)));
-            }
-        }
         for region in &input.remove_replica_regions {
             if let Some(replica) = self.replica(&secret, region)? {
                 self.forget(&replica).await?;

@@ -18,6 +18,7 @@ impl SecretsManager {
         let tags = checked(input.tags)?;
         let changed = self
             .change(&secret, |_, secret| {
+                secret.tagged = true;
                 for (key, value) in &tags {
                     match secret.tags.iter_mut().find(|(there, _)| there == key) {
                         Some((_, there)) => there.clone_from(value),

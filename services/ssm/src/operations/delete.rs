@@ -16,7 +16,7 @@ impl Ssm {
         if self.delete(cx, &input.name).await? {
             Ok(DeleteParameterOutput::default())
         } else {
-            Err(no_parameter())
+            Err(no_parameter(&input.name))
         }
     }
 

@@ -19,7 +19,7 @@ impl Ssm {
         let mut all = if input.shared.unwrap_or(false) { Vec::new() } else { self.all(cx)? };
         all.retain(|parameter| filters::meets(parameter, &filters));
         let (page, next_token) =
-            page(all, input.max_results, 50, input.next_token.as_deref(), |p| p.name.clone())?;
+            page(all, input.max_results, 10, input.next_token.as_deref(), |p| p.name.clone())?;
         let shown = page.iter().map(|parameter| shown::metadata(parameter, cx.millis())).collect();
         Ok(DescribeParametersOutput { parameters: Some(shown), next_token, ..Default::default() })
     }

@@ -5,7 +5,7 @@ use crate::errors::{no_parameter, stored};
 use crate::filters::{self, Use};
 use crate::names::{self, Named};
 use crate::state::{Parameter as Stored, arn, place};
-use crate::{Ssm, public, shown};
+use crate::{Ssm, public, reference, shown};
 use cloudlet_api_ssm::*;
 
 impl Ssm {
@@ -87,7 +87,11 @@ impl Ssm {
     async fn one(&self, cx: &Context, text: &str, decrypt: bool) -> Result<Parameter, Error> {
         let named = Named::read(cx, text)?;
         if public::is_public(&named.name) {
-            return public_parameter(cx, &named.name, named.selector.as_deref()).ok_or_else(no_parameter);
+            let found = public_parameter(cx, &named.name, named.selector.as_deref());
+            return found.ok_or_else(|| no_parameter(text));
+        }
+        if let Some(secret) = text.strip_prefix(reference::PREFIX) {
+            return self.secret(cx, secret, decrypt).await;
         }
         let (named, parameter) = self.look_up(cx, text)?;
         let selector = named.selector.as_deref();
