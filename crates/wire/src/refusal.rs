@@ -84,7 +84,12 @@ pub(crate) fn bad_body(api: &Api, protocol: Protocol, why: &SerdeError, rest: &[
         Protocol::AwsQuery | Protocol::Ec2Query => Error::sender("MalformedInput", words(why)),
         Protocol::RpcV2Cbor => Error::sender("SerializationException", words(why)),
         Protocol::AwsJson10 | Protocol::AwsJson11 => {
-            Error::sender("SerializationException", json_words(api, why, rest).unwrap_or_else(|| words(why)))
+            let why = json_words(api, why, rest).unwrap_or_else(|| match words(why) {
+                // DynamoDB does not say what is wrong with a text that is no JSON.
+                text if api.signing_name == "dynamodb" && !text.starts_with("invalid base64") => String::new(),
+                text => text,
+            });
+            Error::sender("SerializationException", why)
         }
         Protocol::RestJson1 => {
             let why = json_words(api, why, rest).unwrap_or_else(|| words(why));

@@ -30,6 +30,8 @@ mod request;
 mod schema;
 mod state;
 mod streams;
+#[cfg(test)]
+mod tests;
 pub mod value;
 mod violations;
 mod write;

@@ -8,7 +8,7 @@ use cloudlet_service::{Arn, Context};
 const LENGTH: std::ops::RangeInclusive<usize> = 3..=255;
 
 /// Where a table is said to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub account: String,
     pub region: String,

@@ -97,22 +97,32 @@ fn own_order(op: &str) -> &'static [&'static str] {
             "returnValues",
             "returnItemCollectionMetrics",
         ],
-        // An index is named after its schema and projection, where it is described.
-        "CreateTable" | "UpdateTable" => &[
+        "CreateTable" => &[
             "attributeDefinitions",
             "tableName",
             "billingMode",
             "provisionedThroughput",
             "writeCapacityUnits",
             "readCapacityUnits",
+            "indexName",
             "keySchema",
             "projection",
             "projectionType",
             "nonKeyAttributes",
-            "indexName",
             "localSecondaryIndexes",
             "globalSecondaryIndexes",
             "globalSecondaryIndexUpdates",
+        ],
+        "UpdateTable" => &[
+            "tableName",
+            "billingMode",
+            "provisionedThroughput",
+            "writeCapacityUnits",
+            "readCapacityUnits",
+            "globalSecondaryIndexUpdates",
+            "projection",
+            "indexName",
+            "keySchema",
         ],
         _ => ORDER,
     }
@@ -136,7 +146,7 @@ fn rank(order: &[&str], path: &str) -> Vec<usize> {
 /// Which constraint of one member comes first.
 fn weight(violation: &Violation) -> usize {
     let constraint = &violation.constraint;
-    let names_table = violation.path.ends_with("ableName");
+    let names_table = violation.path == "tableName" || violation.path.ends_with(".tableName");
     match (constraint.contains("regular expression"), constraint.contains("length")) {
         (true, _) => usize::from(names_table) * 2,
         (_, true) => 1,

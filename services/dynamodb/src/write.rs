@@ -6,7 +6,7 @@ use crate::change::{Attempt, Cause, Change, Cost};
 use crate::errors::{Failure, Result, condition_failed, invalid, no_resource, stored};
 use crate::expression::{Condition, Update};
 use crate::keys;
-use crate::names;
+use crate::names::{self, Place};
 use crate::state::{Stored, Table};
 use crate::value::{Item, size};
 use cloudlet_api_dynamodb as api;
@@ -174,12 +174,34 @@ impl DynamoDb {
     ///
     /// Errors: `ResourceNotFoundException`.
     pub(crate) async fn hold(&self, cx: &Context, name: &str) -> Result<Held> {
-        let place = names::locate(cx, name)?;
+        self.hold_at(&names::locate(cx, name)?).await
+    }
+
+    /// Holds each of the tables once, in an order in which no two callers wait for each other behind somebody who
+    /// changes a table. Gives them, and which of them each name means.
+    pub(crate) async fn hold_all<'n>(
+        &self,
+        cx: &Context,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Result<(Vec<Held>, Vec<usize>)> {
+        let places = names.map(|name| names::locate(cx, name)).collect::<Result<Vec<_>>>()?;
+        let mut each = places.clone();
+        each.sort();
+        each.dedup();
+        let mut held = Vec::with_capacity(each.len());
+        for place in &each {
+            held.push(self.hold_at(place).await?);
+        }
+        let which = places.iter().map(|place| each.binary_search(place).unwrap_or(0)).collect();
+        Ok((held, which))
+    }
+
+    async fn hold_at(&self, place: &Place) -> Result<Held> {
         loop {
-            let number = self.table_at(&place)?.ok_or_else(no_resource)?.number;
+            let number = self.table_at(place)?.ok_or_else(no_resource)?.number;
             let gate = self.live.space(number).gate.clone().read_owned().await;
             // Between the look and the gate it may have become another.
-            let table = self.table_at(&place)?.ok_or_else(no_resource)?;
+            let table = self.table_at(place)?.ok_or_else(no_resource)?;
             if table.number == number {
                 return Ok(Held { table, _gate: gate });
             }

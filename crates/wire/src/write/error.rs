@@ -207,7 +207,12 @@ fn json(protocol: Protocol, api: Option<&Api>, error: &Error) -> Bytes {
     // DynamoDB spells it with a capital where the item comes with it.
     let with_item = rest.is_some() && error.is("ConditionalCheckFailedException");
     let key = if with_item { "Message" } else { key };
-    let _ = write!(out, "\"{key}\":{}", quoted(error.message()));
+    if protocol == Protocol::RestJson1 || !error.message().is_empty() {
+        let _ = write!(out, "\"{key}\":{}", quoted(error.message()));
+    } else {
+        // The comma after the type.
+        out.pop();
+    }
     for (name, value) in error.fields() {
         let _ = write!(out, ",{}:{}", quoted(name), quoted(value));
     }

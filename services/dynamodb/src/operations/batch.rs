@@ -129,12 +129,10 @@ impl DynamoDb {
             }
             asked.push((name, all));
         }
-        let mut held = Vec::with_capacity(asked.len());
-        for (name, _) in &asked {
-            held.push(self.hold(cx, name).await?);
-        }
+        let (held, which) = self.hold_all(cx, asked.iter().map(|(name, _)| *name)).await?;
         let mut writes: Vec<(&str, Write)> = Vec::with_capacity(count);
-        for ((name, actions), held) in asked.into_iter().zip(&held) {
+        for ((name, actions), at) in asked.into_iter().zip(which) {
+            let Some(held) = held.get(at) else { return Err(Error::internal("a table that was not held")) };
             for (key, action) in actions {
                 if let Action::Put(item) = &action {
                     keys::check_put_in_batch(&held.table, &item.0)?;

@@ -64,6 +64,14 @@ fn until_past(range: KeyRange, key: &Key) -> KeyRange {
     range
 }
 
+/// Whether a refusal is about what a key condition says of keys, not about how it is written.
+fn is_about_keys(message: &str) -> bool {
+    let rest = message.strip_prefix("Invalid KeyConditionExpression: ").unwrap_or(message);
+    ["Invalid operator used in ", "Invalid condition in ", "KeyConditionExpressions "]
+        .iter()
+        .any(|beginning| rest.starts_with(beginning))
+}
+
 /// Whether a start key lies in what is queried.
 fn check_start(source: &Source<'_>, query: &KeyQuery, start: &Item) -> Result<()> {
     let names = source.keys();
@@ -121,7 +129,7 @@ impl DynamoDb {
         // What a key condition says of keys is looked at when all expressions have been read.
         let new_keys = input.key_condition_expression.as_ref().map(|text| parameters.key_condition(text));
         if let Some(Err(error)) = &new_keys
-            && error.message().starts_with("Invalid KeyConditionExpression:")
+            && !is_about_keys(error.message())
         {
             return Err(error.clone());
         }

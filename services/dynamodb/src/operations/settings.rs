@@ -21,13 +21,29 @@ const RECOVERY_DAYS: i32 = 35;
 const ACCOUNT_UNITS: i64 = 80_000;
 
 impl DynamoDb {
-    /// The table of a resource ARN.
-    fn tagged(&self, arn: &str) -> Result<Arc<Table>> {
-        let Some(place) = names::of_arn(arn).filter(|place| names::is_name(&place.name)) else {
-            return Err(invalid(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")));
+    /// The place that a resource ARN names. What is not of DynamoDB is not the caller's to touch.
+    ///
+    /// Errors: `AccessDeniedException`, `ValidationException`.
+    fn tagged_place(cx: &Context, action: &str, arn: &str) -> Result<names::Place> {
+        let Some(place) = names::of_arn(arn) else {
+            return Err(Error::sender(
+                "AccessDeniedException",
+                format!(
+                    "User: {} is not authorized to perform: dynamodb:{action} on resource: {arn}",
+                    cx.principal.arn()
+                ),
+            ));
         };
+        if !names::is_name(&place.name) || names::check_new(&place.name).is_err() {
+            return Err(invalid(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")));
+        }
+        Ok(place)
+    }
+
+    /// The table at a place that a resource ARN names.
+    fn tagged(&self, place: &names::Place, arn: &str) -> Result<Arc<Table>> {
         let missing = || not_found(format!("Requested resource not found: ResourcArn: {arn} not found"));
-        self.table_at(&place)?.ok_or_else(missing)
+        self.table_at(place)?.ok_or_else(missing)
     }
 
     /// Changes a table's record while nobody changes its items.
@@ -51,11 +67,12 @@ impl DynamoDb {
     /// Adds tags to a table.
     ///
     /// Errors: `ResourceNotFoundException`, `ValidationException`.
-    pub async fn tag_resource(&self, _: &Context, input: TagResourceInput) -> Result<TagResourceOutput> {
+    pub async fn tag_resource(&self, cx: &Context, input: TagResourceInput) -> Result<TagResourceOutput> {
+        let place = Self::tagged_place(cx, "TagResource", &input.resource_arn)?;
         if input.tags.is_empty() {
             return Err(invalid("Atleast one Tag needs to be provided as Input."));
         }
-        let table = self.tagged(&input.resource_arn)?;
+        let table = self.tagged(&place, &input.resource_arn)?;
         let tags = crate::operations::tables::tags(&input.tags)?;
         self.change_table(&table, |_, table| {
             table.tags.extend(tags.clone());
@@ -70,13 +87,14 @@ impl DynamoDb {
     /// Errors: `ResourceNotFoundException`, `ValidationException`.
     pub async fn untag_resource(
         &self,
-        _: &Context,
+        cx: &Context,
         input: UntagResourceInput,
     ) -> Result<UntagResourceOutput> {
+        let place = Self::tagged_place(cx, "UntagResource", &input.resource_arn)?;
         if input.tag_keys.is_empty() {
             return Err(invalid("Atleast one Tag Key needs to be provided as Input."));
         }
-        let table = self.tagged(&input.resource_arn)?;
+        let table = self.table_at(&place)?.ok_or_else(crate::errors::no_resource)?;
         self.change_table(&table, |_, table| {
             table.tags.retain(|key, _| !input.tag_keys.contains(key));
             Ok(())
@@ -90,10 +108,11 @@ impl DynamoDb {
     /// Errors: `ResourceNotFoundException`, `ValidationException`.
     pub async fn list_tags_of_resource(
         &self,
-        _: &Context,
+        cx: &Context,
         input: ListTagsOfResourceInput,
     ) -> Result<ListTagsOfResourceOutput> {
-        let table = self.tagged(&input.resource_arn)?;
+        let place = Self::tagged_place(cx, "ListTagsOfResource", &input.resource_arn)?;
+        let table = self.tagged(&place, &input.resource_arn)?;
         let bad = || invalid("Invalid NextToken");
         let page = pages::page(
             table.tags.iter(),

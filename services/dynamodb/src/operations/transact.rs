@@ -10,7 +10,7 @@ use crate::operations::batch::shown;
 use crate::request::{self, Conditional};
 use crate::state::{Stored, Token, place_key};
 use crate::value::{Item, size};
-use crate::write::{Action, Done, Held, Refused, Write};
+use crate::write::{Action, Done, Refused, Write};
 use crate::{DynamoDb, keys};
 use cloudlet_api_dynamodb::*;
 use cloudlet_store::{Key, Tx};
@@ -203,29 +203,6 @@ impl DynamoDb {
             .await?;
         attempt.committed();
         Ok((committed, writes))
-    }
-
-    /// Holds each of the tables once. Gives them, and which of them each name means.
-    async fn hold_all<'n>(
-        &self,
-        cx: &Context,
-        names: impl Iterator<Item = &'n str>,
-    ) -> Result<(Vec<Held>, Vec<usize>)> {
-        let mut held: Vec<Held> = Vec::new();
-        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut which = Vec::new();
-        for name in names {
-            let at = match known.get(name) {
-                Some(at) => *at,
-                None => {
-                    held.push(self.hold(cx, name).await?);
-                    known.insert(name, held.len() - 1);
-                    held.len() - 1
-                }
-            };
-            which.push(at);
-        }
-        Ok((held, which))
     }
 
     /// Reads many items as they are at one instant.
