@@ -123,6 +123,10 @@ def tried(f):
         return 'refused'
     return 'refused' if result == -1 else 'allowed'
 
+def put(path, data):
+    fd = os.open(path, os.O_WRONLY)
+    os.write(fd, data)
+
 def limit():
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 20, 1 << 20))
@@ -165,8 +169,8 @@ def handler(event, context):
         'use /dev/net/tun': tried(open_close('/dev/net/tun', os.O_RDWR)),
         'write core_pattern': tried(open_close('/proc/sys/kernel/core_pattern', os.O_WRONLY)),
         'write sysrq': tried(open_close('/proc/sysrq-trigger', os.O_WRONLY)),
-        'write own oom score': tried(lambda: open('/proc/self/oom_score_adj', 'w').write('-1000')),
-        'write a uid map': tried(lambda: open('/proc/self/uid_map', 'w').write('0 0 1')),
+        'write own oom score': tried(lambda: put('/proc/self/oom_score_adj', b'-1000')),
+        'write a uid map': tried(lambda: put('/proc/self/uid_map', b'0 0 1')),
         'write cgroups': tried(lambda: os.mkdir('/sys/fs/cgroup/mine')),
         'ptrace': tried(lambda: libc.ptrace(16, os.getppid(), 0, 0)),
         'read memory of another': tried(lambda: libc.syscall(310, os.getppid(), None, 0, None, 0, 0)),
