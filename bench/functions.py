@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import socket
 import statistics
 import subprocess
@@ -54,9 +55,8 @@ class Cloud:
 
     def function(self, name, role, files, **more):
         functions = self.client("lambda")
-        made = functions.create_function(
-            FunctionName=name, Runtime=f"python{VERSION}", Role=role, Code={"ZipFile": zipped(files)}, **more
-        )
+        more.setdefault("Runtime", f"python{VERSION}")
+        made = functions.create_function(FunctionName=name, Role=role, Code={"ZipFile": zipped(files)}, **more)
         functions.get_waiter("function_active_v2").wait(FunctionName=name)
         return made["FunctionArn"]
 
@@ -135,6 +135,17 @@ def latency(cloud, pid, count):
         name = f"sdk{n}"
         cloud.function(name, role, imports, Handler="index.handler")
         with_boto3.append(raw.ask(raw.request(name)))
+    node = []
+    if shutil.which("node"):
+        code = {"index.js": "exports.handler = async (event) => event;\n"}
+        more = {"Handler": "index.handler", "Runtime": "nodejs20.x"}
+        # The first of all waits for the SDK from npm.
+        cloud.function("node", role, code, **more)
+        raw = Raw(cloud)
+        raw.ask(raw.request("node"))
+        for n in range(max(10, count // 25)):
+            cloud.function(f"node{n}", role, code, **more)
+            node.append(raw.ask(raw.request(f"node{n}")))
     request = raw.request("first")
     for _ in range(20):
         raw.ask(request)
@@ -149,6 +160,7 @@ def latency(cloud, pid, count):
         "first_of_all_ms": first,
         "cold": summary(cold),
         "cold_with_boto3": summary(with_boto3),
+        "cold_node": summary(node) if node else None,
         "warm_raw": summary(warm_raw),
         "warm_boto3": summary(warm_boto3),
     }
