@@ -226,10 +226,8 @@ fn form(schema: &Schema<'_>, prefix: &str, ec2: bool, depth: usize, out: &mut St
         ShapeType::Structure | ShapeType::Union => {
             for member in schema.members() {
                 let mut name = xml_name(member, "x").to_owned();
-                if ec2 {
-                    if let Some(first) = name.get_mut(..1) {
-                        first.make_ascii_uppercase();
-                    }
+                if ec2 && let Some(first) = name.get_mut(..1) {
+                    first.make_ascii_uppercase();
                 }
                 let path = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
                 form(member, &path, ec2, depth + 1, out);

@@ -86,7 +86,9 @@ pub(crate) fn bad_body(api: &Api, protocol: Protocol, why: &SerdeError, rest: &[
         Protocol::AwsJson10 | Protocol::AwsJson11 => {
             let why = json_words(api, why, rest).unwrap_or_else(|| match words(why) {
                 // DynamoDB does not say what is wrong with a text that is no JSON.
-                text if api.signing_name == "dynamodb" && !text.starts_with("invalid base64") => String::new(),
+                text if api.signing_name == "dynamodb" && !text.starts_with("invalid base64") => {
+                    String::new()
+                }
                 text => text,
             });
             Error::sender("SerializationException", why)
