@@ -301,3 +301,15 @@ def test_words_about_lists_and_sets(lam, create, role, client):
     message = refused("RequestEntityTooLargeException", lam.create_function, FunctionName="g", Runtime="python3.11", Handler="h.h",
                       Role=role("large"), Code={"ZipFile": b"x" * 53_000_000})
     assert message == "Request must be smaller than 70167211 bytes for the CreateFunction operation"
+
+
+def test_of_two_layers_with_one_file_the_later_wins(lam, create):
+    arns = [
+        lam.publish_layer_version(LayerName=name, Content={"ZipFile": package(f"WORD = '{name}'\n", "python/m.py")})["LayerVersionArn"]
+        for name in ("first", "second")
+    ]
+    create(code=package("import m\ndef handler(e, c):\n    return m.WORD\n"), Layers=arns)
+    assert lam.invoke(FunctionName="f")["Payload"].read() == b'"second"'
+    create("g", code=package("import m\ndef handler(e, c):\n    return m.WORD\n"), Layers=arns[::-1])
+    assert lam.invoke(FunctionName="g")["Payload"].read() == b'"first"'
+    assert [l["Arn"] for l in lam.get_function_configuration(FunctionName="g")["Layers"]] == arns[::-1]  # noqa: E741
