@@ -301,3 +301,34 @@ def test_words_about_lists_and_sets(lam, create, role, client):
     message = refused("RequestEntityTooLargeException", lam.create_function, FunctionName="g", Runtime="python3.11", Handler="h.h",
                       Role=role("large"), Code={"ZipFile": b"x" * 53_000_000})
     assert message == "Request must be smaller than 70167211 bytes for the CreateFunction operation"
+
+
+def test_of_two_layers_with_one_file_the_later_wins(lam, create):
+    arns = [
+        lam.publish_layer_version(LayerName=name, Content={"ZipFile": package(f"WORD = '{name}'\n", "python/m.py")})["LayerVersionArn"]
+        for name in ("first", "second")
+    ]
+    create(code=package("import m\ndef handler(e, c):\n    return m.WORD\n"), Layers=arns)
+    assert lam.invoke(FunctionName="f")["Payload"].read() == b'"second"'
+    create("g", code=package("import m\ndef handler(e, c):\n    return m.WORD\n"), Layers=arns[::-1])
+    assert lam.invoke(FunctionName="g")["Payload"].read() == b'"first"'
+    assert [l["Arn"] for l in lam.get_function_configuration(FunctionName="g")["Layers"]] == arns[::-1]  # noqa: E741
+
+
+def test_variables_under_a_key(lam, create, client, account):
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    message = refused(
+        "InvalidParameterValueException", create, KMSKeyArn=key[:-4] + "0000", Environment={"Variables": {"AA": "1"}}
+    )
+    assert message.startswith("Lambda was unable to configure access to your environment variables because the KMS key is invalid for CreateGrant.")
+    made = create(KMSKeyArn=key, Environment={"Variables": {"AA": "1"}})
+    assert made["KMSKeyArn"] == key and made["Environment"] == {"Variables": {"AA": "1"}}
+    assert kms.list_grants(KeyId=key)["Grants"][0]["Operations"] == ["Decrypt"]
+    assert lam.invoke(FunctionName="f", Payload=b"1")["StatusCode"] == 200
+    kms.disable_key(KeyId=key)
+    message = refused("KMSDisabledException", lam.invoke, FunctionName="f")
+    assert message.startswith("Lambda was unable to decrypt the environment variables because the KMS key is disabled.")
+    lam.update_function_configuration(FunctionName="f", KMSKeyArn="")
+    assert "KMSKeyArn" not in lam.get_function_configuration(FunctionName="f")
+    assert lam.invoke(FunctionName="f", Payload=b"1")["StatusCode"] == 200

@@ -274,3 +274,17 @@ def test_a_mapping_goes_on_after_a_kill(new_cloud, tmp_path):
     cloud = new_cloud("--data", data)
     found = events(cloud.client, "f", 20)
     assert set(keys(found)) == {str(n) for n in range(20)}
+
+
+def test_a_mapping_waits_for_a_function_that_is_gone(lam, reader, create, table, client):
+    reader()
+    role_arn = lam.get_function_configuration(FunctionName="f")["Role"]
+    uuid = lam.create_event_source_mapping(FunctionName="f", EventSourceArn=table.arn, StartingPosition="TRIM_HORIZON")["UUID"]
+    settled(lam, uuid)
+    lam.delete_function(FunctionName="f")
+    table("while-gone")
+    result = lambda: lam.get_event_source_mapping(UUID=uuid)["LastProcessingResult"]  # noqa: E731
+    assert until(lambda: result().startswith("PROBLEM: Function not found: ")), result()
+    create("f", code=SEEN, Role=role_arn)
+    assert keys(events(client, "f", 1)) == ["while-gone"]
+    assert until(lambda: result() == "OK"), result()

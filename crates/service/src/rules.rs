@@ -370,23 +370,6 @@ fn ascii_classes(pattern: &str) -> String {
     out
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn java_classes_mean_ascii() {
-        let matches = |pattern: &str, text: &str| compile(pattern).unwrap().is_match(text);
-        assert!(matches(r"[\w+=,.@-]+", "a_b+c@d-e"));
-        assert!(!matches(r"[\w+=,.@-]+", "a/b"));
-        assert!(!matches(r"[\w+=,.@-]+", "ä"));
-        assert!(matches(r"arn:aws:iam::\d{12}:role/?[a-z]+", "arn:aws:iam::123456789012:role/x"));
-        assert!(!matches(r"\d{12}", "12345678901x"));
-        assert!(matches(r"[\u0009\u000A\u000D\u0020-\u00FF]+", "hello"));
-        assert!(matches(r"\S+", "abc") && !matches(r"\S+", "a c"));
-    }
-}
-
 /// Counts entries by running the callback on nothing but a counter would need a second pass; generated code
 /// always gives the length, so the plain forms are only met by hand-written structures.
 impl ShapeSerializer for Checker {
@@ -527,5 +510,22 @@ impl ShapeSerializer for Checker {
 
     fn write_null(&mut self, schema: &Schema<'_>) -> Result<(), SerdeError> {
         self.write_boolean(schema, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_classes_mean_ascii() {
+        let matches = |pattern: &str, text: &str| compile(pattern).unwrap().is_match(text);
+        assert!(matches(r"[\w+=,.@-]+", "a_b+c@d-e"));
+        assert!(!matches(r"[\w+=,.@-]+", "a/b"));
+        assert!(!matches(r"[\w+=,.@-]+", "ä"));
+        assert!(matches(r"arn:aws:iam::\d{12}:role/?[a-z]+", "arn:aws:iam::123456789012:role/x"));
+        assert!(!matches(r"\d{12}", "12345678901x"));
+        assert!(matches(r"[\u0009\u000A\u000D\u0020-\u00FF]+", "hello"));
+        assert!(matches(r"\S+", "abc") && !matches(r"\S+", "a c"));
     }
 }

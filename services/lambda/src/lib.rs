@@ -12,6 +12,7 @@ mod destinations;
 mod errors;
 mod events;
 mod images;
+mod keys;
 mod lineage;
 mod mappings;
 mod names;

@@ -195,7 +195,9 @@ impl Lambda {
         let cx = &target.named.cx;
         let session =
             self.sink.roles().session(&cx.account, &cx.region, &version.settings.role, &target.named.name);
-        session.await.map_err(|_| cannot_assume().with_code("AccessDeniedException").with_status(403))?;
+        let session =
+            session.await.map_err(|_| cannot_assume().with_code("AccessDeniedException").with_status(403))?;
+        self.unseal(&session.cx, &target.named, &version).await?;
         let invocation = Invocation {
             client_context: call.client_context,
             trace_id: Some(trace),

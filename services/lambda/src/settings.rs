@@ -91,6 +91,7 @@ impl Settings {
             tracing: "PassThrough".to_owned(),
             dead_letter: None,
             kms_key: None,
+            kms_proof: None,
             snap_start: "None".to_owned(),
             log_format: "Text".to_owned(),
             application_log_level: None,
@@ -139,8 +140,8 @@ impl Lambda {
         if let Some(target) = changes.dead_letter {
             settings.dead_letter = target.target_arn.filter(|arn| !arn.is_empty());
         }
-        if let Some(key) = changes.kms_key.filter(|key| !key.is_empty()) {
-            return Err(Error::not_implemented_part(format_args!("lambda KMSKeyArn {key}")));
+        if let Some(key) = changes.kms_key {
+            settings.kms_key = Some(key).filter(|key| !key.is_empty());
         }
         if let Some(logging) = changes.logging {
             set(&mut settings.log_format, logging.log_format);
@@ -350,6 +351,7 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
         vpc_config,
         dead_letter_config: s.dead_letter.as_deref().map(|arn| DeadLetterConfig { target_arn: text(arn) }),
         environment,
+        kms_key_arn: s.kms_key.clone(),
         tracing_config: Some(TracingConfigResponse { mode: text(&s.tracing) }),
         revision_id: text(&version.revision),
         layers: (!s.layers.is_empty()).then(|| layers.collect()),

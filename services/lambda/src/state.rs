@@ -184,6 +184,9 @@ pub(crate) struct Settings {
     pub tracing: String,
     pub dead_letter: Option<String>,
     pub kms_key: Option<String>,
+    /// Something encrypted with the key, which the function's role must be able to decrypt.
+    #[serde(default)]
+    pub kms_proof: Option<Vec<u8>>,
     pub snap_start: String,
     pub log_format: String,
     pub application_log_level: Option<String>,

@@ -92,8 +92,11 @@ impl Lambda {
             }
         };
         settings.image = image;
-        let refused = check_size(&code, &settings.layers)
+        let mut refused = check_size(&code, &settings.layers)
             .and_then(|()| self.check_signature(cx, input.code_signing_config_arn.as_deref()));
+        if refused.is_ok() {
+            refused = self.seal(cx, &named, &mut settings).await;
+        }
         if let Err(error) = refused {
             discard(&self.store, &code);
             return Err(error);

@@ -160,6 +160,10 @@ impl Lambda {
         if let Some(role) = role {
             self.check_role(&named, &role).await?;
         }
+        let (before, after) = (&old.settings, &new.settings);
+        if (&before.kms_key, &before.role) != (&after.kms_key, &after.role) {
+            self.seal(cx, &named, &mut new.settings).await?;
+        }
         self.commit(&named, &old, &new).await?;
         Ok(describe(&named, &new, false))
     }
