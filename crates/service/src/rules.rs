@@ -236,8 +236,14 @@ impl Checker {
                 Place::Key => format!("Map keys must satisfy constraint: [{constraint}]"),
                 _ => constraint,
             };
-            let violation =
-                Violation { path: self.path.clone(), member: member.to_owned(), value, constraint, absent, list: None };
+            let violation = Violation {
+                path: self.path.clone(),
+                member: member.to_owned(),
+                value,
+                constraint,
+                absent,
+                list: None,
+            };
             self.violations.push(violation);
         }
     }
