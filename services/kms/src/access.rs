@@ -173,6 +173,10 @@ impl Kms {
             access.keys.push(("kms:RequestAlias".to_owned(), vec![name.clone()]));
         }
         request_facts(op, input, &mut access.keys);
+        if op.name == "CreateGrant" {
+            // True where one of the services asks, for its resource's sake.
+            access.keys.push(("kms:GrantIsForAWSResource".to_owned(), vec![by_service(cx).to_string()]));
+        }
         Ok(access)
     }
 
@@ -263,12 +267,16 @@ impl Kms {
     async fn make_managed(&self, cx: &Context, op: &Operation, named: &Named) -> Result<(), Error> {
         let Named::Alias { account, region, name } = named else { return Ok(()) };
         let Some(service) = managed::service_of(name) else { return Ok(()) };
-        let inside = !cx.origin.called_via.is_empty() || matches!(cx.principal, Principal::Service { .. });
-        if (inside || op.name == "DescribeKey") && *account == *cx.account && *region == *cx.region {
+        if (by_service(cx) || op.name == "DescribeKey") && *account == *cx.account && *region == *cx.region {
             self.managed_key(cx, service).await?;
         }
         Ok(())
     }
+}
+
+/// Whether one of the services asks, for itself or for its caller.
+fn by_service(cx: &Context) -> bool {
+    !cx.origin.called_via.is_empty() || matches!(cx.principal, Principal::Service { .. })
 }
 
 /// A ciphertext whose key the caller cannot be told about.
@@ -389,10 +397,6 @@ fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut Vec<(String, 
         tag_facts(&input.tags, keys);
     } else if let Some(input) = any.downcast_ref::<UntagResourceInput>() {
         set("aws:TagKeys", input.tag_keys.clone());
-    }
-    if op.name == "CreateGrant" {
-        // True only where one of AWS's services asks for its resource's sake.
-        keys.push(("kms:GrantIsForAWSResource".to_owned(), vec!["false".to_owned()]));
     }
 }
 

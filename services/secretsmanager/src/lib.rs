@@ -14,6 +14,8 @@ mod rotation;
 mod schedule;
 mod shown;
 mod state;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use cloudlet_bus::{Bus, Delivery};

@@ -16,6 +16,8 @@ mod public;
 mod reference;
 mod shown;
 mod state;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use cloudlet_bus::{Bus, Delivery};

@@ -29,8 +29,11 @@ impl SecretsManager {
         let token = token(cx, input.client_request_token);
         let at = secret_place(&cx.account, &cx.region, &input.name);
         let now = cx.millis();
-        if let Some(there) = self.store.table::<Secret>().get(&at).map_err(stored)? {
-            return self.again(cx, there, &token, plain).await;
+        match self.store.table::<Secret>().get(&at).map_err(stored)? {
+            // Its time is over, though nobody has come to take it away yet.
+            Some(there) if there.deletion.is_some_and(|at| at <= now) => self.forget(&there).await?,
+            Some(there) => return self.again(cx, there, &token, plain).await,
+            None => {}
         }
         let mut secret = Secret {
             account: cx.account.to_string(),
@@ -100,7 +103,7 @@ impl SecretsManager {
         token: &str,
         plain: Option<Plain>,
     ) -> Result<CreateSecretOutput, Error> {
-        if there.deletion.is_some_and(|at| at > cx.millis()) {
+        if there.deletion.is_some() {
             return Err(crate::errors::bad_request(
                 "You can't create this secret because a secret with this name is already scheduled for deletion.",
             ));
