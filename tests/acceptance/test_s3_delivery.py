@@ -84,6 +84,12 @@ def test_logging_needs_a_target_of_the_same_owner(cloud, s3, unique):
         code, _ = refused(s3.put_bucket_logging, Bucket=source, BucketLoggingStatus={
             "LoggingEnabled": {"TargetBucket": target, "TargetPrefix": ""}})
         assert code == "InvalidTargetBucketForLogging"
+    far = unique("far")
+    cloud.client("s3", region="eu-west-1").create_bucket(
+        Bucket=far, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert refused(s3.put_bucket_logging, Bucket=source, BucketLoggingStatus={
+        "LoggingEnabled": {"TargetBucket": far, "TargetPrefix": ""}}) == (
+        "CrossLocationLoggingProhibitted", "Cross S3 location logging not allowed. ")
 
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": [
@@ -215,7 +221,7 @@ def test_replication_configurations_are_checked(s3, pair, role, unique):
     assert put(plain, rule(target)) == (
         "InvalidRequest", "Versioning must be 'Enabled' on the bucket to apply a replication configuration")
     assert put(source, rule(plain)) == ("InvalidRequest", "Destination bucket must have versioning enabled.")
-    assert put(source, rule(unique("none"))) == ("InvalidRequest", "Destination bucket must exist.")
+    assert put(source, rule(unique("none"))) == ("InvalidRequest", "Destination bucket must have versioning enabled.")
     tagged = rule(target, Filter={"Tag": {"Key": "a", "Value": "b"}})
     assert put(source, tagged)[1].startswith("Delete marker replication is not supported if any Tag filter is specified.")
     unranked = rule(target)

@@ -550,6 +550,8 @@ pub(crate) struct Completed {
     pub(crate) checksum: Option<Checksum>,
     /// The parts that were named, as number and etag.
     pub(crate) parts: Vec<(u32, String)>,
+    #[serde(default)]
+    pub(crate) kms: Option<KmsSeal>,
 }
 
 impl Record for Completed {

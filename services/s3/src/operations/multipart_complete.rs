@@ -86,6 +86,7 @@ impl S3 {
                     version: version.id.clone(),
                     checksum: version.checksum.clone(),
                     parts: named.iter().map(|n| (n.number, n.etag.clone())).collect(),
+                    kms: version.kms.clone(),
                 };
                 tx.put(&Completed::key(bucket.id, found.seq), &done)?;
                 tx.delete::<Upload>(&Upload::key(bucket.id, &input.key, found.seq))?;
@@ -109,6 +110,7 @@ impl S3 {
             version: version.id.clone(),
             checksum: version.checksum.clone(),
             parts: Vec::new(),
+            kms: version.kms.clone(),
         };
         let mut output = answer(cx, &bucket, &input.key, &done, Some(&version));
         output.expiration = self.expiration_header(&bucket, &input.key, &version)?;
@@ -300,7 +302,7 @@ fn answer(
         checksum_type: done.checksum.as_ref().map(|c| c.kind.name().to_owned()),
         ..Default::default()
     };
-    if let Some(seal) = version.and_then(|v| v.kms.as_ref()) {
+    if let Some(seal) = &done.kms {
         output.server_side_encryption = Some(seal.algorithm().to_owned());
         output.ssekms_key_id = Some(seal.key.clone());
         output.bucket_key_enabled = seal.bucket_key.then_some(true);

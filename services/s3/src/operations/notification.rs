@@ -65,9 +65,9 @@ impl S3 {
             validate(cx, &bucket, &wanted).await?;
         }
         let event_bridge = configuration.event_bridge_configuration.is_some();
-        if event_bridge && cx.cloud.service("events").is_none() {
+        if event_bridge {
             return Err(Error::not_implemented_part(
-                "s3 notifications to EventBridge, which is not served yet; leave out EventBridgeConfiguration",
+                "s3 notifications to EventBridge; leave out EventBridgeConfiguration",
             ));
         }
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {

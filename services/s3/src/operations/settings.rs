@@ -266,14 +266,13 @@ impl S3 {
                 .with("TargetBucket", enabled.target_bucket.clone()));
         }
         if target.region != bucket.region {
-            let message = "Cross S3 location logging not allowed.";
-            return Err(Error::new("CrossLocationLoggingProhibited", 403, message)
-                .with("TargetBucketLocation", target.region.clone()));
-        }
-        if enabled.target_grants.as_ref().is_some_and(|g| !g.is_empty()) && target.acls_disabled() {
-            let message =
-                "The target bucket for logging does not allow target grants because ACLs are disabled.";
-            return Err(invalid_argument(message, "TargetGrants", ""));
+            // The code is spelt so.
+            let message = "Cross S3 location logging not allowed. ";
+            let mut error = Error::new("CrossLocationLoggingProhibitted", 403, message);
+            if bucket.region != "us-east-1" {
+                error = error.with("SourceBucketLocation", bucket.region.clone());
+            }
+            return Err(error.with("TargetBucketLocation", target.region.clone()));
         }
         self.put_config(&input.bucket, None, &LOGGING, "", &input.bucket_logging_status).await?;
         Ok(NoMembers)

@@ -113,12 +113,10 @@ fn destination(s3: &S3, bucket: &Bucket, rule: &api::ReplicationRule) -> Result<
     if name == bucket.name {
         return Err(invalid_request("Source and destination buckets must be different."));
     }
-    let Ok(target) = s3.bucket(name) else {
-        return Err(invalid_request("Destination bucket must exist."));
-    };
-    if target.versioning != Versioning::Enabled {
+    // AWS says the same of a bucket that is not there.
+    let Some(target) = s3.bucket(name).ok().filter(|b| b.versioning == Versioning::Enabled) else {
         return Err(invalid_request("Destination bucket must have versioning enabled."));
-    }
+    };
     if bucket.lock.is_some() && target.lock.is_none() {
         return Err(invalid_request(
             "Object Lock must be enabled on the destination bucket when it is enabled on the source bucket.",
