@@ -58,13 +58,13 @@ def test_version_2_in_the_header(cloud, bucket):
     assert signed_v2(cloud, "GET", f"/{bucket}?acl", resource=f"/{bucket}?acl")[0] == 200
 
 
-def raw(cloud, text):
+def raw(cloud, text, whole=False):
     with socket.create_connection(("localhost", cloud.port), timeout=30) as connection:
         connection.sendall(text)
         out = b""
         while chunk := connection.recv(65536):
             out += chunk
-            if b"\r\n\r\n" in out:
+            if b"\r\n\r\n" in out and not whole:
                 break
         return out
 
@@ -73,8 +73,27 @@ def test_lengths(cloud, bucket):
     put = lambda head: raw(cloud, f"PUT /{bucket}/a HTTP/1.1\r\nHost: localhost\r\n{head}Connection: close\r\n\r\n".encode())
     assert put("Content-Length: -1\r\n").startswith(b"HTTP/1.1 400")
     assert put("Content-Length: x\r\n").startswith(b"HTTP/1.1 400")
-    # Without a length there is no body; who may not, is told so first.
-    assert put("").startswith((b"HTTP/1.1 403", b"HTTP/1.1 411"))
+    # Who may not is told so first.
+    assert put("").startswith(b"HTTP/1.1 403")
+
+
+def test_lengths_that_are_missing(cloud, s3, bucket):
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    try:
+        ask = f"PUT /{bucket}/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        whole = lambda head: raw(cloud, (ask + head).encode(), whole=True)
+        assert b"<Code>MissingContentLength</Code>" in whole("\r\n")
+        answer = whole("Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+        assert b"<Code>NotImplemented</Code>" in answer and b"<Header>Transfer-Encoding</Header>" in answer
+        assert whole("Content-Length: 0\r\n\r\n").startswith(b"HTTP/1.1 200")
+    finally:
+        s3.put_bucket_acl(Bucket=bucket, ACL="private")
+
+
+def test_encryption_is_not_the_readers_to_say(cloud, bucket):
+    for method in ("GET", "HEAD"):
+        answer = signed(cloud, method, f"/{bucket}/k", {"x-amz-server-side-encryption": "AES256"})
+        assert answer[0] == 400 and (method == "HEAD" or code(answer) == ("InvalidArgument", 400))
 
 
 def test_waiting_for_100(cloud, s3, bucket):
@@ -154,6 +173,7 @@ def test_preflights(cloud, s3, bucket):
     s3.delete_bucket_cors(Bucket=bucket)
     answer = ask(Origin="http://a.org", Access_Control_Request_Method="GET")
     assert code(answer) == ("AccessForbidden", 403) and b"CORSResponse: CORS is not enabled for this bucket." in answer[2]
+    assert f"<RequestId>{answer[1]['x-amz-request-id']}</RequestId>".encode() in answer[2] and answer[1]["x-amz-id-2"]
     rules = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*suffix", "start*end", "exact"]},
              {"AllowedMethods": ["PUT"], "AllowedOrigins": ["*.put"], "AllowedHeaders": ["x-amz-*", "Content-Type"], "MaxAgeSeconds": 7,
               "ExposeHeaders": ["ETag"]}, {"AllowedMethods": ["DELETE"], "AllowedOrigins": ["*"]}]

@@ -13,6 +13,7 @@ use crate::own;
 use crate::sigv4::{self, Claim, Family, Flaw, Signable};
 use crate::site;
 use crate::website;
+use base64::Engine;
 use bytes::Bytes;
 use cloudlet_service::{ByteStream, Context, Error, Form, Origin, Principal, Protocol, Web};
 use cloudlet_wire::{Body, Head, Route, Router};
@@ -116,7 +117,7 @@ async fn enter(
         && let Some(response) = s3_web(gate).and_then(|web| web.preflight(bucket, &headers))
     {
         // A preflight that lacks what a preflight has: the bucket says so.
-        return response.map(Out::bytes);
+        return of_s3(gate, response);
     }
     if !signed
         && routes.is_some()
@@ -209,7 +210,7 @@ fn preflight(
     if let Some(bucket) = place.bucket.or_else(|| first_segment(parts)) {
         let by_s3 = s3_web(gate).and_then(|web| web.preflight(bucket, headers));
         if let Some(response) = by_s3.or_else(|| gate.own.preflight(bucket, headers)) {
-            return response.map(Out::bytes);
+            return of_s3(gate, response);
         }
     }
     let Page::Allowed(origin) = page else {
@@ -227,6 +228,26 @@ fn preflight(
 /// The bucket that a path names, if it is one's.
 fn first_segment(parts: &Parts) -> Option<&str> {
     parts.uri.path().trim_start_matches('/').split('/').next().filter(|b| !b.is_empty())
+}
+
+/// An answer that S3 wrote itself, with the ids that all its answers have, in the head and in an error's document.
+fn of_s3(gate: &Gate, mut response: Response<Bytes>) -> Response<Out> {
+    let id = s3_request_id(gate);
+    let long = base64::engine::general_purpose::STANDARD.encode(&id);
+    if let Some(start) = response.body().strip_suffix(b"</Error>") {
+        let mut document = start.to_vec();
+        let ids = format!("<RequestId>{id}</RequestId><HostId>{long}</HostId></Error>");
+        document.extend_from_slice(ids.as_bytes());
+        *response.body_mut() = Bytes::from(document);
+    }
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
+    for (name, value) in [("x-amz-request-id", id), ("x-amz-id-2", long)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    response.map(Out::bytes)
 }
 
 /// What S3 answers to web pages itself.
@@ -272,13 +293,10 @@ async fn form(
     let content_type = text(http::header::CONTENT_TYPE).unwrap_or_default();
     let len = arriving.announced();
     let form = Form { cloud: &gate.cloud, bucket, content_type, origin };
-    let mut response = web.form(form, ByteStream::new(arriving, len)).await;
-    response.headers_mut().insert(SERVER, HeaderValue::from_static("AmazonS3"));
-    if let Ok(id) = HeaderValue::from_str(&s3_request_id(gate)) {
-        response.headers_mut().insert("x-amz-request-id", id);
-    }
+    let response = web.form(form, ByteStream::new(arriving, len)).await;
+    let mut response = of_s3(gate, response);
     response.headers_mut().extend(web.for_page(bucket, "POST", headers));
-    Some(response.map(Out::bytes))
+    Some(response)
 }
 
 /// A request to an AWS API, with all that its head says.

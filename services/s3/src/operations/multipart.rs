@@ -13,7 +13,7 @@ use crate::errors::{Result, invalid_argument, invalid_request, no_such_upload};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
 use crate::names::{caller, check_key};
-use crate::operations::put::{MOST_AT_ONCE, random_etag};
+use crate::operations::put::{MOST_AT_ONCE, check_length, random_etag};
 use crate::state::{Bucket, CustomerKey, Draft, Live, Part, Upload};
 use crate::tags;
 use crate::versions::{SEQUENCE, new_id, number_of};
@@ -190,13 +190,7 @@ impl S3 {
     ) -> Result<UploadPartOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         let number = part_number(input.part_number)?;
-        if input.body.len().is_none() {
-            return Err(Error::new(
-                "MissingContentLength",
-                411,
-                "You must provide the Content-Length HTTP header.",
-            ));
-        }
+        check_length(cx, &input.body)?;
         let upload_ref = UploadRef { bucket: bucket.id, key: &input.key, id: &input.upload_id };
         let upload = upload_ref.find(&self.store)?;
         let md5 = input.content_md5.as_deref();
@@ -400,6 +394,9 @@ fn copy_range(header: Option<&str>, size: u64) -> Result<(u64, u64), Error> {
                        the zero-based offsets of the first and last bytes to copy";
         return Err(invalid_argument(message, "x-amz-copy-source-range", text));
     };
+    if first >= size {
+        return Err(invalid_request("The specified copy range is invalid for the source object size"));
+    }
     if last >= size {
         let message = format!("Range specified is not valid for source object of size: {size}");
         return Err(invalid_argument(message, "x-amz-copy-source-range", text));

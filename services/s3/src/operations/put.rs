@@ -7,7 +7,7 @@ use crate::checksums::{Algorithm, given_checksums, show_checksum};
 use crate::conditions::WriteConditions;
 use crate::content;
 use crate::draft::{self, headers, lock_request};
-use crate::errors::{Result, invalid_request};
+use crate::errors::{Result, invalid_request, not_implemented_header};
 use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
@@ -18,7 +18,7 @@ use crate::state::{Bucket, Draft, Live, Object, Version};
 use crate::tags;
 use crate::versions;
 use cloudlet_api_s3::{PutObjectInput, PutObjectOutput};
-use cloudlet_service::{Context, Error};
+use cloudlet_service::{ByteStream, Context, Error};
 use cloudlet_store::Tx;
 
 /// The most bytes of one upload. Source: S3 User Guide, "Uploading objects".
@@ -30,13 +30,7 @@ impl S3 {
     /// Errors: `NoSuchBucket`, `KeyTooLongError`, `EntityTooLarge`, `MissingContentLength`, `InvalidDigest`,
     /// `BadDigest`, `PreconditionFailed`, `InvalidStorageClass`, `InvalidTag`, `MetadataTooLarge` and more.
     pub async fn put_object(&self, cx: &Context, input: PutObjectInput) -> Result<PutObjectOutput, Error> {
-        if input.body.len().is_none() {
-            return Err(Error::new(
-                "MissingContentLength",
-                411,
-                "You must provide the Content-Length HTTP header.",
-            ));
-        }
+        check_length(cx, &input.body)?;
         self.put_as(cx, input, "ObjectCreated:Put").await
     }
 
@@ -120,6 +114,18 @@ impl S3 {
         output.expiration = self.expiration_header(&bucket, &input.key, &stored)?;
         Ok(output)
     }
+}
+
+/// Bytes come with their length. Errors: `MissingContentLength`, `NotImplemented` for HTTP's own chunks.
+pub(crate) fn check_length(cx: &Context, body: &ByteStream) -> Result<(), Error> {
+    let has = |name: &str| cx.origin.headers.as_ref().is_none_or(|headers| headers.contains_key(name));
+    if body.len().is_some_and(|len| len > 0 || has("content-length") || has("transfer-encoding")) {
+        return Ok(());
+    }
+    if cx.origin.headers.is_some() && has("transfer-encoding") {
+        return Err(not_implemented_header("Transfer-Encoding", "Send Content-Length"));
+    }
+    Err(Error::new("MissingContentLength", 411, "You must provide the Content-Length HTTP header."))
 }
 
 /// An entity tag that says nothing of the bytes, as encrypted objects have.
