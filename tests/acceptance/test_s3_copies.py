@@ -31,6 +31,13 @@ def test_onto_itself(s3, bucket):
     assert s3.head_object(Bucket=bucket, Key="k")["StorageClass"] == "STANDARD_IA"
 
 
+def test_onto_itself_where_encryption_is_configured(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
+        "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]})
+    s3.copy_object(Bucket=bucket, Key="k", CopySource=f"{bucket}/k")
+
+
 def test_what_comes_along(s3, bucket):
     s3.put_object(Bucket=bucket, Key="a", Body=b"x", Metadata={"m": "1"}, ContentType="text/css", Tagging="t=1",
                   StorageClass="STANDARD_IA", WebsiteRedirectLocation="/r", CacheControl="no-cache")

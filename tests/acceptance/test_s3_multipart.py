@@ -151,6 +151,10 @@ def test_composite_checksums(s3, bucket, name, digest):
     for number, body in ((1, LARGE), (2, b"end")):
         part = up.part(number, body, ChecksumAlgorithm=name, **{member: b64(digest(body))})
         assert part[member] == b64(digest(body))
+    other = "CRC32" if name == "SHA256" else "SHA256"
+    answer = refusal(up.part, number=3, body=b"x", ChecksumAlgorithm=other)
+    assert answer["Error"]["Message"] == (f"Checksum Type mismatch occurred, expected checksum Type: {name.lower()}, "
+                                          f"actual checksum Type: {other.lower()}")
     listed = s3.list_parts(**up.at)
     assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == (name, "COMPOSITE")
     assert listed["Parts"][1][member] == b64(digest(b"end"))

@@ -62,7 +62,6 @@ def test_statements_that_cannot_be(s3, bucket):
 
 def test_public_policies_are_blocked(cloud, s3, bucket, other):
     everybody = statement(bucket, ["s3:GetObject", "s3:ListBucket"])
-    assert refused(allow, s3=s3, bucket=bucket, **{}) if False else True
     text = json.dumps({"Version": "2012-10-17", "Statement": [everybody]})
     assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text) == ("AccessDenied", 403)
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={})
@@ -202,6 +201,15 @@ def test_deny_wins_over_the_owner(s3, bucket, account):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert refused(s3.get_object, Bucket=bucket, Key="k") == ("AccessDenied", 403)
     assert refused(s3.head_object, Bucket=bucket, Key="k") == ("403", 403)
+
+
+def test_nobody_locks_themselves_out(s3, bucket):
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={})
+    allow(s3, bucket, statement(bucket, effect="Deny"))
+    assert refused(s3.list_objects_v2, Bucket=bucket) == ("AccessDenied", 403)
+    s3.get_bucket_policy(Bucket=bucket)
+    s3.delete_bucket_policy(Bucket=bucket)
+    s3.list_objects_v2(Bucket=bucket)
 
 
 def test_batches_are_decided_key_by_key(s3, other, grant, bucket, their_account):

@@ -88,7 +88,7 @@ impl<'a> Params<'a> {
             let (Some(name), Some(value)) = (decode_plus(name), decode_plus(value)) else {
                 return Err(Error::sender(
                     "InvalidURI",
-                    "Couldn't parse the specified URI: a parameter is not UTF-8. Percent-encode its UTF-8 bytes.",
+                    "Couldn't parse the specified URI.",
                 ));
             };
             out.push((name, value));

@@ -386,7 +386,7 @@ fn decoded(labels: &[(&'static str, &str)]) -> Result<Labels, Error> {
         let Some(value) = decode(raw) else {
             return Err(Error::sender(
                 "InvalidURI",
-                "Couldn't parse the specified URI: its path is not UTF-8. Percent-encode the name's UTF-8 bytes.",
+                "Couldn't parse the specified URI.",
             ));
         };
         out.push((*name, value.into_owned()));

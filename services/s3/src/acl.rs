@@ -117,22 +117,23 @@ fn grantee(header: &str, text: &str) -> Result<Grantee, Error> {
     let (kind, value) = text.split_once('=').ok_or_else(malformed)?;
     let value = value.trim().trim_matches('"');
     match kind.trim() {
-        "id" => by_id(value),
-        "uri" => by_uri(value),
+        "id" => by_id(value, "id"),
+        "uri" => by_uri(value, "uri"),
         "emailAddress" => by_email(value),
         _ => Err(malformed()),
     }
 }
 
-fn by_id(id: &str) -> Result<Grantee, Error> {
-    account_of(id).map(Grantee::Account).ok_or_else(|| invalid_argument("Invalid id", "CanonicalUser/ID", id))
+/// `name` is what AWS calls the argument: headers and documents differ.
+fn by_id(id: &str, name: &str) -> Result<Grantee, Error> {
+    account_of(id).map(Grantee::Account).ok_or_else(|| invalid_argument("Invalid id", name, id))
 }
 
-fn by_uri(uri: &str) -> Result<Grantee, Error> {
+fn by_uri(uri: &str, name: &str) -> Result<Grantee, Error> {
     if [ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY].contains(&uri) {
         return Ok(Grantee::Group(uri.to_owned()));
     }
-    Err(invalid_argument("Invalid group uri", "uri", uri))
+    Err(invalid_argument("Invalid group uri", name, uri))
 }
 
 /// A grant by address becomes one by id. Errors: `UnresolvableGrantByEmailAddress`.
@@ -172,8 +173,8 @@ pub(crate) fn from_document(document: api::AccessControlPolicy, owner: &str) -> 
             return Err(malformed());
         }
         let to = match grantee.r#type.as_str() {
-            "CanonicalUser" => by_id(grantee.id.as_deref().ok_or_else(malformed)?)?,
-            "Group" => by_uri(grantee.uri.as_deref().ok_or_else(malformed)?)?,
+            "CanonicalUser" => by_id(grantee.id.as_deref().ok_or_else(malformed)?, "CanonicalUser/ID")?,
+            "Group" => by_uri(grantee.uri.as_deref().ok_or_else(malformed)?, "Group/URI")?,
             "AmazonCustomerByEmail" => by_email(grantee.email_address.as_deref().ok_or_else(malformed)?)?,
             _ => return Err(malformed_xml()),
         };

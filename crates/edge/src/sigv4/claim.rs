@@ -3,6 +3,7 @@
 use super::canonical::query_value;
 use super::flaw::Flaw;
 use super::time;
+use cloudlet_service::Error;
 use http::header::{AUTHORIZATION, DATE};
 use http::{HeaderMap, HeaderName};
 use std::borrow::Cow;
@@ -381,18 +382,23 @@ fn v2_header<'a>(text: &'a str, headers: &'a HeaderMap) -> Result<Claim<'a>, Fla
     }))
 }
 
+/// Version 2 is S3's alone, so that its words are.
+fn denied(why: &str) -> Flaw {
+    Flaw::Other(Error::new("AccessDenied", 403, why))
+}
+
 fn v2_query(query: &str) -> Result<Claim<'_>, Flaw> {
     let value = |name| query_value(query, name);
     let (Some(access_key_id), Some(signature), Some(expires)) =
         (value("AWSAccessKeyId"), value("Signature"), value("Expires"))
     else {
-        return Err(Flaw::BadQuery(
-            "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
-                .to_owned(),
+        return Err(denied(
+            "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
         ));
     };
     let expires = expires.parse().map_err(|_| {
-        Flaw::BadQuery("Invalid date (should be seconds since epoch): Expires must be a number".to_owned())
+        let given: String = expires.chars().take(64).collect();
+        denied(&format!("Invalid date (should be seconds since epoch): {given}"))
     })?;
     let token = value("x-amz-security-token");
     Ok(Claim::V2(V2 { access_key_id, signature, expires: Some(expires), token }))

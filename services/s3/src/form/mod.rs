@@ -109,7 +109,7 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
         let mut mac = Hmac::<sha1::Sha1>::new_from_slice(resolved.secret.reveal().as_bytes())
             .map_err(crate::errors::internal)?;
         mac.update(encoded.as_bytes());
-        check_signature(&STANDARD.encode(mac.finalize().into_bytes()), signature)?;
+        check_signature(&STANDARD.encode(mac.finalize().into_bytes()), signature, id, encoded)?;
         resolved
     } else {
         let credential = fields.get("x-amz-credential").ok_or_else(|| missing("X-Amz-Credential"))?;
@@ -133,7 +133,7 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
         for part in [region, "s3", "aws4_request", encoded] {
             key = hmac(&key, part)?;
         }
-        check_signature(&hex::encode(key), signature)?;
+        check_signature(&hex::encode(key), signature, id, encoded)?;
         resolved
     };
     let policy = Policy::parse(encoded)?;
@@ -163,13 +163,18 @@ fn hmac(key: &[u8], text: &str) -> Result<Vec<u8>, Error> {
     Ok(mac.finalize().into_bytes().to_vec())
 }
 
-fn check_signature(computed: &str, given: &str) -> Result<(), Error> {
+fn check_signature(computed: &str, given: &str, id: &str, signed: &str) -> Result<(), Error> {
     if bool::from(computed.as_bytes().ct_eq(given.as_bytes())) {
         return Ok(());
     }
     let message = "The request signature we calculated does not match the signature you provided. Check your key and \
                    signing method.";
-    Err(Error::new("SignatureDoesNotMatch", 403, message))
+    let bytes: Vec<String> = signed.bytes().map(|byte| format!("{byte:02x}")).collect();
+    Err(Error::new("SignatureDoesNotMatch", 403, message)
+        .with("AWSAccessKeyId", id)
+        .with("StringToSign", signed)
+        .with("SignatureProvided", given.chars().take(256).collect::<String>())
+        .with("StringToSignBytes", bytes.join(" ")))
 }
 
 /// The fields as the headers that PutObject would have: what conditions of policies look at.

@@ -164,7 +164,8 @@ fn positive(days: Option<i32>, message: &str) -> Result<(), Error> {
 fn midnight(date: Option<&aws_smithy_types::DateTime>) -> Result<(), Error> {
     match date {
         Some(date) if date.secs().rem_euclid(86_400) != 0 || date.subsec_nanos() != 0 => {
-            Err(invalid_argument("'Date' must be at midnight GMT", "Date", date.to_string()))
+            let shown = date.to_string().replace('Z', ".000Z");
+            Err(invalid_argument("'Date' must be at midnight GMT", "Date", shown))
         }
         _ => Ok(()),
     }

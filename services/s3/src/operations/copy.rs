@@ -177,6 +177,8 @@ impl S3 {
             || sealing.hides_md5()
             || bucket.has(crate::operations::ENCRYPTION.name)
             || source.version.customer_key.is_some()
+            || source.version.restored.is_some()
+            || bucket.has(super::settings::ENCRYPTION.name)
             || source.at.version.is_some();
         if same && !changes {
             return Err(invalid_request(

@@ -195,13 +195,14 @@ impl S3 {
         let upload = upload_ref.find(&self.store)?;
         let md5 = input.content_md5.as_deref();
         let claim = Claim::read(cx, md5, given_checksums!(input), input.checksum_algorithm.as_deref())?;
-        if let (Some(expected), Some(actual)) = (upload.algorithm, claim.algorithm())
-            && expected != actual
-        {
+        let (expected, actual) = (upload.algorithm, claim.algorithm());
+        let missing = actual.is_none() && upload.kind == Some(Kind::Composite);
+        if expected.is_some() && (missing || actual.is_some_and(|actual| expected != Some(actual))) {
+            let name = |a: Option<Algorithm>| a.map_or("null".to_owned(), |a| a.name().to_ascii_lowercase());
             return Err(invalid_request(format!(
                 "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
-                expected.name().to_ascii_lowercase(),
-                actual.name().to_ascii_lowercase()
+                name(expected),
+                name(actual)
             )));
         }
         let key = self.part_key(cx, &upload.draft, &customer_key!(input)).await?;
