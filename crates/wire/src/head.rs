@@ -86,10 +86,7 @@ impl<'a> Params<'a> {
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (Some(name), Some(value)) = (decode_plus(name), decode_plus(value)) else {
-                return Err(Error::sender(
-                    "InvalidURI",
-                    "Couldn't parse the specified URI.",
-                ));
+                return Err(Error::sender("InvalidURI", "Couldn't parse the specified URI."));
             };
             out.push((name, value));
         }

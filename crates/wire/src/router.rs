@@ -384,10 +384,7 @@ fn decoded(labels: &[(&'static str, &str)]) -> Result<Labels, Error> {
     let mut out = Vec::with_capacity(labels.len());
     for (name, raw) in labels {
         let Some(value) = decode(raw) else {
-            return Err(Error::sender(
-                "InvalidURI",
-                "Couldn't parse the specified URI.",
-            ));
+            return Err(Error::sender("InvalidURI", "Couldn't parse the specified URI."));
         };
         out.push((*name, value.into_owned()));
     }
