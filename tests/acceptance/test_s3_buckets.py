@@ -198,6 +198,12 @@ def test_times_have_milliseconds(cloud, account, bucket, s3):
             assert b"<Key>2009-10-12T17:50:30Z</Key>" in body
 
 
+def test_strangers_are_told_where_it_is(cloud, bucket):
+    other = cloud.client("s3", account="510987654321")
+    answer = refusal(other.head_bucket, Bucket=bucket)["ResponseMetadata"]
+    assert (answer["HTTPStatusCode"], answer["HTTPHeaders"]["x-amz-bucket-region"]) == (403, "us-east-1")
+
+
 def test_anonymous_callers_are_told_nothing(cloud, bucket):
     answer = plain(cloud, "GET", f"/{bucket}")
     assert code(answer) == ("AccessDenied", 403)

@@ -226,7 +226,8 @@ def post(cloud, bucket, fields, data=b"bar", **kw):
 
 
 def test_forms(cloud, s3, bucket):
-    assert post(cloud, bucket, policy_fields(policy(bucket), FIELDS))[0] == 204
+    status, headers, _ = post(cloud, bucket, policy_fields(policy(bucket), FIELDS))
+    assert status == 204 and headers["x-amz-server-side-encryption"] == "AES256" and headers["x-amz-checksum-crc64nvme"]
     got = s3.get_object(Bucket=bucket, Key="foo.txt")
     assert got["Body"].read() == b"bar" and got["ContentType"] == "text/plain"
     status, headers, body = post(cloud, bucket, policy_fields(policy(bucket, ["starts-with", "$success_action_status", "201"]),

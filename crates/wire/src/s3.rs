@@ -113,7 +113,8 @@ pub(crate) fn check(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
     if head.method == "PUT" && params.has("partNumber") != params.has("uploadId") {
         let (given, missing) =
             if params.has("partNumber") { ("partNumber", "uploadId") } else { ("uploadId", "partNumber") };
-        return Err(argument(given, format!("This operation does not accept {given} without {missing}.")));
+        let error = argument(given, format!("This operation does not accept {given} without {missing}."));
+        return Err(error.with("ArgumentValue", params.get(given).unwrap_or_default()));
     }
     Ok(())
 }

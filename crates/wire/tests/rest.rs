@@ -22,10 +22,7 @@ fn routes_by_pattern_query_and_headers() {
         ("PUT /pick/literal?tagging", r#"Literal {}"#),
         ("PUT /pick/a%2Fb%2520%C3%A9", r#"Plain {"Name":"a/b%20é"}"#),
         ("DELETE /look/a/", r#"Remove {"Name":"a"}"#),
-        (
-            "PUT /pick/%ff",
-            "InvalidURI (400): Couldn't parse the specified URI: its path is not UTF-8. Percent-encode the name's UTF-8 bytes.",
-        ),
+        ("PUT /pick/%ff", "InvalidURI (400): Couldn't parse the specified URI."),
     ];
     for (request, expected) in cases {
         assert_eq!(read("test-rest-json", request), expected, "{request}");

@@ -140,6 +140,13 @@ impl S3 {
         let one = |action: &str| self.one(cx, &name, key, version, action);
         match op.name {
             "HeadObject" => one("s3:GetObject"),
+            "HeadBucket" => {
+                // Whoever may not list is still told where the bucket is.
+                let bucket = self.located(cx, &name)?;
+                self.allowed(cx, &bucket, None, None, "s3:ListBucket")
+                    .map_err(|denied| denied.with_header("x-amz-bucket-region", bucket.region.clone()))?;
+                Ok(Vec::new())
+            }
             "GetBucketLocation" => {
                 let bucket = self.bucket(&name)?;
                 let asked = Asked { bucket: &bucket, key: None, version: None };

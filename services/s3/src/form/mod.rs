@@ -291,8 +291,22 @@ fn answer(
     let mut response = Response::new(Bytes::new());
     response.headers_mut().insert(ETAG, header(&etag)?);
     response.headers_mut().insert(LOCATION, header(&location)?);
-    if let Some(version) = &output.version_id {
-        response.headers_mut().insert("x-amz-version-id", header(version)?);
+    for (name, value) in [
+        ("x-amz-version-id", &output.version_id),
+        ("x-amz-expiration", &output.expiration),
+        ("x-amz-server-side-encryption", &output.server_side_encryption),
+        ("x-amz-server-side-encryption-customer-algorithm", &output.sse_customer_algorithm),
+        ("x-amz-server-side-encryption-customer-key-md5", &output.sse_customer_key_md5),
+        ("x-amz-checksum-type", &output.checksum_type),
+        ("x-amz-checksum-crc32", &output.checksum_crc32),
+        ("x-amz-checksum-crc32c", &output.checksum_crc32_c),
+        ("x-amz-checksum-crc64nvme", &output.checksum_crc64_nvme),
+        ("x-amz-checksum-sha1", &output.checksum_sha1),
+        ("x-amz-checksum-sha256", &output.checksum_sha256),
+    ] {
+        if let Some(value) = value {
+            response.headers_mut().insert(name, header(value)?);
+        }
     }
     let redirect = fields.get("success_action_redirect").or(fields.get("redirect"));
     if let Some(to) = redirect.filter(|to| to.starts_with("http://") || to.starts_with("https://")) {

@@ -14,11 +14,22 @@ async fn begin(world: &World, algorithm: Option<&str>, kind: Option<&str>) -> St
 }
 
 async fn part(world: &World, upload: &str, number: i32, body: Vec<u8>) -> api::UploadPartOutput {
+    part_with(world, upload, number, body, None).await
+}
+
+async fn part_with(
+    world: &World,
+    upload: &str,
+    number: i32,
+    body: Vec<u8>,
+    algorithm: Option<&str>,
+) -> api::UploadPartOutput {
     let input = api::UploadPartInput {
         bucket: "parts".into(),
         key: "big".into(),
         upload_id: upload.into(),
         part_number: number,
+        checksum_algorithm: algorithm.map(str::to_owned),
         body: ByteStream::from(Bytes::from(body)),
         ..Default::default()
     };
@@ -97,8 +108,8 @@ async fn parts_become_the_object() {
 async fn composite_checksums() {
     let world = World::with_bucket("parts").await;
     let upload = begin(&world, Some("SHA256"), None).await;
-    let first = part(&world, &upload, 1, bytes(5 * MIB)).await;
-    let second = part(&world, &upload, 2, bytes(7)).await;
+    let first = part_with(&world, &upload, 1, bytes(5 * MIB), Some("SHA256")).await;
+    let second = part_with(&world, &upload, 2, bytes(7), Some("SHA256")).await;
     assert!(first.checksum_sha256.is_some());
     let mut without = complete(&upload, &[(1, &first), (2, &second)]);
     without.multipart_upload.as_mut().unwrap().parts.as_mut().unwrap()[0].checksum_sha256 = None;
