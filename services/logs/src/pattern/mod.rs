@@ -199,7 +199,7 @@ mod tests {
             check(
                 yes,
                 &[event],
-                &["not json", "{}"].map(|m| if yes.contains("NOT EXISTS") { "no" } else { m })[..1].as_ref(),
+                ["not json", "{}"].map(|m| if yes.contains("NOT EXISTS") { "no" } else { m })[..1].as_ref(),
             );
         }
         for no in [
