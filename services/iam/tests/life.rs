@@ -301,7 +301,7 @@ async fn the_simulator_decides_as_live_calls_are_decided() {
     let decisions: Vec<&str> = results.iter().map(|result| result.eval_decision.as_str()).collect();
     assert_eq!(decisions, ["allowed", "implicitDeny"]);
     let matched = results[0].matched_statements.as_ref().unwrap();
-    assert_eq!(matched[0].source_policy_id.as_deref(), Some("p"));
+    assert_eq!(matched[0].source_policy_id.as_deref(), Some("role_r_p"));
     let keys = GetContextKeysForCustomPolicyInput {
         policy_input_list: vec![READ.replace("b/*", "${aws:username}/*")],
         ..Default::default()
