@@ -148,3 +148,31 @@ impl From<StoreError> for io::Error {
         io::Error::new(kind, error)
     }
 }
+
+/// Declares `Failure`, the error that a service's transactions give: the service's own error, or the store's in the
+/// words that `$stored` finds for it.
+#[macro_export]
+macro_rules! failure {
+    ($error:ty, $stored:path) => {
+        /// An error inside a transaction: ours or the store's.
+        pub(crate) struct Failure(pub(crate) $error);
+
+        impl From<$crate::StoreError> for Failure {
+            fn from(error: $crate::StoreError) -> Self {
+                Self($stored(error))
+            }
+        }
+
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self(error)
+            }
+        }
+
+        impl From<Failure> for $error {
+            fn from(failure: Failure) -> Self {
+                failure.0
+            }
+        }
+    };
+}

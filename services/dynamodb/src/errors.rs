@@ -4,29 +4,10 @@ use cloudlet_api_dynamodb as api;
 use cloudlet_service::Error;
 use cloudlet_store::StoreError;
 
-/// An error inside a transaction: ours or the store's.
-pub(crate) struct Failure(pub(crate) Error);
+cloudlet_store::failure!(Error, stored);
 
 /// What functions give that can be refused.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self(stored(error))
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        failure.0
-    }
-}
 
 /// What a caller is told when the store cannot.
 pub(crate) fn stored(error: StoreError) -> Error {

@@ -7,26 +7,7 @@ use cloudlet_api_logs::{
 use cloudlet_service::Error;
 use cloudlet_store::StoreError;
 
-/// An error inside a transaction: ours or the store's.
-pub(crate) struct Failure(pub(crate) Error);
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self(stored(error))
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        failure.0
-    }
-}
+cloudlet_store::failure!(Error, stored);
 
 /// What a caller is told when the store cannot.
 pub(crate) fn stored(error: StoreError) -> Error {
