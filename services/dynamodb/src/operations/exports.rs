@@ -350,18 +350,24 @@ impl DynamoDb {
         Ok(DescribeExportOutput { export_description: Some(description), ..Default::default() })
     }
 
+    /// The exports or imports of the caller's account and region, of one table or all.
+    pub(super) fn transfers(&self, cx: &Context, kind: &str, table: Option<&str>) -> Result<Vec<Transfer>> {
+        let range = place_key(&cx.account, &cx.region).text(kind).prefix_range();
+        let mut all = Vec::new();
+        for row in self.store.table::<Transfer>().scan(range, false) {
+            let (_, transfer) = row.map_err(stored)?;
+            if table.is_none_or(|arn| *arn == transfer.table) {
+                all.push(self.seen(transfer));
+            }
+        }
+        Ok(all)
+    }
+
     /// Lists exports, of one table or all.
     ///
     /// Errors: `ValidationException`.
     pub async fn list_exports(&self, cx: &Context, input: ListExportsInput) -> Result<ListExportsOutput> {
-        let range = place_key(&cx.account, &cx.region).text("export").prefix_range();
-        let mut all = Vec::new();
-        for row in self.store.table::<Transfer>().scan(range, false) {
-            let (_, transfer) = row.map_err(stored)?;
-            if input.table_arn.as_ref().is_none_or(|arn| *arn == transfer.table) {
-                all.push(self.seen(transfer));
-            }
-        }
+        let all = self.transfers(cx, "export", input.table_arn.as_deref())?;
         let limit = usize::try_from(input.max_results.unwrap_or(0)).ok().filter(|n| *n > 0).unwrap_or(PAGE);
         let page = pages::page(
             all.into_iter(),

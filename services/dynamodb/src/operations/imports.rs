@@ -7,7 +7,7 @@ use crate::errors::{Failure, Result, in_use, invalid, stored};
 use crate::live::Live;
 use crate::operations::exports::{end, transfer_id, transfer_key};
 use crate::operations::tables::new_table;
-use crate::state::{KeyKind, Stored, Table, Transfer, place_key};
+use crate::state::{KeyKind, Stored, Table, Transfer};
 use crate::value::{Item, Value, size};
 use crate::{DynamoDb, json, keys, names};
 use base64::Engine;
@@ -337,14 +337,7 @@ impl DynamoDb {
     ///
     /// Errors: `ValidationException`.
     pub async fn list_imports(&self, cx: &Context, input: ListImportsInput) -> Result<ListImportsOutput> {
-        let range = place_key(&cx.account, &cx.region).text("import").prefix_range();
-        let mut all = Vec::new();
-        for row in self.store.table::<Transfer>().scan(range, false) {
-            let (_, transfer) = row.map_err(stored)?;
-            if input.table_arn.as_ref().is_none_or(|arn| *arn == transfer.table) {
-                all.push(self.seen(transfer));
-            }
-        }
+        let all = self.transfers(cx, "import", input.table_arn.as_deref())?;
         let limit = usize::try_from(input.page_size.unwrap_or(0)).ok().filter(|n| *n > 0).unwrap_or(PAGE);
         let page = pages::page(
             all.into_iter(),
