@@ -1,18 +1,19 @@
 //! One connection from its first byte to its last: TLS or not, HTTP/1.1 or 2, and an end for those that stall.
 
+use crate::finished::Finished;
 use crate::gate::Gate;
 use crate::out::Out;
 use crate::pulse::{Felt, Pulse, Verdict};
 use crate::request;
-use http::{Request, Response, Version};
+use cloudlet_service::Origin;
+use http::{HeaderMap, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -27,6 +28,19 @@ pub(crate) struct Peer {
     pub(crate) secure: bool,
     pub(crate) pulse: Arc<Pulse>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Peer {
+    /// Where a request on this connection comes from.
+    pub(crate) fn origin(&self, headers: &Arc<HeaderMap>, host: &Arc<str>) -> Origin {
+        Origin {
+            source_ip: Some(self.address),
+            secure: self.secure,
+            host: host.clone(),
+            headers: Some(headers.clone()),
+            ..Origin::default()
+        }
+    }
 }
 
 /// Serves a TCP connection, which may begin with TLS.
@@ -168,40 +182,11 @@ impl hyper::service::Service<Request<Incoming>> for Door {
             // A client that begins requests and takes them back at once; what has begun is still at work.
             let text = "Too many requests of this connection are in work. Please try again.\n";
             let response = crate::own::text(http::StatusCode::SERVICE_UNAVAILABLE, text);
-            return Finished(Some(Box::pin(std::future::ready(response.map(|out| out.while_busy(busy))))));
+            return Finished::new(std::future::ready(response.map(|out| out.while_busy(busy))));
         }
-        Finished(Some(Box::pin(async move {
+        Finished::new(async move {
             let response = request::answer(&gate, &peer, request).await;
             response.map(|out| out.while_busy(busy))
-        })))
-    }
-}
-
-type Answering = Pin<Box<dyn Future<Output = Response<Out>> + Send>>;
-
-/// A request that is worked on to its end even if its client leaves: what has begun to change state is never
-/// dropped halfway.
-struct Finished(Option<Answering>);
-
-impl Future for Finished {
-    type Output = Result<Response<Out>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(answering) = &mut self.0 else { return Poll::Pending };
-        let polled = answering.as_mut().poll(cx);
-        if polled.is_ready() {
-            self.0 = None;
-        }
-        polled.map(Ok)
-    }
-}
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        if let Some(answering) = self.0.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(answering);
-        }
+        })
     }
 }

@@ -14,6 +14,7 @@ pub mod chunked;
 mod config;
 mod connection;
 mod cors;
+mod finished;
 mod gate;
 mod hosts;
 mod listener;

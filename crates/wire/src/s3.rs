@@ -153,13 +153,16 @@ pub(crate) fn no_such_method(head: &Head<'_>, params: &Params<'_>) -> Error {
 /// S3's request ids: 16 characters of `0-9A-Z` and a longer one in base64, both made from ours.
 /// Source: S3 User Guide, "Getting Amazon S3 request IDs".
 pub(crate) fn request_ids(request_id: &str) -> (String, String) {
+    let long = STANDARD.encode(request_id);
+    if request_id.len() == 16 && request_id.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
+        return (request_id.to_owned(), long);
+    }
     let short: String = request_id
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .take(16)
         .map(|c| c.to_ascii_uppercase())
         .collect();
-    let long = STANDARD.encode(request_id);
     (short, long)
 }
 

@@ -80,7 +80,7 @@ impl Claim {
         }
         let Some((algorithm, header)) = &self.checksum else { return Ok(()) };
         let name = algorithm.header();
-        let expected = header.clone().or_else(|| body.trailer(&name));
+        let expected = header.clone().or_else(|| body.trailer(name));
         let Some(expected) = expected else { return Ok(()) };
         algorithm.decode(expected.trim())?;
         let found = received.checksums.iter().find(|c| c.algorithm == *algorithm);
@@ -134,8 +134,10 @@ pub(crate) fn check_document(operation: &Operation, head: &HeaderMap, body: &[u8
     if operation.name == "CompleteMultipartUpload" {
         return Ok(());
     }
-    for algorithm in Algorithm::ALL {
-        let Some(given) = text(&algorithm.header()) else { continue };
+    let checksums = head.keys().filter(|name| name.as_str().starts_with("x-amz-checksum-"));
+    for name in checksums {
+        let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.header() == name.as_str());
+        let (Some(algorithm), Some(given)) = (algorithm, text(name.as_str())) else { continue };
         said = true;
         if algorithm.decode(given)? != digest(algorithm, body) {
             let message =

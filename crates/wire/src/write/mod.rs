@@ -140,11 +140,13 @@ pub(crate) fn put(response: &mut Response, name: HeaderName, value: impl Into<St
 
 /// Text as a header's value. What no header may hold (control characters) becomes a space.
 pub(crate) fn header_value(text: String) -> Option<HeaderValue> {
-    let bytes = Bytes::from(text);
-    HeaderValue::from_maybe_shared(bytes.clone()).ok().or_else(|| {
-        let clean: Vec<u8> = bytes.iter().map(|&b| if b < 0x20 || b == 0x7f { b' ' } else { b }).collect();
-        HeaderValue::from_maybe_shared(Bytes::from(clean)).ok()
-    })
+    let mut bytes = text.into_bytes();
+    for byte in &mut bytes {
+        if (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f {
+            *byte = b' ';
+        }
+    }
+    HeaderValue::from_maybe_shared(Bytes::from(bytes)).ok()
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");

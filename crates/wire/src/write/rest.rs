@@ -15,7 +15,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cloudlet_service::{Protocol, Structure};
-use http::{HeaderMap, HeaderName};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Whether a structure has members in its body.
 static HAS_BODY: SchemaExtensionKey<bool> =
@@ -46,9 +47,12 @@ pub(super) fn write(route: &Route, output: &mut dyn Structure) -> Result<Respons
             (kind, Payload::Bytes(body))
         }
     };
-    let mut response = bytes_response(status, kind, Bytes::new());
+    let mut response = bytes_response(status, None, Bytes::new());
     *response.body_mut() = payload;
-    response.headers_mut().extend(bound.headers);
+    *response.headers_mut() = bound.headers;
+    if let Some(kind) = kind {
+        response.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+    }
     Ok(response)
 }
 
@@ -117,6 +121,10 @@ pub(super) fn bound(
     value: &dyn SerializableStruct,
 ) -> Result<Bound, SerdeError> {
     let mut collector = Collector { protocol, s3, bound: Bound::default() };
+    if value.schema().members().iter().any(|member| member.http_header().is_some()) {
+        // Room for what most answers of objects have, and for what the way out adds: growing costs more than asking.
+        collector.bound.headers.reserve(14);
+    }
     value.serialize_members(&mut collector)?;
     Ok(collector.bound)
 }
