@@ -18,7 +18,7 @@ use bytes::Bytes;
 use cloudlet_service::{ByteStream, Context, Error, Form, Origin, Principal, Protocol, Web};
 use cloudlet_wire::{Body, Head, Route, Router};
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HOST, REFERER, SERVER, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_ENCODING, EXPECT, HOST, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -280,19 +280,10 @@ async fn form(
     arriving: Arriving,
 ) -> Option<Response<Out>> {
     let web = s3_web(gate)?;
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    let origin = Origin {
-        source_ip: Some(peer.address),
-        secure: peer.secure,
-        user_agent: text(USER_AGENT).map(Arc::from),
-        host: host.clone(),
-        referer: text(REFERER).map(Arc::from),
-        headers: Some(headers.clone()),
-        ..Origin::default()
-    };
-    let content_type = text(http::header::CONTENT_TYPE).unwrap_or_default();
+    let content_type =
+        headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let len = arriving.announced();
-    let form = Form { cloud: &gate.cloud, bucket, content_type, origin };
+    let form = Form { cloud: &gate.cloud, bucket, content_type, origin: peer.origin(headers, host) };
     let response = web.form(form, ByteStream::new(arriving, len)).await;
     let mut response = of_s3(gate, response);
     response.headers_mut().extend(web.for_page(bucket, "POST", headers));
@@ -600,17 +591,10 @@ impl Asked<'_> {
 
     fn context(&self, caller: Caller, headers: Arc<HeaderMap>) -> Context {
         let _ = self.who.set(caller.principal.clone());
-        let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).map(Arc::from);
         let origin = Origin {
-            source_ip: Some(self.peer.address),
-            secure: self.peer.secure,
-            user_agent: text(USER_AGENT),
-            host: self.host.clone(),
             access_key_id: caller.access_key_id,
-            referer: text(REFERER),
             presigned: caller.presigned,
-            headers: Some(headers),
-            called_via: Vec::new(),
+            ..self.peer.origin(&headers, self.host)
         };
         let account = match caller.principal.account() {
             "" => self.gate.default_account.clone(),

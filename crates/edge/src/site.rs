@@ -12,9 +12,8 @@ use crate::request::uuid;
 use crate::sigv4::{self, Claim, Family, Flaw, Signable};
 use cloudlet_service::{Context, Error, Origin, Principal, Protocol, SITE_PATH, Visit};
 use cloudlet_wire::Payload;
-use http::header::{REFERER, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Response, StatusCode, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use std::sync::Arc;
 
 /// Lambda quotas: the most bytes of a request to a function URL.
@@ -72,23 +71,13 @@ pub(crate) async fn answer(
             return own::text(status, format!("{}\n", error.message()));
         }
     };
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).map(Arc::from);
-    let origin = Origin {
-        source_ip: Some(peer.address),
-        secure: peer.secure,
-        user_agent: text(USER_AGENT),
-        host: host.clone(),
-        referer: text(REFERER),
-        headers: Some(headers.clone()),
-        ..Origin::default()
-    };
     let cx = Context {
         request_id: uuid(gate).as_str().into(),
         account: gate.default_account.clone(),
         region: address.region.map_or_else(|| gate.default_region.clone(), Arc::from),
         principal: Principal::Anonymous,
         session: None,
-        origin: Arc::new(origin),
+        origin: Arc::new(peer.origin(headers, host)),
         cloud: gate.cloud.clone(),
     };
     let query = parts.uri.query().unwrap_or_default();

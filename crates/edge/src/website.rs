@@ -6,9 +6,9 @@ use crate::gate::Gate;
 use crate::out::Out;
 use crate::request::{s3_request_id, s3_web};
 use crate::{own, sigv4};
-use cloudlet_service::{Origin, Page};
+use cloudlet_service::Page;
 use cloudlet_wire::Payload;
-use http::header::{HeaderName, HeaderValue, REFERER, SERVER, USER_AGENT};
+use http::header::{HeaderValue, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use std::sync::Arc;
@@ -38,16 +38,7 @@ pub(crate) async fn answer(
         received: None,
         other: "WEBSITE",
     });
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    let origin = Origin {
-        source_ip: Some(peer.address),
-        secure: peer.secure,
-        user_agent: text(USER_AGENT).map(Arc::from),
-        host: host.clone(),
-        referer: text(REFERER).map(Arc::from),
-        headers: Some(headers.clone()),
-        ..Origin::default()
-    };
+    let origin = peer.origin(headers, host);
     let id = s3_request_id(gate);
     let page = Page { cloud: &gate.cloud, bucket, method: &parts.method, path, query, id: &id, origin };
     let mut response = web.website(page).await;

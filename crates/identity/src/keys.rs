@@ -44,8 +44,8 @@ pub(crate) fn of_call(
     context.set("aws:RequestedRegion", cx.region.to_string());
     context.set("aws:SecureTransport", if origin.secure { "true" } else { "false" });
     context.set_some("aws:SourceIp", origin.source_ip.map(|ip| ip.to_string()));
-    context.set_some("aws:UserAgent", origin.user_agent.as_deref().map(str::to_owned));
-    context.set_some("aws:Referer", origin.referer.as_deref().map(str::to_owned));
+    context.set_some("aws:UserAgent", origin.user_agent().map(str::to_owned));
+    context.set_some("aws:Referer", origin.referer().map(str::to_owned));
     context.set("aws:ViaAWSService", if origin.called_via.is_empty() { "false" } else { "true" });
     if let (Some(first), Some(last)) = (origin.called_via.first(), origin.called_via.last()) {
         context.set("aws:CalledViaFirst", first.to_string());

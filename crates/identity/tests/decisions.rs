@@ -405,11 +405,13 @@ async fn the_network_and_the_time_are_conditions() {
         "StringLike":{"aws:UserAgent":"Boto3/*"}}}]}"#;
     let role = house.role("r", "AROA1", inline(document)).await;
     let resolved = house.resolve(&house.session(&role).await).unwrap();
+    let agent = (http::header::USER_AGENT, http::HeaderValue::from_static("Boto3/1.43"));
+    let headers = Arc::new(http::HeaderMap::from_iter([agent]));
     let from = |ip: &str, secure: bool| Context {
         origin: Arc::new(Origin {
             source_ip: ip.parse().ok(),
             secure,
-            user_agent: Some("Boto3/1.43".into()),
+            headers: Some(headers.clone()),
             ..Origin::default()
         }),
         ..house.context(&resolved)

@@ -15,21 +15,34 @@ pub struct Origin {
     pub source_ip: Option<IpAddr>,
     /// Whether the connection is TLS (`aws:SecureTransport`).
     pub secure: bool,
-    /// The `User-Agent`.
-    pub user_agent: Option<Arc<str>>,
     /// The `Host` the client used, port included, such as `localhost:4566`.
     pub host: Arc<str>,
     /// The access key that signed the request.
     pub access_key_id: Option<Arc<str>>,
-    /// The `Referer`.
-    pub referer: Option<Arc<str>>,
-    /// The HTTP headers, for the few condition keys and operations that are defined over them.
+    /// The HTTP headers, for the few condition keys and operations that are defined over them; `None` for a call from
+    /// inside.
     pub headers: Option<Arc<http::HeaderMap>>,
     /// Whether the signature came in the query string (a presigned URL).
     pub presigned: bool,
     /// The services that make the call with the caller's permissions, the first that was asked first
     /// (`aws:CalledVia`).
     pub called_via: Vec<Arc<str>>,
+}
+
+impl Origin {
+    /// The `User-Agent`.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.header(&http::header::USER_AGENT)
+    }
+
+    /// The `Referer`.
+    pub fn referer(&self) -> Option<&str> {
+        self.header(&http::header::REFERER)
+    }
+
+    fn header(&self, name: &http::HeaderName) -> Option<&str> {
+        self.headers.as_ref()?.get(name)?.to_str().ok()
+    }
 }
 
 /// The context of one call. Cheap to clone.

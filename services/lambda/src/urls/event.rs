@@ -45,7 +45,7 @@ pub(super) fn of(visit: &Visit, id: &str, signed: bool) -> Value {
             "path": visit.path,
             "protocol": visit.protocol,
             "sourceIp": source,
-            "userAgent": cx.origin.user_agent.as_deref(),
+            "userAgent": cx.origin.user_agent(),
         },
         "requestId": cx.request_id.as_ref(),
         "routeKey": "$default",
