@@ -41,7 +41,9 @@ pub(crate) fn print(ready: &Ready<'_>) {
         format!(" --port {}", ready.port)
     };
     println!("  {:<10}eval \"$(cloudlet env{port})\"", "try");
-    println!("{}", style::good(&format!("Ready in {} ms.", ready.millis)));
+    println!("  {:<10}in {} ms", "started", ready.millis);
+    // This line, to the letter, is what Testcontainers' LocalStack modules wait for.
+    println!("{}", style::good("Ready."));
 }
 
 /// Says which protections this machine lacks. It tries each, which takes longer than the whole start, so it comes after.

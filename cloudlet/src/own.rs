@@ -25,7 +25,7 @@ impl OwnCloud {
         let stdout = child.stdout.take().ok_or("the cloud has no output")?;
         let pid = i32::try_from(child.id())?;
         let mut lines = BufReader::new(stdout).lines();
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready in"));
+        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready."));
         // Further output must go somewhere for as long as the cloud runs.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let mine = crate::instance::all().into_iter().find(|i| i.pid == pid);

@@ -44,7 +44,7 @@ class Cloud:
         def follow(stream, lines):
             for line in stream:
                 lines.append(line)
-                if "Ready in" in line:
+                if "Ready." in line:
                     ready.set()
             ready.set()
 

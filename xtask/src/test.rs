@@ -15,7 +15,7 @@ pub(crate) fn run(only: &[String]) -> Outcome {
         ("clippy", clippy),
         ("unit", unit),
         ("build", build),
-        ("acceptance", || pytest("acceptance")),
+        ("acceptance", acceptance),
         ("roundtrip", || pytest("roundtrip")),
         ("fuzz", || crate::fuzz::run(&["--seconds".to_owned(), "2".to_owned()])),
     ];
@@ -48,6 +48,27 @@ fn unit() -> Outcome {
 
 fn build() -> Outcome {
     cargo(&["build", "--quiet", "--release", "--workspace", "--bins"])
+}
+
+fn acceptance() -> Outcome {
+    programs();
+    pytest("acceptance")
+}
+
+/// Clients that the acceptance tests drive and the Python package index lacks: where Debian puts each, and its package.
+const PROGRAMS: [(&str, &str); 2] = [("/usr/bin/aws", "awscli"), ("/usr/bin/rclone", "rclone")];
+
+/// Installs the programs that are missing, where that may be done. Without them their tests are skipped and say so.
+fn programs() {
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(path, _)| !Path::new(path).exists()).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return;
+    }
+    println!("installing Debian's {} …", missing.join(" and "));
+    if let Err(why) = debian(&missing) {
+        println!("their tests will be skipped: {why}");
+    }
 }
 
 /// Tests in Python: the real clients against the release binary, or botocore's own serializers against ours. One folder
