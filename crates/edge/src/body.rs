@@ -251,7 +251,7 @@ impl Memory {
 
 impl Held {
     /// Takes care that `bytes` in all are accounted for. Errors: there is no room now.
-    fn hold(&mut self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes <= UNCOUNTED || bytes <= self.bytes {
             return Ok(());
         }

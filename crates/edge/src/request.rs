@@ -3,7 +3,7 @@
 use crate::access_log::{self, Line};
 use crate::body::{self, Arriving, Hashed, Held, Unframed};
 use crate::caller::{self, Caller, PayloadClaim};
-use crate::chunked::{Chain, Decoder};
+use crate::chunked::{Chain, Decoder, Frames, SIGNED_EVENTS};
 use crate::connection::Peer;
 use crate::cors::{self, Page};
 use crate::gate::{Gate, Routes};
@@ -452,6 +452,10 @@ impl Asked<'_> {
             let headers = without_aws_chunked(self.headers);
             let head = Head { headers: &headers, ..self.head };
             (caller, cloudlet_wire::read_input(route, &head, body)?, headers)
+        } else if matches!(route.operation().input_payload, cloudlet_service::Payload::Events(_)) {
+            let (caller, frames) = self.signed_frames(family, claim, body)?;
+            let input = cloudlet_wire::read_events(route, &self.head, frames).await?;
+            (caller, input, self.headers.clone())
         } else {
             let (caller, body) = self.whole_body(route, family, claim, body, form, held).await?;
             let input = cloudlet_wire::read_input(route, &self.head, Body::Bytes(body))?;
@@ -507,6 +511,34 @@ impl Asked<'_> {
             }
         };
         Ok((caller, bytes))
+    }
+
+    /// The frames of an event stream are signed one by one, as they arrive.
+    fn signed_frames(
+        &self,
+        family: Family,
+        claim: &Claim<'_>,
+        mut body: Unread,
+    ) -> Result<(Caller, ByteStream), Error> {
+        let request = self.signable();
+        let known = caller::look_up(self.gate, claim, &request, false).map_err(|f| family.refuse(f))?;
+        let known = known.ok_or_else(|| family.refuse(Flaw::Missing))?;
+        let said = self.head.headers.get(X_AMZ_CONTENT_SHA256).and_then(|v| v.to_str().ok());
+        if said != Some(SIGNED_EVENTS) {
+            let given = said.unwrap_or_default().chars().take(128).collect();
+            return Err(family.refuse(Flaw::BadPayloadHash(given)));
+        }
+        let mut caller = known
+            .verify(self.gate, &request, SIGNED_EVENTS, false, None, true)
+            .map_err(|flaw| family.refuse(flaw))?;
+        let frames = match (body.0.take(), caller.seed.take()) {
+            (Some(arriving), Some(seed)) => {
+                let frames = Frames::new(arriving, Chain::new(seed), self.gate.memory.part());
+                ByteStream::new(frames, None)
+            }
+            _ => ByteStream::from(Bytes::new()),
+        };
+        Ok((caller, frames))
     }
 
     /// S3 signs what the head says of the body, which may then stream.

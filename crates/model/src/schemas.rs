@@ -224,6 +224,13 @@ impl Writer<'_> {
                     );
                 }
                 Kind::Events => {
+                    if self.reached.inputs.contains(name) {
+                        let _ = write!(
+                            streams,
+                            "\n    fn set_events(&mut self, frames: EventFrames) {{\n        \
+                             self.{field} = EventStream::from_frames(frames);\n    }}\n"
+                        );
+                    }
                     let _ = write!(
                         streams,
                         "\n    fn take_events(&mut self) -> Option<ErasedEventStream> {{\n        \

@@ -172,12 +172,30 @@ fn union(out: &mut String, model: &Model, reached: &Reached, name: &str, shape: 
             );
         }
         let first = members.first().expect("an event stream has events");
-        let (empty, name) = (names::ty(first.target), names::lit(first.name));
+        let (empty, first) = (names::ty(first.target), names::lit(first.name));
         let _ = writeln!(
             out,
-            "            {ty}::Unset => Self {{ name: {name}, value: Box::new({empty}::default()) }},\n        }}\n    }}\n}}\n"
+            "            {ty}::Unset => Self {{ name: {first}, value: Box::new({empty}::default()) }},\n        }}\n    }}\n}}\n"
         );
+        if reached.inputs.contains(name) {
+            events_of_clients(out, &ty, &members);
+        }
     }
+}
+
+/// Reads the events of a union that clients send.
+fn events_of_clients(out: &mut String, ty: &str, members: &[Member<'_>]) {
+    let _ = writeln!(
+        out,
+        "impl ReadEvents for {ty} {{\n    fn read_event(name: &str, de: &mut dyn ShapeDeserializer) -> Result<Option<Self>, SerdeError> {{\n        \
+         Ok(Some(match name {{"
+    );
+    for member in members {
+        let (variant, event) = (names::ty(member.name), names::ty(member.target));
+        let name = names::lit(member.name);
+        let _ = writeln!(out, "            {name} => {ty}::{variant}({event}::read(de)?.into()),");
+    }
+    let _ = writeln!(out, "            _ => return Ok(None),\n        }}))\n    }}\n}}\n");
 }
 
 fn exception(out: &mut String, model: &Model, ty: &str, name: &str, shape: Node<'_>, members: &[Member<'_>]) {

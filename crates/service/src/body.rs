@@ -1,7 +1,6 @@
-//! Bodies that are streams: object bytes in both directions and event streams towards the client.
+//! Bodies that are streams of bytes.
 
-use crate::shape::Structure;
-use crate::{BoxFuture, Error};
+use crate::Error;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt};
 use std::pin::Pin;
@@ -135,52 +134,5 @@ impl ByteStream {
             }
         }
         Ok(first.unwrap_or_else(|| rest.freeze()))
-    }
-}
-
-/// One event of an event stream: the member name of the union and its structure.
-pub struct Event {
-    /// The union member, which becomes the `:event-type` header.
-    pub name: &'static str,
-    /// The event itself.
-    pub value: Box<dyn Structure>,
-}
-
-/// An event stream whose union type has been erased, ready for a codec.
-pub type ErasedEventStream = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
-
-type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
-
-/// An output member that is a stream of the events of union `T`.
-pub struct EventStream<T> {
-    events: Mutex<Events<T>>,
-}
-
-impl<T: Into<Event> + Send + 'static> EventStream<T> {
-    /// Wraps a stream of events; an error ends it as a modeled exception.
-    pub fn new(events: impl Stream<Item = Result<T, Error>> + Send + 'static) -> Self {
-        Self { events: Mutex::new(Box::pin(events)) }
-    }
-
-    /// Forgets the union's type.
-    pub fn erase(self) -> ErasedEventStream {
-        Box::pin(
-            self.events
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner)
-                .map(|event| event.map(Into::into)),
-        )
-    }
-
-    /// The next event: how an in-process caller reads it.
-    #[allow(clippy::should_implement_trait)] // It is a stream's next, not an iterator's.
-    pub fn next(&mut self) -> BoxFuture<'_, Option<Result<T, Error>>> {
-        Box::pin(self.events.get_mut().unwrap_or_else(PoisonError::into_inner).next())
-    }
-}
-
-impl<T: Send + 'static> Default for EventStream<T> {
-    fn default() -> Self {
-        Self { events: Mutex::new(Box::pin(stream::empty())) }
     }
 }

@@ -10,6 +10,7 @@ pub mod body;
 pub mod cloud;
 pub mod context;
 pub mod error;
+pub mod events;
 pub mod identity;
 pub mod pages;
 pub mod rules;
@@ -19,10 +20,11 @@ pub mod web;
 
 pub use api::{Access, AccessRequest, Api, Operation, Payload, Protocol, Service, TypedOperation, Unserved};
 pub use arn::Arn;
-pub use body::{BodyError, ByteStream, EventStream};
+pub use body::{BodyError, ByteStream};
 pub use cloud::Cloud;
 pub use context::{Context, Origin};
 pub use error::{Error, Fault};
+pub use events::EventStream;
 pub use identity::{Identity, Principal, Resolved, SecretKey};
 pub use shape::{Shape, Structure};
 pub use sources::{Clock, ManualClock, Randomness, Seeded, SystemClock, SystemRandomness};
@@ -35,7 +37,8 @@ pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a
 #[doc(hidden)]
 pub mod generated {
     pub use crate::api::{AccessRule, Api, Operation, Payload, Protocol, TypedOperation, Unserved};
-    pub use crate::body::{ByteStream, ErasedEventStream, Event, EventStream};
+    pub use crate::body::ByteStream;
+    pub use crate::events::{ErasedEventStream, Event, EventFrames, EventStream, ReadEvents};
     pub use crate::rules::{Rules, trait_map};
     pub use crate::shape::{NoMembers, Shape, Structure, typed_input};
     pub use crate::{BoxFuture, Context, Error};

@@ -32,8 +32,11 @@ pub trait Structure: SerializableStruct + Any + Send + Sync {
         None
     }
 
+    /// Gives an input the frames of its event stream. Only shapes with one keep them.
+    fn set_events(&mut self, _frames: crate::events::EventFrames) {}
+
     /// Takes the event stream out of an output.
-    fn take_events(&mut self) -> Option<crate::body::ErasedEventStream> {
+    fn take_events(&mut self) -> Option<crate::events::ErasedEventStream> {
         None
     }
 }

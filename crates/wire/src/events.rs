@@ -11,8 +11,8 @@ use aws_smithy_schema::serde::{SerdeError, SerializableStruct, ShapeSerializer};
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document};
 use bytes::{Bytes, BytesMut};
-use cloudlet_service::body::{BodyError, ErasedEventStream, Event};
-use cloudlet_service::{ByteStream, Error, Protocol, Structure};
+use cloudlet_service::events::{ErasedEventStream, Event};
+use cloudlet_service::{BodyError, ByteStream, Error, Protocol, Structure};
 use futures_util::StreamExt;
 use futures_util::stream;
 

@@ -25,7 +25,7 @@ pub mod echo;
 
 pub use events::{decode_frame, encode_events};
 pub use head::{Head, Labels};
-pub use read::read_input;
+pub use read::{read_events, read_input};
 pub use router::{Route, Router, Unrouted};
 pub use write::{write_error, write_output};
 

@@ -5,10 +5,12 @@
 mod common;
 
 use aws_smithy_cbor::{Decoder, Encoder};
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::BytesMut;
-use cloudlet_service::{Error, EventStream, Protocol};
+use cloudlet_service::{ByteStream, Error, EventStream, Protocol, Structure};
 use cloudlet_test_api::{cbor, rest_json};
-use cloudlet_wire::{Labels, Payload, Route, decode_frame, write_output};
+use cloudlet_wire::{Labels, Payload, Route, Router, decode_frame, read_events, write_output};
 use common::{read_bytes, write};
 use futures_util::stream;
 use serde_json::json;
@@ -120,6 +122,123 @@ async fn streams_events_after_an_initial_response() {
         )
     );
     assert_eq!(got[1], ":message-type=error :error-code=Broken :error-message=it broke | ");
+}
+
+/// A frame of a client: an event's name, its headers and its payload.
+fn frame(event: &str, headers: Vec<Header>, payload: &[u8]) -> Vec<u8> {
+    let text =
+        |name: &'static str, value: &str| Header::new(name, HeaderValue::String(value.to_owned().into()));
+    let mut all = vec![text(":message-type", "event"), text(":event-type", event)];
+    all.extend(headers);
+    let mut out = Vec::new();
+    write_message_to(&Message::new_from_parts(all, payload.to_vec()), &mut out).unwrap();
+    out
+}
+
+/// The bytes as they may arrive, so many at a time.
+fn arriving(bytes: &[u8], size: usize) -> ByteStream {
+    let pieces: Vec<_> = bytes.chunks(size).map(|piece| Ok(bytes::Bytes::copy_from_slice(piece))).collect();
+    ByteStream::new(stream::iter(pieces), None)
+}
+
+async fn talk<T: Structure>(
+    api: &'static cloudlet_service::Api,
+    protocol: Protocol,
+    body: ByteStream,
+) -> Result<T, Error> {
+    let mut headers = http::HeaderMap::new();
+    if protocol == Protocol::RpcV2Cbor {
+        headers.insert("smithy-protocol", http::HeaderValue::from_static("rpc-v2-cbor"));
+    }
+    let path = if protocol == Protocol::RpcV2Cbor { "/service/TestCbor/operation/Talk" } else { "/talk/ada" };
+    let head =
+        cloudlet_wire::Head { method: "POST", path, query: "", headers: &headers, host: "", bucket: None };
+    let route = Router::new(&[api]).route(Some(api.signing_name), &head, None).unwrap();
+    let input = read_events(&route, &head, body).await?;
+    Ok(*input.into_any().downcast::<T>().unwrap())
+}
+
+fn word_headers() -> Vec<Header> {
+    vec![
+        Header::new("At", HeaderValue::Timestamp(aws_smithy_types::DateTime::from_millis(1_500))),
+        Header::new("Loud", HeaderValue::Bool(true)),
+        Header::new("Number", HeaderValue::Byte(-3)),
+        Header::new("Language", HeaderValue::String("en".into())),
+    ]
+}
+
+#[tokio::test]
+async fn reads_events_of_clients_in_json() {
+    let mut body = frame("Word", word_headers(), br#"{"Text":"hi","Loud":false}"#);
+    body.extend(frame("Audio", Vec::new(), b"\x00raw"));
+    for size in [1, 7, 1000] {
+        let mut input: rest_json::TalkInput =
+            talk(&rest_json::API, Protocol::RestJson1, arriving(&body, size)).await.unwrap();
+        assert_eq!(input.name, "ada");
+        let Some(Ok(rest_json::Sayings::Word(word))) = input.said.next().await else { panic!("no word") };
+        assert_eq!(word.at.unwrap().to_millis().unwrap(), 1_500);
+        assert_eq!((word.loud, word.number), (Some(true), Some(-3)));
+        assert_eq!((word.language.as_deref(), word.text.as_deref()), (Some("en"), Some("hi")));
+        let Some(Ok(rest_json::Sayings::Audio(audio))) = input.said.next().await else { panic!("no audio") };
+        assert_eq!(audio.chunk.unwrap().as_ref(), b"\x00raw");
+        assert!(input.said.next().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn reads_events_of_clients_after_an_initial_request() {
+    let payload = |build: &dyn Fn(&mut Encoder)| {
+        let mut encoder = Encoder::new(Vec::new());
+        build(&mut encoder);
+        encoder.into_writer()
+    };
+    let mut body = frame(
+        "initial-request",
+        Vec::new(),
+        &payload(&|e| {
+            e.map(1).str("Name").str("ada");
+        }),
+    );
+    body.extend(frame(
+        "Word",
+        Vec::new(),
+        &payload(&|e| {
+            e.map(1).str("Text").str("hi");
+        }),
+    ));
+    let mut input: cbor::TalkInput = talk(&cbor::API, Protocol::RpcV2Cbor, arriving(&body, 5)).await.unwrap();
+    assert_eq!(input.name.as_deref(), Some("ada"));
+    let Some(Ok(cbor::Sayings::Word(word))) = input.said.next().await else { panic!("no word") };
+    assert_eq!(word.text.as_deref(), Some("hi"));
+    let without = frame("Word", Vec::new(), b"");
+    for wrong in [without, Vec::new()] {
+        let got = talk::<cbor::TalkInput>(&cbor::API, Protocol::RpcV2Cbor, arriving(&wrong, 9)).await;
+        assert_eq!(got.err().unwrap().code(), "SerializationException");
+    }
+}
+
+#[tokio::test]
+async fn events_of_clients_end_with_the_first_that_cannot_be_read() {
+    let whole = frame("Audio", Vec::new(), b"a");
+    let wrong = vec![
+        (frame("Shout", Vec::new(), b"{}"), "The operation takes no event of type \"Shout\"."),
+        (frame("Word", Vec::new(), b"{"), "Could not parse request body into json"),
+        (
+            frame("Word", vec![Header::new("Loud", HeaderValue::Byte(1))], b"{}"),
+            "an event's header is not a boolean",
+        ),
+        (whole[..whole.len() - 1].to_vec(), "it ends within a frame"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), "a frame cannot be"),
+    ];
+    for (bytes, why) in wrong {
+        let body = [whole.clone(), bytes].concat();
+        let mut input: rest_json::TalkInput =
+            talk(&rest_json::API, Protocol::RestJson1, arriving(&body, 64)).await.unwrap();
+        assert!(input.said.next().await.unwrap().is_ok());
+        let Some(Err(error)) = input.said.next().await else { panic!("{why}: no error") };
+        assert_eq!(error.code(), "SerializationException");
+        assert!(error.message().contains(why), "{}", error.message());
+    }
 }
 
 #[test]

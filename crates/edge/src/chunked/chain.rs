@@ -58,6 +58,21 @@ impl Chain {
         Ok(())
     }
 
+    /// Checks a frame of an event stream: the time that it says, in milliseconds since the epoch, and its content.
+    pub(super) fn verify_frame(
+        &mut self,
+        millis: i64,
+        claimed: &[u8],
+        content: &[u8],
+    ) -> Result<(), BodyError> {
+        // The one header that is signed, as a frame encodes it: the length of its name, its name, its type, its value.
+        let mut header = b"\x05:date\x08".to_vec();
+        header.extend_from_slice(&millis.to_be_bytes());
+        self.seed.timestamp = sigv4::time::basic(millis.div_euclid(1000));
+        let tail = [keys::sha256_hex(&header), "\n".to_owned(), keys::sha256_hex(content)].concat();
+        self.verify("AWS4-HMAC-SHA256-PAYLOAD", tail.as_bytes(), hex::encode(claimed))
+    }
+
     pub(super) fn trailers_verified(&self) -> bool {
         self.trailers_verified
     }

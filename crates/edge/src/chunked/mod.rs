@@ -4,8 +4,10 @@
 //! Multiple Chunks", and "Including trailing headers (chunked uploads)".
 
 mod chain;
+mod frames;
 
 pub use chain::Chain;
+pub(crate) use frames::{Frames, SIGNED_EVENTS};
 
 use bytes::{Buf, Bytes};
 use cloudlet_service::{BodyError, Error};

@@ -64,6 +64,7 @@ pub struct Inside {
     pub trailers: Mutex<HashMap<String, String>>,
     pub encodings: Mutex<HashMap<String, Option<String>>>,
     pub origins: Mutex<Vec<(String, bool, String)>>,
+    pub said: Mutex<Vec<String>>,
     /// An operation on a key `wait…` has begun.
     pub begun: Notify,
     /// It may end.
@@ -176,6 +177,28 @@ impl Service for Logs {
     }
 }
 
+/// Takes events and keeps what they say.
+struct Talk(Arc<Inside>);
+
+impl Service for Talk {
+    fn api(&self) -> &'static Api {
+        &cloudlet_test_api::rest_json::API
+    }
+
+    fn invoke<'a>(&'a self, operation: usize, _: &'a Context, input: Box<dyn Structure>) -> Answer<'a> {
+        use cloudlet_test_api::rest_json::{Sayings, TalkInput, WatchOutput};
+        Box::pin(async move {
+            assert_eq!(self.api().operations[operation].name, "Talk");
+            let mut input: TalkInput = typed(input);
+            while let Some(event) = input.said.next().await {
+                let Sayings::Word(word) = event? else { continue };
+                self.0.said.lock().unwrap().push(word.text.unwrap());
+            }
+            Ok(Box::new(WatchOutput::default()) as Box<dyn Structure>)
+        })
+    }
+}
+
 pub struct Running {
     pub address: SocketAddr,
     pub inside: Arc<Inside>,
@@ -223,7 +246,10 @@ pub fn start_with(change: impl FnOnce(&mut EdgeConfig)) -> Running {
     let clock = Arc::new(ManualClock::at(NOW as i64 * 1000));
     let cloud = Cloud::new(clock.clone(), Arc::new(Seeded::new(1)), "http://localhost".to_owned());
     let inside = Arc::new(Inside::default());
-    cloud.open(vec![Arc::new(S3(inside.clone())), Arc::new(Sts), Arc::new(Logs)], Arc::new(Keys));
+    cloud.open(
+        vec![Arc::new(S3(inside.clone())), Arc::new(Sts), Arc::new(Logs), Arc::new(Talk(inside.clone()))],
+        Arc::new(Keys),
+    );
     let edge = Edge::bind(config, cloud).unwrap();
     let address = edge.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -377,6 +403,9 @@ impl Request {
         presign: Option<u64>,
     ) -> Self {
         let mut settings = SigningSettings::default();
+        if matches!(body, SignableBody::Precomputed(_)) {
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
         if service == "s3" {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -426,6 +455,12 @@ impl Request {
 
     pub fn signed_unsigned_payload(self) -> Self {
         self.sign("s3", SignableBody::UnsignedPayload, KEY, SECRET, None)
+    }
+
+    /// Signs the head of a stream of signed events.
+    pub fn signed_with_events(self, service: &str) -> Self {
+        let body = SignableBody::Precomputed("STREAMING-AWS4-HMAC-SHA256-EVENTS".to_owned());
+        self.sign(service, body, KEY, SECRET, None)
     }
 
     /// Signs the head for a body in the form that `value` (`x-amz-content-sha256`) names.

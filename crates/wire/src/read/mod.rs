@@ -1,5 +1,6 @@
 //! Turning a request into its operation's input.
 
+mod events;
 mod rest;
 
 use crate::form::{Dialect, FormReader, Node};
@@ -8,6 +9,8 @@ use crate::router::Route;
 use crate::{Body, codec, refusal};
 use bytes::Bytes;
 use cloudlet_service::{ByteStream, Error, Payload, Protocol, Structure};
+
+pub use events::read_events;
 
 /// Reads the input of the route's operation. The body of an operation with a streaming payload is handed on as it
 /// comes; every other body must be whole.

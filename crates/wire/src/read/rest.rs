@@ -24,7 +24,7 @@ enum Binding {
     QueryParams,
     Label,
     Payload,
-    /// A payload that streams, which is set once the rest has been read.
+    /// A payload that streams, of bytes or of events, which is set once the rest has been read.
     Streaming,
     Body,
 }
@@ -333,7 +333,7 @@ impl ShapeDeserializer for Reader<'_> {
 }
 
 /// A payload that is the body itself.
-struct RawReader<'a>(&'a Bytes);
+pub(super) struct RawReader<'a>(pub(super) &'a Bytes);
 
 fn only_bytes<T>() -> Result<T, SerdeError> {
     Err(SerdeError::unsupported("a payload is a structure, a text or bytes"))

@@ -5,7 +5,7 @@ use crate::encryption::customer_key;
 use crate::errors::Result;
 use crate::select::{Plan, Told};
 use cloudlet_api_s3::{self as api, SelectObjectContentEventStream as Event};
-use cloudlet_service::body::EventStream;
+use cloudlet_service::EventStream;
 use cloudlet_service::{Context, Error};
 use futures_util::stream;
 
