@@ -202,7 +202,7 @@ impl Bench {
             "one decision, 20 policies of 10 statements",
             &format!("{worst:.1} µs"),
             "< 10 µs",
-            "the dearest of six shapes",
+            "the dearest of seven shapes",
         );
         Ok(())
     }

@@ -71,6 +71,10 @@ fn main() -> Result<(), PolicyError> {
         allow("dynamodb:*Item", &format!("arn:aws:dynamodb:*:*:table/*-{policy}?{at}"), "{}")
     })?;
     measure("same action, a wildcard table in each statement", &globs, true);
+    let inside = policies(|policy, at| {
+        allow("dynamodb:*Item", &format!("arn:aws:dynamodb:*:*:table/*-{policy}?{at}*"), "{}")
+    })?;
+    measure("same action, wildcards around each statement's table", &inside, true);
     let ranges = r#"{"IpAddress":{"aws:SourceIp":["10.0.0.0/8","192.168.0.0/16"]}}"#;
     let addresses = policies(|_, _| allow("dynamodb:GetItem", "*", ranges))?;
     measure("same action and resource, an address condition in each", &addresses, true);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::condition::Condition;
 use crate::error::PolicyError;
+use crate::gate::{Gate, Shown};
 use crate::grammar::{self, Draft};
 use crate::principal::{PrincipalClause, PrincipalPattern};
 use crate::statement::{ActionSet, Effect, ResourceSet, Source, Statement, WrittenCondition};
@@ -58,6 +59,8 @@ struct Compiled {
     /// The services that some statement can match, as bits.
     mask: u64,
     statements: Box<[Statement]>,
+    /// One for each statement.
+    gates: Box<[Gate]>,
 }
 
 /// The versions of the policy language.
@@ -86,6 +89,7 @@ impl Policy {
             version: draft.version,
             id: draft.id.map(Into::into),
             mask,
+            gates: statements.iter().map(|statement| Gate::of(statement, variables)).collect(),
             statements,
         })))
     }
@@ -121,6 +125,12 @@ impl Policy {
     /// Whether any statement can match an action of the service with this bit.
     pub(crate) fn concerns(&self, service_bit: u64) -> bool {
         self.0.mask & service_bit != 0
+    }
+
+    /// The statements that may match a request, with their places.
+    pub(crate) fn candidates<'a>(&'a self, shown: &Shown) -> impl Iterator<Item = (usize, &'a Statement)> {
+        let gates = self.0.gates.iter().zip(&self.0.statements).enumerate();
+        gates.filter(|(_, (gate, _))| gate.admits(shown)).map(|(index, (_, statement))| (index, statement))
     }
 
     /// The size IAM holds against its quotas: characters that are not white space.

@@ -19,6 +19,7 @@ use crate::arn::{Arn, account_of};
 use crate::context::ConditionContext;
 use crate::decision::{Decision, Layer, StatementRef};
 use crate::document::Policy;
+use crate::gate::Shown;
 use crate::principal::{PrincipalRef, Reach};
 use crate::statement::{ActionName, Effect, Statement, lower_case};
 
@@ -159,7 +160,7 @@ pub fn evaluate_trust<'a>(request: &Request<'_>, trust: Attached<'a>, set: &Poli
 pub fn matching_statements<'a>(request: &Request<'_>, set: &PolicySet<'a>) -> Vec<StatementRef<'a>> {
     let mut buffer = [0; 128];
     let lower = lower_case(request.action, &mut buffer);
-    let matcher = Matcher { request, action: ActionName::new(&lower), resource: Arn::new(request.resource) };
+    let matcher = Matcher::new(request, &lower);
     let single = |policy: &Option<Attached<'a>>| policy.iter().copied().collect::<Vec<_>>();
     let flat = |levels: &[&[Attached<'a>]]| {
         levels.iter().flat_map(|level| level.iter().copied()).collect::<Vec<_>>()
@@ -189,7 +190,7 @@ pub fn matching_statements<'a>(request: &Request<'_>, set: &PolicySet<'a>) -> Ve
 fn decide<'a>(request: &Request<'_>, set: &PolicySet<'a>, resource_layer: Layer) -> Decision<'a> {
     let mut buffer = [0; 128];
     let lower = lower_case(request.action, &mut buffer);
-    let matcher = Matcher { request, action: ActionName::new(&lower), resource: Arn::new(request.resource) };
+    let matcher = Matcher::new(request, &lower);
     match judge(&matcher, set, resource_layer) {
         Ok(decision) | Err(decision) => decision,
     }
@@ -279,6 +280,16 @@ struct Matcher<'r, 'b> {
     request: &'r Request<'r>,
     action: ActionName<'b>,
     resource: Arn<'r>,
+    shown: Shown,
+}
+
+impl<'r, 'b> Matcher<'r, 'b> {
+    /// `lower` is the action in lower case.
+    fn new(request: &'r Request<'r>, lower: &'b str) -> Self {
+        let action = ActionName::new(lower);
+        let shown = Shown::new(&action, request.resource);
+        Self { request, action, resource: Arn::new(request.resource), shown }
+    }
 }
 
 impl Matcher<'_, '_> {
@@ -308,7 +319,7 @@ impl Matcher<'_, '_> {
             if !attached.policy.concerns(self.action.bit) {
                 continue;
             }
-            for (index, statement) in attached.policy.statements().iter().enumerate() {
+            for (index, statement) in attached.policy.candidates(&self.shown) {
                 // An allow after the first adds nothing.
                 let wanted = allow.is_none() || statement.effect == Effect::Deny;
                 if !wanted || !self.applies(statement) || self.reach(statement, layer) == Reach::No {
@@ -335,7 +346,7 @@ impl Matcher<'_, '_> {
             return Ok(None);
         };
         let mut best: Option<(Reach, StatementRef<'a>)> = None;
-        for (index, statement) in attached.policy.statements().iter().enumerate() {
+        for (index, statement) in attached.policy.candidates(&self.shown) {
             let reach = self.reach(statement, layer);
             if reach == Reach::No || !self.applies(statement) {
                 continue;

@@ -22,7 +22,7 @@
 //!
 //! Map: `json` reads the text with limits, `grammar` checks it in AWS's words, `document` compiles statements,
 //! `pattern` and `arn` match wildcards, `condition` holds the operators, `principal` says who is meant,
-//! `evaluate` combines policies in AWS's order, `decision` puts the outcome into AWS's sentences.
+//! `gate` keeps statements apart that are about something else, `evaluate` combines policies in AWS's order, `decision` puts the outcome into AWS's sentences.
 //!
 //! Source: IAM User Guide, "IAM JSON policy reference" and "Policy evaluation logic".
 
@@ -33,6 +33,7 @@ mod decision;
 mod document;
 mod error;
 mod evaluate;
+mod gate;
 mod grammar;
 mod json;
 mod pattern;

@@ -91,46 +91,78 @@ struct Piece {
 }
 
 impl Piece {
-    fn is_one(&self, offset: usize) -> bool {
-        self.ones.binary_search(&(offset as u32)).is_ok()
-    }
-
     /// If the piece stands at the beginning of `value`: how many bytes it takes.
     fn starts(&self, value: &str) -> Option<usize> {
-        if self.ones.is_empty() {
-            return value.starts_with(&*self.text).then_some(self.text.len());
+        let (text, value) = (self.text.as_bytes(), value.as_bytes());
+        if self.ones.is_empty() && text.len() > SHORT {
+            return value.starts_with(text).then_some(text.len());
         }
-        let mut chars = value.chars();
-        for (offset, wanted) in self.text.char_indices() {
-            let found = chars.next()?;
-            if found != wanted && !self.is_one(offset) {
+        let mut ones = self.ones.iter().map(|one| *one as usize);
+        let mut one = ones.next();
+        let mut at = 0;
+        for (offset, wanted) in text.iter().enumerate() {
+            let found = value.get(at)?;
+            if one == Some(offset) {
+                one = ones.next();
+                at += char_len(*found);
+            } else if found == wanted {
+                at += 1;
+            } else {
                 return None;
             }
         }
-        Some(value.len() - chars.as_str().len())
+        Some(at)
     }
 
     /// If the piece stands at the end of `value`: where it begins.
     fn ends(&self, value: &str) -> Option<usize> {
-        if self.ones.is_empty() {
-            return value.ends_with(&*self.text).then(|| value.len() - self.text.len());
+        let (text, value) = (self.text.as_bytes(), value.as_bytes());
+        if self.ones.is_empty() && text.len() > SHORT {
+            return value.ends_with(text).then(|| value.len() - text.len());
         }
-        let mut chars = value.chars();
-        for (offset, wanted) in self.text.char_indices().rev() {
-            let found = chars.next_back()?;
-            if found != wanted && !self.is_one(offset) {
+        let mut ones = self.ones.iter().rev().map(|one| *one as usize);
+        let mut one = ones.next();
+        let mut at = value.len();
+        for (offset, wanted) in text.iter().enumerate().rev() {
+            at = at.checked_sub(1)?;
+            if one == Some(offset) {
+                one = ones.next();
+                // Back over the bytes that continue a character.
+                while value[at] & 0xc0 == 0x80 {
+                    at = at.checked_sub(1)?;
+                }
+            } else if value[at] != *wanted {
                 return None;
             }
         }
-        Some(chars.as_str().len())
+        Some(at)
     }
 
     /// The end of the leftmost place where the piece stands in `value`.
     fn find(&self, value: &str) -> Option<usize> {
-        if self.ones.is_empty() {
+        if self.ones.is_empty() && value.len() > SHORT {
             return memmem::find(value.as_bytes(), self.text.as_bytes()).map(|at| at + self.text.len());
         }
-        value.char_indices().find_map(|(at, _)| self.starts(&value[at..]).map(|len| at + len))
+        let first = self.text.as_bytes().first().filter(|_| self.ones.first() != Some(&0));
+        value.char_indices().find_map(|(at, _)| {
+            if first.is_some_and(|first| value.as_bytes()[at] != *first) {
+                return None;
+            }
+            self.starts(&value[at..]).map(|len| at + len)
+        })
+    }
+}
+
+/// Up to so many bytes a loop is quicker than a call.
+const SHORT: usize = 16;
+
+/// The length of the character that begins with this byte, in UTF-8.
+fn char_len(first: u8) -> usize {
+    match first {
+        0..0xc0 => 1,
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        _ => 4,
     }
 }
 

@@ -119,7 +119,7 @@ impl Statement {
 #[derive(Debug)]
 pub(crate) struct ActionName<'a> {
     service: &'a str,
-    name: &'a str,
+    pub(crate) name: &'a str,
     pub(crate) bit: u64,
 }
 

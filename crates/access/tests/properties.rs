@@ -4,7 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use cloudlet_access::{
-    Attached, ConditionContext, Policy, PolicyKind, PolicySet, PrincipalRef, Request, evaluate,
+    Attached, ConditionContext, Effect, Policy, PolicyKind, PolicySet, PrincipalRef, Request, evaluate,
     matching_statements, wildcard_match,
 };
 use proptest::collection::vec;
@@ -76,9 +76,12 @@ fn statement() -> impl Strategy<Value = String> {
     (
         any::<bool>(),
         prop::sample::select(vec!["Action", "NotAction"]),
-        prop::sample::select(vec!["*", "s3:*", "s3:Get*", "s3:PutObject", "sqs:*"]),
+        prop::sample::select(vec!["*", "s3:*", "s3:Get*", "s3:PutObject", "S3:*object", "s3:GetObj?ct", "sqs:*"]),
         prop::sample::select(vec!["Resource", "NotResource"]),
-        prop::sample::select(vec!["*", "arn:aws:s3:::b/*", "arn:aws:s3:::c/${aws:username}", "arn:aws:sqs:*:*:q"]),
+        prop::sample::select(vec![
+            "*", "arn:aws:s3:::b/*", "arn:aws:s3:::b/k", "arn:aws:s3:::*/k", "arn:aws:s3:::c/${aws:username}",
+            "arn:aws:s3:::c/${a:b, 'bob'}", "arn:aws:s3:::c/b${a:b, 'o'}b", "arn:aws:sqs:*:*:q", "arn:aws:sqs",
+        ]),
         prop::sample::select(vec![
             "{}",
             r#"{"StringEquals":{"k:k":"v"}}"#,
@@ -133,6 +136,30 @@ proptest! {
     fn wildcards_mean_what_the_reference_says(pattern in "[ab?*é]{0,12}", value in "[abé]{0,14}") {
         let (p, v): (Vec<char>, Vec<char>) = (pattern.chars().collect(), value.chars().collect());
         prop_assert_eq!(wildcard_match(&pattern, &value), reference(&p, &v));
+    }
+
+    #[test]
+    fn the_decision_is_that_of_a_plain_walk(
+        statements in vec(statement(), 1..6),
+        action in prop::sample::select(vec!["s3:GetObject", "s3:PutObject", "sqs:SendMessage"]),
+        resource in prop::sample::select(vec![
+            "arn:aws:s3:::b/k", "arn:aws:s3:::b/kk", "arn:aws:s3:::c/bob", "arn:aws:sqs:r:1:q", "arn:aws:sqs:r:1:qq", "*",
+        ]),
+        value in prop::option::of("v[ab]?"),
+    ) {
+        let caller = PrincipalRef::user("111122223333", "/", "bob", "AIDABOB");
+        let mut context = ConditionContext::for_principal(&caller);
+        if let Some(value) = value {
+            context.set("k:k", value);
+        }
+        let policy = policy(&statements);
+        let attached = [Attached::new(&policy, "p")];
+        let request = Request::new(action, resource, &caller, &context);
+        let set = PolicySet::identity(&attached);
+        let matching = matching_statements(&request, &set);
+        let has = |effect| matching.iter().any(|statement| statement.effect == effect);
+        let expected = has(Effect::Allow) && !has(Effect::Deny);
+        prop_assert_eq!(evaluate(&request, &set).allowed, expected);
     }
 
     #[test]
