@@ -78,7 +78,7 @@ impl<'a> Facts<'a> {
     /// An item or a key that is written or read.
     fn item(mut self, table: &Table, item: &Map<api::AttributeValue>) -> Self {
         let values = table.keys.hash.iter().filter_map(|name| item.get(name));
-        self.leading.extend(values.filter_map(|v| Value::from_api(v).ok()).as_texts());
+        self.leading.extend(values.filter_map(|v| Value::from_api(v).ok()).into_texts());
         self.attributes.extend(item.keys().cloned());
         self.names_attributes = true;
         self
@@ -175,7 +175,7 @@ impl<'a> Facts<'a> {
             KeyPredicate::Compare(Comparator::Equal, value) => Some(value.clone()),
             _ => None,
         });
-        let leading = equal.as_texts().collect();
+        let leading = equal.into_texts().collect();
         Self { leading, ..Self::with(&input.expression_attribute_names) }
             .texts([input.key_condition_expression.as_deref(), input.filter_expression.as_deref()], None)
             .older(input.key_conditions.as_ref())
@@ -303,7 +303,7 @@ impl<'a> Facts<'a> {
         let whole = match select.access(keys) {
             Ok((partiql::Access::Queries(queries), _)) => {
                 let hashes = queries.into_iter().flat_map(|KeyQuery { hash, .. }| hash);
-                facts.leading.extend(hashes.as_texts());
+                facts.leading.extend(hashes.into_texts());
                 "false"
             }
             _ => "true",
@@ -319,7 +319,7 @@ impl<'a> Facts<'a> {
 
 /// Values as policies write them.
 trait Texts: Iterator<Item = Value> + Sized {
-    fn as_texts(self) -> impl Iterator<Item = String> {
+    fn into_texts(self) -> impl Iterator<Item = String> {
         self.filter_map(|value| text(&value))
     }
 }
