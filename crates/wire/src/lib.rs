@@ -11,6 +11,7 @@ mod macros;
 
 mod codec;
 mod events;
+mod expected;
 mod form;
 mod head;
 mod path;

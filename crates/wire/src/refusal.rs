@@ -1,5 +1,6 @@
 //! AWS's words for requests that cannot be read.
 
+use crate::expected::{self, Expected};
 use crate::s3;
 use aws_smithy_schema::serde::SerdeError;
 use cloudlet_service::{Api, Error, Protocol};
@@ -74,8 +75,15 @@ pub(crate) fn bad_value(api: &Api, protocol: Protocol, bad: BadValue, why: &Serd
     }
 }
 
+/// A body of DynamoDB's that cannot be read, in its own words. It does not say what is wrong with a text that is no JSON.
+pub(crate) fn bad_dynamodb_body(why: &SerdeError, expected: Option<Expected>, rest: &[u8]) -> Error {
+    let wrong_type = matches!(why, SerdeError::TypeMismatch { .. } | SerdeError::InvalidInput { .. });
+    let said = expected.filter(|_| wrong_type).and_then(|expected| expected::words(expected, rest));
+    Error::sender("SerializationException", said.unwrap_or_default())
+}
+
 /// A body that cannot be read. `rest` is what stands where the codec stopped.
-pub(crate) fn bad_body(api: &Api, protocol: Protocol, why: &SerdeError, rest: &[u8]) -> Error {
+pub(crate) fn bad_body(protocol: Protocol, why: &SerdeError, rest: &[u8]) -> Error {
     match protocol {
         Protocol::RestXml => Error::sender(
             "MalformedXML",
@@ -84,17 +92,10 @@ pub(crate) fn bad_body(api: &Api, protocol: Protocol, why: &SerdeError, rest: &[
         Protocol::AwsQuery | Protocol::Ec2Query => Error::sender("MalformedInput", words(why)),
         Protocol::RpcV2Cbor => Error::sender("SerializationException", words(why)),
         Protocol::AwsJson10 | Protocol::AwsJson11 => {
-            let why = json_words(api, why, rest).unwrap_or_else(|| match words(why) {
-                // DynamoDB does not say what is wrong with a text that is no JSON.
-                text if api.signing_name == "dynamodb" && !text.starts_with("invalid base64") => {
-                    String::new()
-                }
-                text => text,
-            });
-            Error::sender("SerializationException", why)
+            Error::sender("SerializationException", json_words(why, rest).unwrap_or_else(|| words(why)))
         }
         Protocol::RestJson1 => {
-            let why = json_words(api, why, rest).unwrap_or_else(|| words(why));
+            let why = json_words(why, rest).unwrap_or_else(|| words(why));
             Error::sender("SerializationException", format!("Could not parse request body into json: {why}"))
         }
     }
@@ -111,8 +112,8 @@ pub(crate) fn words(why: &SerdeError) -> String {
 }
 
 /// What AWS's JSON services say where a token is of the wrong kind: `NUMBER_VALUE can not be converted to a
-/// String`. DynamoDB says it a little differently. Source: the answers of DynamoDB, SQS and CloudWatch Logs.
-fn json_words(api: &Api, why: &SerdeError, rest: &[u8]) -> Option<String> {
+/// String`. Source: the answers of SQS and CloudWatch Logs.
+fn json_words(why: &SerdeError, rest: &[u8]) -> Option<String> {
     let (SerdeError::TypeMismatch { message, .. } | SerdeError::InvalidInput { message, .. }) = why else {
         return None;
     };
@@ -127,33 +128,14 @@ fn json_words(api: &Api, why: &SerdeError, rest: &[u8]) -> Option<String> {
         "expected object" | "expected array" => "",
         _ => return None,
     };
-    let dynamodb = api.signing_name == "dynamodb";
     let token = match first {
-        b'{' if dynamodb => return Some("Start of structure or map found where not expected".to_owned()),
         b'{' => return Some("Start of structure or map found where not expected.".to_owned()),
         b'[' if wanted.is_empty() => return Some("Start of list found where not expected".to_owned()),
         b'[' => return Some(format!("Unrecognized collection type class java.lang.{wanted}")),
-        b'"' => "STRING_VALUE",
-        b't' => "TRUE_VALUE",
-        b'f' => "FALSE_VALUE",
-        b'n' => "NULL_VALUE",
-        b'-' | b'0'..=b'9' => {
-            let number =
-                rest.iter().take_while(|b| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'));
-            if number.clone().any(|b| matches!(b, b'.' | b'e' | b'E')) {
-                "DECIMAL_VALUE"
-            } else {
-                "NUMBER_VALUE"
-            }
-        }
-        _ => return None,
+        first => expected::token(first, rest)?,
     };
     if wanted.is_empty() {
-        let words = if dynamodb { "Unexpected value type in payload" } else { "Unexpected field type" };
-        return Some(words.to_owned());
-    }
-    if dynamodb {
-        return Some(format!("{token} cannot be converted to {wanted}"));
+        return Some("Unexpected field type".to_owned());
     }
     let article = if wanted == "Integer" { "an" } else { "a" };
     Some(format!("{token} can not be converted to {article} {wanted}"))

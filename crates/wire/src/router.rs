@@ -283,6 +283,8 @@ impl Table {
                 return Ok(Route { api: self.api, operation: *index, protocol, labels: labels.clone() });
             }
             Some(Target::Unserved(name)) => Error::not_implemented(self.api.name, name),
+            // DynamoDB says nothing but the code.
+            None if self.api.signing_name == "dynamodb" => Error::sender("UnknownOperationException", ""),
             None => refusal::unknown_operation(protocol, operation),
         };
         Err(Unrouted { error, protocol, api: Some(self.api) })

@@ -4,13 +4,14 @@
 //! Guide, "Using IAM policy conditions for fine-grained access control".
 
 use crate::errors::{Result, invalid};
+use crate::fine::Facts;
 use crate::names::{self, Place};
 use crate::state::{self, Table};
 use crate::{DynamoDb, Streams};
 use cloudlet_access::{Policy, PolicyKind};
 use cloudlet_api_dynamodb as api;
 use cloudlet_service::rules::text_member;
-use cloudlet_service::{Access, Context, Operation, Structure};
+use cloudlet_service::{Access, Context, Operation, Principal, Structure};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 
@@ -43,25 +44,16 @@ impl Policies {
     }
 }
 
-type Keys = Vec<(String, Vec<String>)>;
-
-/// The partition key values that a call names, once the table is known.
-fn leading(table: Option<&Table>, items: &[&BTreeMap<String, api::AttributeValue>]) -> Keys {
-    let Some(hash) = table.map(Table::hash) else { return Vec::new() };
-    let text = |value: &api::AttributeValue| value.s.clone().or_else(|| value.n.clone());
-    let values: Vec<String> = items.iter().filter_map(|item| item.get(hash)).filter_map(text).collect();
-    if values.is_empty() { Vec::new() } else { vec![("dynamodb:LeadingKeys".to_owned(), values)] }
-}
-
 impl DynamoDb {
-    /// The access to a table, or to an index of it.
-    pub(crate) fn to(
+    /// The access to a table, or to an index of it, with what conditions can ask about the call. Nobody asks that of a
+    /// table's own root user.
+    pub(crate) fn to<'a>(
         &self,
         cx: &Context,
         action: &'static str,
         name: &str,
         index: Option<&str>,
-        items: &[&BTreeMap<String, api::AttributeValue>],
+        facts: impl FnOnce(&Table) -> Facts<'a>,
     ) -> Result<Access> {
         let place = match names::of_arn(name) {
             Some(mut place) => {
@@ -88,77 +80,92 @@ impl DynamoDb {
         if names::is_name(&place.name) {
             let table = self.table_at(&place)?;
             access.resource_policy = self.policies.of(table.as_ref().and_then(|t| t.policy.as_ref()))?;
-            access.keys = leading(table.as_deref(), items);
+            let asked = !matches!(cx.principal, Principal::Root { .. }) || access.resource_policy.is_some();
+            if let Some(table) = table.filter(|_| asked) {
+                access.keys = facts(&table).into_keys();
+            }
         }
         Ok(access)
     }
 
+    fn one<'a>(
+        &self,
+        cx: &Context,
+        action: &'static str,
+        name: &str,
+        index: Option<&str>,
+        facts: impl FnOnce(&Table) -> Facts<'a>,
+    ) -> Result<Vec<Access>> {
+        Ok(vec![self.to(cx, action, name, index, facts)?])
+    }
+
     /// The accesses of an operation.
-    pub(crate) fn accesses(
+    pub(crate) fn accesses<'i>(
         &self,
         op: &'static Operation,
         cx: &Context,
-        input: &dyn Structure,
+        input: &'i dyn Structure,
     ) -> Result<Vec<Access>> {
         let any = input.as_any();
         if let Some(i) = any.downcast_ref::<api::GetItemInput>() {
-            return Ok(vec![self.to(cx, "dynamodb:GetItem", &i.table_name, None, &[&i.key])?]);
+            return self.one(cx, "dynamodb:GetItem", &i.table_name, None, |table| Facts::get(table, i));
         }
         if let Some(i) = any.downcast_ref::<api::PutItemInput>() {
-            return Ok(vec![self.to(cx, "dynamodb:PutItem", &i.table_name, None, &[&i.item])?]);
+            return self.one(cx, "dynamodb:PutItem", &i.table_name, None, |table| Facts::put(table, i));
         }
         if let Some(i) = any.downcast_ref::<api::UpdateItemInput>() {
-            return Ok(vec![self.to(cx, "dynamodb:UpdateItem", &i.table_name, None, &[&i.key])?]);
+            return self.one(cx, "dynamodb:UpdateItem", &i.table_name, None, |table| Facts::update(table, i));
         }
         if let Some(i) = any.downcast_ref::<api::DeleteItemInput>() {
-            return Ok(vec![self.to(cx, "dynamodb:DeleteItem", &i.table_name, None, &[&i.key])?]);
+            return self.one(cx, "dynamodb:DeleteItem", &i.table_name, None, |table| Facts::delete(table, i));
         }
         if let Some(i) = any.downcast_ref::<api::QueryInput>() {
-            return Ok(vec![self.to(cx, "dynamodb:Query", &i.table_name, i.index_name.as_deref(), &[])?]);
+            let index = i.index_name.as_deref();
+            return self.one(cx, "dynamodb:Query", &i.table_name, index, |table| Facts::query(table, i));
         }
         if let Some(i) = any.downcast_ref::<api::ScanInput>() {
-            return Ok(vec![self.to(cx, "dynamodb:Scan", &i.table_name, i.index_name.as_deref(), &[])?]);
+            let index = i.index_name.as_deref();
+            return self.one(cx, "dynamodb:Scan", &i.table_name, index, |_| Facts::scan(i));
         }
         if let Some(i) = any.downcast_ref::<api::BatchGetItemInput>() {
-            let one = |(name, keys): (&String, &api::KeysAndAttributes)| {
-                self.to(cx, "dynamodb:BatchGetItem", name, None, &keys.keys.iter().collect::<Vec<_>>())
+            let capacity = i.return_consumed_capacity.as_deref();
+            let one = |(name, keys): (&String, &'i api::KeysAndAttributes)| {
+                let facts = |table: &Table| Facts::batch_get(table, keys, capacity);
+                self.to(cx, "dynamodb:BatchGetItem", name, None, facts)
             };
             return i.request_items.iter().map(one).collect();
         }
         if let Some(i) = any.downcast_ref::<api::BatchWriteItemInput>() {
-            let one = |(name, writes): (&String, &Vec<api::WriteRequest>)| {
-                let items: Vec<_> = writes
-                    .iter()
-                    .filter_map(|w| {
-                        let put = w.put_request.as_ref().map(|put| &put.item);
-                        put.or_else(|| w.delete_request.as_ref().map(|delete| &delete.key))
-                    })
-                    .collect();
-                self.to(cx, "dynamodb:BatchWriteItem", name, None, &items)
+            let capacity = i.return_consumed_capacity.as_deref();
+            let one = |(name, writes): (&String, &'i Vec<api::WriteRequest>)| {
+                let facts = |table: &Table| Facts::batch_write(table, writes, capacity);
+                self.to(cx, "dynamodb:BatchWriteItem", name, None, facts)
             };
             return i.request_items.iter().map(one).collect();
         }
         if let Some(i) = any.downcast_ref::<api::TransactGetItemsInput>() {
-            let one = |item: &api::TransactGetItem| {
-                self.to(cx, "dynamodb:GetItem", &item.get.table_name, None, &[&item.get.key])
+            let capacity = i.return_consumed_capacity.as_deref();
+            let one = |api::TransactGetItem { get, .. }: &'i api::TransactGetItem| {
+                let facts = |table: &Table| Facts::transact_get(table, get, capacity);
+                self.to(cx, "dynamodb:GetItem", &get.table_name, None, facts)
             };
             return i.transact_items.iter().map(one).collect();
         }
         if let Some(i) = any.downcast_ref::<api::TransactWriteItemsInput>() {
+            let capacity = i.return_consumed_capacity.as_deref();
             let mut all = Vec::with_capacity(i.transact_items.len());
             for item in &i.transact_items {
-                if let Some(put) = &item.put {
-                    all.push(self.to(cx, "dynamodb:PutItem", &put.table_name, None, &[&put.item])?);
-                }
-                if let Some(update) = &item.update {
-                    all.push(self.to(cx, "dynamodb:UpdateItem", &update.table_name, None, &[&update.key])?);
-                }
-                if let Some(delete) = &item.delete {
-                    all.push(self.to(cx, "dynamodb:DeleteItem", &delete.table_name, None, &[&delete.key])?);
-                }
-                if let Some(check) = &item.condition_check {
-                    let action = "dynamodb:ConditionCheckItem";
-                    all.push(self.to(cx, action, &check.table_name, None, &[&check.key])?);
+                for part in parts(item) {
+                    all.push(self.to(cx, part.action, part.table, None, |table| {
+                        Facts::transact_write(
+                            table,
+                            part.item,
+                            part.names,
+                            part.condition,
+                            part.update,
+                            capacity,
+                        )
+                    })?);
                 }
             }
             return Ok(all);
@@ -171,10 +178,57 @@ impl DynamoDb {
         if rule.resource.contains("table/")
             && let Some(name) = named.iter().find_map(|member| text_member(input, member))
         {
-            return Ok(vec![self.to(cx, rule.action, &name, None, &[])?]);
+            return self.one(cx, rule.action, &name, None, |_| Facts::default());
         }
         Ok(cloudlet_service::api::default_access(op, cx, input))
     }
+}
+
+/// One write of a transaction, as IAM sees it.
+struct Part<'i> {
+    action: &'static str,
+    table: &'i str,
+    item: &'i BTreeMap<String, api::AttributeValue>,
+    names: &'i Option<BTreeMap<String, String>>,
+    condition: Option<&'i str>,
+    update: Option<&'i str>,
+}
+
+/// What an item of a transaction asks for: one thing, unless it will be refused.
+fn parts(of: &api::TransactWriteItem) -> impl Iterator<Item = Part<'_>> {
+    let put = of.put.as_ref().map(|put| Part {
+        action: "dynamodb:PutItem",
+        table: &put.table_name,
+        item: &put.item,
+        names: &put.expression_attribute_names,
+        condition: put.condition_expression.as_deref(),
+        update: None,
+    });
+    let update = of.update.as_ref().map(|update| Part {
+        action: "dynamodb:UpdateItem",
+        table: &update.table_name,
+        item: &update.key,
+        names: &update.expression_attribute_names,
+        condition: update.condition_expression.as_deref(),
+        update: Some(&update.update_expression),
+    });
+    let delete = of.delete.as_ref().map(|delete| Part {
+        action: "dynamodb:DeleteItem",
+        table: &delete.table_name,
+        item: &delete.key,
+        names: &delete.expression_attribute_names,
+        condition: delete.condition_expression.as_deref(),
+        update: None,
+    });
+    let check = of.condition_check.as_ref().map(|check| Part {
+        action: "dynamodb:ConditionCheckItem",
+        table: &check.table_name,
+        item: &check.key,
+        names: &check.expression_attribute_names,
+        condition: Some(&check.condition_expression),
+        update: None,
+    });
+    [put, update, delete, check].into_iter().flatten()
 }
 
 impl Streams {

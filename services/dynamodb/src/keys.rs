@@ -278,10 +278,9 @@ pub(crate) fn check_updated(table: &Table, item: &Item, changed: impl Fn(&str) -
             }
             if let Some(what) = empty(value) {
                 return Err(invalid(format!(
-                    "One or more parameter values are not valid. A value specified for a secondary index key is not \
-                     supported. The AttributeValue for a key attribute cannot contain an empty {what} value. IndexName: \
-                     {}, IndexKey: {name}",
-                    index.name
+                    "One or more parameter values are not valid. The update expression attempted to update a secondary \
+                     index key to a value that is not supported. The AttributeValue for a key attribute cannot contain \
+                     an empty {what} value."
                 )));
             }
             if check_size(value, index.keys.hash.iter().any(|hash| hash == name)).is_err() {

@@ -17,6 +17,7 @@ mod convert;
 mod describe;
 mod errors;
 pub mod expression;
+mod fine;
 mod json;
 mod keys;
 mod live;

@@ -208,6 +208,9 @@ fn reword(op: &'static Operation, mut violation: Violation) -> Vec<Violation> {
         }
         let parts = violation.path.split('.').count();
         if batch && op.name == "BatchWriteItem" && parts <= 3 && inner.contains("length") {
+            let table = violation.path.split('.').nth(1).unwrap_or_default();
+            let writes = if inner.contains("greater than") { "" } else { "..." };
+            violation.value = Some(format!("{{{table}=[{writes}]}}"));
             violation.path = "requestItems".to_owned();
             violation.constraint =
                 "Map value must satisfy constraint: [Member must have length less than or equal to 25, \

@@ -13,7 +13,7 @@ use aws_smithy_types::event_stream::{HeaderValue, Message};
 use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document};
 use bytes::{Bytes, BytesMut};
 use cloudlet_service::events::{EventFrames, Frame, FrameReader};
-use cloudlet_service::{Api, ByteStream, Error, Protocol, Structure};
+use cloudlet_service::{ByteStream, Error, Protocol, Structure};
 use futures_util::stream;
 
 /// Reads the input of an operation whose payload is an event stream, out of a body of frames. It waits for the first frame
@@ -25,7 +25,7 @@ pub async fn read_events(
     head: &Head<'_>,
     body: ByteStream,
 ) -> Result<Box<dyn Structure>, Error> {
-    let mut arriving = Arriving { api: route.api, protocol: route.protocol, body, held: BytesMut::new() };
+    let mut arriving = Arriving { protocol: route.protocol, body, held: BytesMut::new() };
     let rest = matches!(route.protocol, Protocol::RestJson1 | Protocol::RestXml);
     let mut input = if rest {
         rest::read(route, head, &Bytes::new())?
@@ -44,7 +44,7 @@ pub async fn read_events(
 }
 
 fn initial(route: &Route, head: &Head<'_>, payload: &Bytes) -> Result<Box<dyn Structure>, Error> {
-    let refused = |why: SerdeError| refusal::bad_body(route.api, route.protocol, &why, &[]);
+    let refused = |why: SerdeError| refusal::bad_body(route.protocol, &why, &[]);
     match route.protocol {
         Protocol::RpcV2Cbor => (route.operation().read_input)(&mut codec::cbor(payload)).map_err(refused),
         Protocol::AwsQuery => form(route, head, payload, crate::form::Dialect::Query),
@@ -59,7 +59,6 @@ fn broken(why: String) -> Error {
 
 /// The frames of a body.
 struct Arriving {
-    api: &'static Api,
     protocol: Protocol,
     body: ByteStream,
     held: BytesMut,
@@ -76,8 +75,8 @@ impl Arriving {
                 };
                 match (text(":message-type").as_deref(), text(":event-type")) {
                     (Some("event"), Some(event)) => {
-                        let (api, protocol) = (self.api, self.protocol);
-                        return Ok(Some(EventFrame { api, protocol, event, message }));
+                        let protocol = self.protocol;
+                        return Ok(Some(EventFrame { protocol, event, message }));
                     }
                     (Some("event"), None) => {
                         return Err(broken("a frame has no :event-type".to_owned()));
@@ -107,7 +106,6 @@ impl Arriving {
 
 /// A frame that carries an event.
 struct EventFrame {
-    api: &'static Api,
     protocol: Protocol,
     event: String,
     message: Message,
@@ -120,7 +118,7 @@ impl Frame for EventFrame {
 
     fn read(&self, reader: &mut FrameReader<'_>) -> Result<(), Error> {
         let mut members = Members { protocol: self.protocol, message: &self.message };
-        reader(&mut members).map_err(|why| refusal::bad_body(self.api, self.protocol, &why, &[]))
+        reader(&mut members).map_err(|why| refusal::bad_body(self.protocol, &why, &[]))
     }
 }
 

@@ -3,6 +3,7 @@
 mod events;
 mod rest;
 
+use crate::expected::expected;
 use crate::form::{Dialect, FormReader, Node};
 use crate::head::{Head, Params};
 use crate::router::Route;
@@ -35,12 +36,20 @@ pub fn read_input(route: &Route, head: &Head<'_>, body: Body) -> Result<Box<dyn 
         Protocol::AwsJson10 | Protocol::AwsJson11 => {
             let mut de = codec::json(&body);
             (operation.read_input)(&mut de).map_err(|e| {
-                refusal::bad_body(api, route.protocol, &e, &body[de.position().min(body.len())..])
+                let rest = &body[de.position().min(body.len())..];
+                if api.signing_name == "dynamodb" {
+                    return refusal::bad_dynamodb_body(
+                        &e,
+                        expected(operation, &mut codec::json(&body)),
+                        rest,
+                    );
+                }
+                refusal::bad_body(route.protocol, &e, rest)
             })
         }
         Protocol::RpcV2Cbor => {
             let mut de = codec::cbor(&body);
-            (operation.read_input)(&mut de).map_err(|e| refusal::bad_body(api, route.protocol, &e, &[]))
+            (operation.read_input)(&mut de).map_err(|e| refusal::bad_body(route.protocol, &e, &[]))
         }
         Protocol::AwsQuery => form(route, head, &body, Dialect::Query),
         Protocol::Ec2Query => form(route, head, &body, Dialect::Ec2),
@@ -54,5 +63,5 @@ fn form(route: &Route, head: &Head<'_>, body: &Bytes, dialect: Dialect) -> Resul
     params.0.append(&mut Params::parse(text)?.0);
     let node = Node::parse(&params)?;
     (route.operation().read_input)(&mut FormReader { node: &node, dialect })
-        .map_err(|e| refusal::bad_body(route.api, route.protocol, &e, &[]))
+        .map_err(|e| refusal::bad_body(route.protocol, &e, &[]))
 }

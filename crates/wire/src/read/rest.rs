@@ -76,15 +76,14 @@ static IN_BODY: SchemaExtensionKey<Vec<Option<usize>>> = SchemaExtensionKey::new
 pub(super) fn read(route: &Route, head: &Head<'_>, body: &Bytes) -> Result<Box<dyn Structure>, Error> {
     if route.protocol == Protocol::RestXml && codec::has_doctype(body) && !streams(route) {
         let refused = SerdeError::invalid_input("document type declarations are refused");
-        return Err(refusal::bad_body(route.api, route.protocol, &refused, &[]));
+        return Err(refusal::bad_body(route.protocol, &refused, &[]));
     }
     let mut reader = Reader { route, head, body, params: Params::parse(head.query)?, failure: None };
     match (route.operation().read_input)(&mut reader) {
         Ok(input) => Ok(input),
-        Err(why) => Err(reader
-            .failure
-            .take()
-            .unwrap_or_else(|| refusal::bad_body(route.api, route.protocol, &why, &[]))),
+        Err(why) => {
+            Err(reader.failure.take().unwrap_or_else(|| refusal::bad_body(route.protocol, &why, &[])))
+        }
     }
 }
 
@@ -244,7 +243,7 @@ impl Reader<'_> {
             }
         };
         if let Err(why) = &result {
-            self.failure = Some(refusal::bad_body(route.api, route.protocol, why, rest));
+            self.failure = Some(refusal::bad_body(route.protocol, why, rest));
         }
         result
     }

@@ -37,7 +37,7 @@ pub(crate) fn condition(condition: &Condition, notes: &Notes, purpose: Purpose) 
             _ => leaf_operands(leaf, &mut only_size),
         }
     })?;
-    conditions(condition, &mut |leaf| leaf_operands(leaf, &mut |operand| paths(operand, &mut reserved)))?;
+    condition_paths(condition, &mut reserved)?;
     notes.too_many_operators()?;
     conditions(condition, &mut |leaf| {
         leaf_operands(leaf, &mut |operand| paths(operand, &mut nesting))?;
@@ -155,6 +155,11 @@ fn conditions(condition: &Condition, visit: &mut dyn FnMut(&Condition) -> Checke
     }
 }
 
+/// Every path of a condition.
+pub(super) fn condition_paths(condition: &Condition, visit: &mut dyn FnMut(&Path) -> Checked) -> Checked {
+    conditions(condition, &mut |leaf| leaf_operands(leaf, &mut |operand| paths(operand, visit)))
+}
+
 /// What such a condition computes with.
 fn leaf_operands(leaf: &Condition, visit: &mut dyn FnMut(&Operand) -> Checked) -> Checked {
     match leaf {
@@ -194,7 +199,8 @@ fn each_operand(actions: &[Action], visit: &mut dyn FnMut(&Operand) -> Checked) 
     })
 }
 
-fn each_path(actions: &[Action], visit: &mut dyn FnMut(&Path) -> Checked) -> Checked {
+/// Every path of an update.
+pub(super) fn each_path(actions: &[Action], visit: &mut dyn FnMut(&Path) -> Checked) -> Checked {
     actions.iter().try_for_each(|action| {
         let (Action::Set(path, _) | Action::Remove(path) | Action::Add(path, _) | Action::Delete(path, _)) =
             action;

@@ -29,6 +29,7 @@ use crate::value::invalid;
 use cache::{Cache, Grammar, Syntax};
 use cloudlet_service::Error;
 use parser::Parser;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 pub use condition::{Condition, Filter, Operand};
@@ -75,15 +76,64 @@ fn read_condition(text: &str, purpose: Purpose) -> Result<Arc<Syntax>, String> {
     })
 }
 
+fn read_update(text: &str) -> Result<Arc<Syntax>, String> {
+    CACHE.get(Grammar::Update, text, || {
+        let (actions, sections, notes) = Parser::update(text)?;
+        checks::update(&actions, &sections, &notes)?;
+        Ok(Syntax::Update(actions))
+    })
+}
+
+fn read_projection(text: &str) -> Result<Arc<Syntax>, String> {
+    CACHE.get(Grammar::Projection, text, || {
+        let paths = Parser::projection(text)?;
+        checks::projection(&paths)?;
+        Ok(Syntax::Projection(paths))
+    })
+}
+
+type Names = BTreeMap<String, String>;
+
+/// The attributes that an expression reads or writes, as far as it can be read.
+fn attributes_of(syntax: Result<Arc<Syntax>, String>, names: Option<&Names>) -> Vec<String> {
+    let mut out = Vec::new();
+    let Ok(syntax) = syntax else { return out };
+    let mut take = |path: &syntax::Path| {
+        out.extend(match path.first() {
+            Some(syntax::Part::Plain(name)) => Some(name.clone()),
+            Some(syntax::Part::Placeholder(name)) => names.and_then(|names| names.get(name)).cloned(),
+            _ => None,
+        });
+        Ok(())
+    };
+    // None of the visits fails.
+    let _ = match &*syntax {
+        Syntax::Condition(condition) => checks::condition_paths(condition, &mut take),
+        Syntax::Update(actions) => checks::each_path(actions, &mut take),
+        Syntax::Projection(paths) => paths.iter().try_for_each(take),
+    };
+    out
+}
+
+/// The attributes that a condition, a filter or a key condition reads.
+pub(crate) fn condition_attributes(text: &str, names: Option<&Names>) -> Vec<String> {
+    attributes_of(read_condition(text, Purpose::Condition), names)
+}
+
+/// The attributes that an update reads or writes.
+pub(crate) fn update_attributes(text: &str, names: Option<&Names>) -> Vec<String> {
+    attributes_of(read_update(text), names)
+}
+
+/// The attributes of which a projection wants something.
+pub(crate) fn projection_attributes(text: &str, names: Option<&Names>) -> Vec<String> {
+    attributes_of(read_projection(text), names)
+}
+
 impl Parameters {
     /// Reads an `UpdateExpression`.
     pub fn update(&mut self, text: &str) -> Result<Update, Error> {
-        let read = || {
-            let (actions, sections, notes) = Parser::update(text)?;
-            checks::update(&actions, &sections, &notes)?;
-            Ok(Syntax::Update(actions))
-        };
-        let actions = CACHE.get(Grammar::Update, text, read).and_then(|syntax| match &*syntax {
+        let actions = read_update(text).and_then(|syntax| match &*syntax {
             Syntax::Update(actions) => bind::update(actions, self),
             _ => Ok(Vec::new()),
         });
@@ -115,12 +165,7 @@ impl Parameters {
 
     /// Reads a `ProjectionExpression`.
     pub fn projection(&mut self, text: &str) -> Result<Projection, Error> {
-        let read = || {
-            let paths = Parser::projection(text)?;
-            checks::projection(&paths)?;
-            Ok(Syntax::Projection(paths))
-        };
-        let paths = CACHE.get(Grammar::Projection, text, read).and_then(|syntax| match &*syntax {
+        let paths = read_projection(text).and_then(|syntax| match &*syntax {
             Syntax::Projection(paths) => bind::projection(paths, self),
             _ => Ok(Vec::new()),
         });

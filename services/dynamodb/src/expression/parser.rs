@@ -72,10 +72,12 @@ impl<'t> Parser<'t> {
             return Err("The expression can not be empty;".to_owned());
         }
         if text.len() > MAX_TEXT {
-            return Err(format!(
-                "Expression size has exceeded the maximum allowed size; expression size: {}",
-                text.len()
-            ));
+            let mut sentence = "Expression size has exceeded the maximum allowed size;".to_owned();
+            // Of an update AWS does not say how large it is.
+            if keywords != UPDATE_KEYWORDS {
+                sentence.push_str(&format!(" expression size: {}", text.len()));
+            }
+            return Err(sentence);
         }
         Ok(Self { tokens: Tokens::new(text), notes: Notes::default(), keywords })
     }

@@ -70,6 +70,21 @@ impl Action {
 }
 
 impl Source {
+    fn collect<'s>(&'s self, out: &mut Vec<&'s Path>) {
+        match self {
+            Source::Path(path) => out.push(path),
+            Source::Value(_) => {}
+            Source::IfNotExists(path, other) => {
+                out.push(path);
+                other.collect(out);
+            }
+            Source::ListAppend(front, back) => {
+                front.collect(out);
+                back.collect(out);
+            }
+        }
+    }
+
     fn value(&self, item: &Item) -> Result<Value, Error> {
         match self {
             Source::Value(value) => Ok(value.clone()),
@@ -153,6 +168,23 @@ impl Update {
     /// The paths that it changes.
     pub fn targets(&self) -> Vec<&Path> {
         self.actions.iter().map(Action::path).collect()
+    }
+
+    /// All paths that it changes or reads.
+    pub fn paths(&self) -> Vec<&Path> {
+        let mut out = self.targets();
+        for action in &self.actions {
+            if let Action::Set(_, assigned) = action {
+                match assigned {
+                    Assigned::Source(source) => source.collect(&mut out),
+                    Assigned::Sum(left, right) | Assigned::Difference(left, right) => {
+                        left.collect(&mut out);
+                        right.collect(&mut out);
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// Refuses to change a key of the table.

@@ -6,16 +6,17 @@ use crate::capacity::{self, Units};
 use crate::change::Cost;
 use crate::convert::item_out;
 use crate::errors::{Result, invalid, stored};
-use crate::expression::{Condition, KeyQuery, KeySchema, Path, Update};
+use crate::expression::{Condition, KeyQuery, Path, Update};
+use crate::fine::Facts;
 use crate::operations::batch::shown;
-use crate::operations::query::{range, typed};
+use crate::operations::query::{Schema, range};
 use crate::operations::transact::Asked;
 use crate::partiql::{
     Access, BATCH_NEEDS_KEY, Change, EXISTS_NEEDS_TRANSACTION, Plan, Returning, Select, TRANSACTION_NEEDS_KEY,
 };
 use crate::reading::{Page, Source};
 use crate::state::{Stored, Table};
-use crate::value::{Item, Kind, size};
+use crate::value::{Item, size};
 use crate::write::{Action, Done, Write};
 use crate::{DynamoDb, keys};
 use cloudlet_api_dynamodb::*;
@@ -26,22 +27,6 @@ use xxhash_rust::xxh3::Xxh3;
 
 const DUPLICATE: &str = "Duplicate primary key exists in table";
 const MIXED: &str = "Transaction request cannot include both read and write statements";
-
-/// The keys of a table or index with their types.
-struct Schema<'t> {
-    hash: Vec<(&'t str, Kind)>,
-    range: Vec<(&'t str, Kind)>,
-}
-
-impl<'t> Schema<'t> {
-    fn of(table: &'t Table, names: &'t crate::state::Keys) -> Self {
-        Self { hash: typed(table, &names.hash), range: typed(table, &names.range) }
-    }
-
-    fn keys(&self) -> KeySchema<'_> {
-        KeySchema { hash: &self.hash, range: &self.range }
-    }
-}
 
 /// Where the next page of a statement begins: which of its reads, after which item.
 fn token(read: usize, after: &[u8]) -> String {
@@ -429,14 +414,19 @@ impl DynamoDb {
     ) -> Result<Vec<cloudlet_service::Access>> {
         let any = input.as_any();
         let mut statements: Vec<(&str, Option<&[AttributeValue]>)> = Vec::new();
+        let (mut within, mut capacity) = (None, None);
         if let Some(input) = any.downcast_ref::<ExecuteStatementInput>() {
             statements.push((&input.statement, input.parameters.as_deref()));
+            capacity = input.return_consumed_capacity.as_deref();
         } else if let Some(input) = any.downcast_ref::<BatchExecuteStatementInput>() {
             let all = input.statements.iter();
             statements.extend(all.map(|one| (one.statement.as_str(), one.parameters.as_deref())));
+            capacity = input.return_consumed_capacity.as_deref();
         } else if let Some(input) = any.downcast_ref::<ExecuteTransactionInput>() {
             let all = input.transact_statements.iter();
             statements.extend(all.map(|one| (one.statement.as_str(), one.parameters.as_deref())));
+            within = Some("ExecuteTransaction");
+            capacity = input.return_consumed_capacity.as_deref();
         }
         let mut accesses = Vec::with_capacity(statements.len());
         for (statement, parameters) in statements {
@@ -445,7 +435,13 @@ impl DynamoDb {
                 Plan::Select(select) => select.index.as_deref(),
                 _ => None,
             };
-            accesses.push(self.to(cx, plan.action(), plan.table(), index, &[])?);
+            accesses.push(self.to(cx, plan.action(), plan.table(), index, |table| {
+                let facts = Facts::statement(table, &plan, capacity);
+                match within {
+                    Some(operation) => facts.within(operation),
+                    None => facts,
+                }
+            })?);
         }
         Ok(accesses)
     }

@@ -4,16 +4,28 @@ use crate::errors::{Result, invalid};
 use crate::expression::{self, Comparator, KeyPredicate, KeyQuery, KeySchema, Parameters, legacy};
 use crate::keys;
 use crate::reading::{Page, Source, check_select, consumed, items_out};
-use crate::state::Table;
+use crate::state::{Keys, Table};
 use crate::value::{Item, Kind, Value, order};
 use crate::{DynamoDb, capacity, request};
 use cloudlet_api_dynamodb::*;
 use cloudlet_store::{Key, KeyRange};
 
-/// The attributes of a key with their types.
-pub(crate) fn typed<'t>(table: &'t Table, names: &'t [String]) -> Vec<(&'t str, Kind)> {
-    let kind = |name: &String| table.kind_of(name).map_or(Kind::S, keys::kind);
-    names.iter().map(|name| (name.as_str(), kind(name))).collect()
+/// The keys of a table or index with their types.
+pub(crate) struct Schema<'t> {
+    hash: Vec<(&'t str, Kind)>,
+    range: Vec<(&'t str, Kind)>,
+}
+
+impl<'t> Schema<'t> {
+    pub(crate) fn of(table: &'t Table, names: &'t Keys) -> Self {
+        let kind = |name: &String| table.kind_of(name).map_or(Kind::S, keys::kind);
+        let typed = |names: &'t [String]| names.iter().map(|name| (name.as_str(), kind(name))).collect();
+        Self { hash: typed(&names.hash), range: typed(&names.range) }
+    }
+
+    pub(crate) fn keys(&self) -> KeySchema<'_> {
+        KeySchema { hash: &self.hash, range: &self.range }
+    }
 }
 
 /// The part of a source that a key condition means.
@@ -152,8 +164,7 @@ impl DynamoDb {
         let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
         let start = input.exclusive_start_key.as_ref().map(|key| source.start(key, true)).transpose()?;
         let names = source.keys();
-        let schema = KeySchema { hash: &typed(&table, &names.hash), range: &typed(&table, &names.range) };
-        let query = conditions.resolve(schema)?;
+        let query = conditions.resolve(Schema::of(&table, names).keys())?;
         if input.filter_expression.is_some()
             && let Some(filter) = &filter
         {

@@ -146,15 +146,15 @@ impl DynamoDb {
         self.change_table(&table, |tx, table| {
             let current = table.ttl.as_ref().filter(|ttl| ttl.enabled);
             match current {
-                Some(_) if wanted.enabled => {
-                    return Err(invalid("TimeToLive is already enabled").into());
-                }
                 Some(ttl) if ttl.attribute != wanted.attribute_name => {
                     let message = format!(
                         "TimeToLive is active on a different AttributeName: current AttributeName is {}",
                         ttl.attribute
                     );
                     return Err(invalid(message).into());
+                }
+                Some(_) if wanted.enabled => {
+                    return Err(invalid("TimeToLive is already enabled").into());
                 }
                 None if !wanted.enabled => return Err(invalid("TimeToLive is already disabled").into()),
                 _ => {}

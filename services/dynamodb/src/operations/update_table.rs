@@ -12,7 +12,8 @@ use cloudlet_store::Tx;
 use std::collections::BTreeSet;
 
 const NOTHING: &str = "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
-     GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required";
+     GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, \
+     MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required";
 
 const UNITS_WITH_REQUESTS: &str =
     "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST";
@@ -370,7 +371,7 @@ fn change_stream(
         }
         Some(view) => open_stream(tx, table, view, now),
         None if table.live_stream().is_none() => {
-            Err(invalid(format!("Table is already disabled for stream: TableName: {}", table.name)).into())
+            Err(invalid(format!("Table has no stream to disable: TableName: {}", table.name)).into())
         }
         None => close_stream(tx, table, now),
     }

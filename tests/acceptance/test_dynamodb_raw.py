@@ -1,0 +1,95 @@
+"""What DynamoDB says to bodies that no client would send: wrong types, bytes that are not base64, unknown operations."""
+import http.client
+import json
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+SERIALIZATION = "com.amazon.coral.service#SerializationException"
+PACKAGE = "com.amazonaws.dynamodb.v20120810."
+STRUCTURE = "Start of structure or map found where not expected"
+PARAMETERIZED = (
+    "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class java.lang.Class "
+    "(sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and java.lang.Class are in module java.base of "
+    "loader 'bootstrap')")
+
+
+def raw(cloud, operation, body):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = AWSRequest("POST", f"{cloud.endpoint}/", data=data, headers={
+        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"})
+    SigV4Auth(Credentials("test", "test"), "dynamodb", "us-east-1").add_auth(request)
+    connection = http.client.HTTPConnection("localhost", cloud.port)
+    connection.request("POST", "/", data, dict(request.headers))
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read() or b"{}")
+
+
+def item(value):
+    return {"TableName": "abc", "Item": {"a": value}}
+
+
+@pytest.mark.parametrize("operation, body, message", [
+    ("PutItem", {"TableName": 23}, "NUMBER_VALUE cannot be converted to String"),
+    ("PutItem", {"TableName": 23.4}, "DECIMAL_VALUE cannot be converted to String"),
+    ("PutItem", {"TableName": True}, "TRUE_VALUE cannot be converted to String"),
+    ("PutItem", {"TableName": []}, "Unrecognized collection type class java.lang.String"),
+    ("PutItem", {"TableName": {}}, STRUCTURE),
+    ("PutItem", {"Item": "a"}, "Unexpected field type"),
+    ("PutItem", {"Item": []}, f"Unrecognized collection type java.util.Map<java.lang.String, {PACKAGE}AttributeValue>"),
+    ("PutItem", item(23), "Unexpected value type in payload"),
+    ("PutItem", item([]), f"Unrecognized collection type class {PACKAGE}AttributeValue"),
+    ("PutItem", item({"SS": "a"}), "Unexpected field type"),
+    ("PutItem", item({"SS": {}}), STRUCTURE),
+    ("PutItem", item({"BOOL": "a"}), "Unexpected token received from parser"),
+    ("PutItem", item({"BOOL": 1}), "NUMBER_VALUE cannot be converted to Boolean"),
+    ("PutItem", item({"B": 1}), "only base-64-encoded strings are convertible to bytes"),
+    ("PutItem", item({"B": []}), "Unrecognized collection type class java.nio.ByteBuffer"),
+    ("PutItem", item({"B": "abc"}), "Base64 encoded length is expected a multiple of 4 bytes but found: 3"),
+    ("PutItem", item({"BS": ["=+/="]}), "Invalid last non-pad Base64 character dectected"),
+    ("PutItem", item({"L": [{"M": {"b": {"B": "a"}}}]}),
+     "Base64 encoded length is expected a multiple of 4 bytes but found: 1"),
+    ("PutItem", {"Expected": []},
+     f"Unrecognized collection type java.util.Map<java.lang.String, {PACKAGE}ExpectedAttributeValue>"),
+    ("PutItem", {"Expected": {"a": {"Value": 1}}}, "Unexpected field type"),
+    ("PutItem", {"ExpressionAttributeNames": []},
+     "Unrecognized collection type java.util.Map<java.lang.String, java.lang.String>"),
+    ("Query", {"KeyConditions": []}, f"Unrecognized collection type java.util.Map<java.lang.String, {PACKAGE}Condition>"),
+    ("Scan", {"Limit": "1"}, "STRING_VALUE cannot be converted to Integer"),
+    ("CreateTable", {"ProvisionedThroughput": {"ReadCapacityUnits": "1"}}, "STRING_VALUE cannot be converted to Long"),
+    ("CreateTable", {"KeySchema": [[]]}, f"Unrecognized collection type class {PACKAGE}KeySchemaElement"),
+    ("BatchGetItem", {"RequestItems": {"a": {"Keys": ["a"]}}}, PARAMETERIZED),
+    ("BatchWriteItem", {"RequestItems": {"a": 1}}, PARAMETERIZED),
+    ("BatchWriteItem", {"RequestItems": []},
+     f"Unrecognized collection type java.util.Map<java.lang.String, java.util.List<{PACKAGE}WriteRequest>>"),
+])
+def test_wrong_types(cloud, operation, body, message):
+    assert raw(cloud, operation, body) == (400, {"__type": SERIALIZATION, "Message": message})
+
+
+def test_what_is_no_request(cloud):
+    assert raw(cloud, "PutItem", b'{"TableName":') == (400, {"__type": SERIALIZATION})
+    assert raw(cloud, "NoSuchThing", {}) == (
+        400, {"__type": "com.amazon.coral.service#UnknownOperationException"})
+
+
+@pytest.mark.parametrize("operation, body, message", [
+    ("BatchWriteItem", {"RequestItems": {"abc": []}},
+     "1 validation error detected: Value '{abc=[]}' at 'requestItems' failed to satisfy constraint: Map value must "
+     "satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or "
+     "equal to 1]"),
+    ("UpdateItem", {"TableName": "abc", "Key": {"a": {"S": "a"}}, "UpdateExpression": "a" * 4097},
+     "1 validation error detected: Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;"),
+    ("Scan", {"TableName": "abc", "FilterExpression": "a" * 4097},
+     "Invalid FilterExpression: Expression size has exceeded the maximum allowed size; expression size: 4097"),
+    ("PutItem", item({}), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("UpdateTable", {"TableName": "abc"},
+     "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
+     "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, "
+     "DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required"),
+])
+def test_what_breaks_a_rule(cloud, operation, body, message):
+    assert raw(cloud, operation, body) == (
+        400, {"__type": "com.amazon.coral.validate#ValidationException", "message": message})
