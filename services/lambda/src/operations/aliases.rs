@@ -17,19 +17,12 @@ impl Lambda {
         input: CreateAliasInput,
     ) -> Result<CreateAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
-        if !input.name.is_empty() && input.name.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Error::validation(format!(
-                "1 validation error detected: Value '{}' at 'name' failed to satisfy constraint: Member must satisfy regular expression \
-                 pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)",
-                input.name
-            )));
-        }
         let key = alias_key(&named.cx, &named.name, &input.name);
         let alias = Alias {
             name: input.name.clone(),
             version: input.function_version,
             description: input.description.unwrap_or_default(),
-            weights: weights(input.routing_config),
+            weights: weights(input.routing_config)?,
             revision: cx.random().uuid(),
         };
         self.store
@@ -55,6 +48,7 @@ impl Lambda {
     ) -> Result<UpdateAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let key = alias_key(&named.cx, &named.name, &input.name);
+        let routing = input.routing_config.clone().map(|routing| weights(Some(routing))).transpose()?;
         let alias = self
             .store
             .transact(|tx| {
@@ -69,8 +63,8 @@ impl Lambda {
                 if let Some(description) = &input.description {
                     alias.description.clone_from(description);
                 }
-                if input.routing_config.is_some() {
-                    alias.weights = weights(input.routing_config.clone());
+                if let Some(weights) = &routing {
+                    alias.weights.clone_from(weights);
                 }
                 check(tx, &named, &alias)?;
                 alias.revision = cx.random().uuid();
@@ -152,10 +146,6 @@ fn missing(named: &Named, alias: &str) -> Error {
     not_found(format!("Cannot find alias arn: {}", arn(named, alias)))
 }
 
-fn weights(routing: Option<AliasRoutingConfiguration>) -> BTreeMap<String, f64> {
-    routing.and_then(|r| r.additional_version_weights).unwrap_or_default()
-}
-
 fn check(tx: &mut Tx<'_>, named: &Named, alias: &Alias) -> Result<(), Failure> {
     tx.get::<Function>(&named_key(&named.cx, &named.name))?.ok_or_else(|| named.missing())?;
     let missing = |version: &str| Failure(crate::errors::no_function(&format!("{}:{version}", named.arn())));
@@ -181,25 +171,32 @@ fn check(tx: &mut Tx<'_>, named: &Named, alias: &Alias) -> Result<(), Failure> {
     if alias.weights.len() > 1 {
         return Err(Failure(invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")));
     }
-    for (version, weight) in &alias.weights {
-        if version_number(version).is_none() {
-            return Err(Failure(Error::validation(format!(
-                "1 validation error detected: Value '{{{version}={weight}}}' at 'routingConfig.additionalVersionWeights' failed to \
-                 satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must \
-                 have length greater than or equal to 1, Member must satisfy regular expression pattern: [0-9]+, Member must not be null]"
-            ))));
-        }
-        // AWS's words allow 1.0, AWS itself does not.
-        if !(0.0..1.0).contains(weight) {
-            return Err(Failure(Error::validation(format!(
-                "1 validation error detected: Value '{{{version}={weight}}}' at 'routingConfig.additionalVersionWeights' failed to \
-                 satisfy constraint: Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member \
-                 must have value greater than or equal to 0.0, Member must not be null]"
-            ))));
-        }
+    for version in alias.weights.keys() {
         exists(version)?;
     }
     Ok(())
+}
+
+/// What the model says of weights, in the words that AWS has for maps.
+fn weights(routing: Option<AliasRoutingConfiguration>) -> Result<BTreeMap<String, f64>, Error> {
+    let weights = routing.and_then(|r| r.additional_version_weights).unwrap_or_default();
+    for (version, weight) in &weights {
+        // AWS's words allow 1.0, AWS itself does not.
+        let broken = if version.is_empty() || !version.bytes().all(|b| b.is_ascii_digit()) {
+            "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater \
+             than or equal to 1, Member must satisfy regular expression pattern: [0-9]+, Member must not be null]"
+        } else if !(0.0..1.0).contains(weight) {
+            "Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than \
+             or equal to 0.0, Member must not be null]"
+        } else {
+            continue;
+        };
+        return Err(Error::validation(format!(
+            "1 validation error detected: Value '{{{version}={weight:?}}}' at 'routingConfig.additionalVersionWeights' failed to satisfy \
+             constraint: {broken}"
+        )));
+    }
+    Ok(weights)
 }
 
 fn describe(named: &Named, alias: &Alias) -> AliasConfiguration {
