@@ -232,3 +232,18 @@ def test_urls_as_they_were(new_cloud):
         FunctionName="f", StatementId="one", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE",
     )
     assert Answer(urllib.request.urlopen(url, timeout=60)).status == 201
+
+
+def test_the_url_of_an_alias_outlives_it(lam, create, visit):
+    create(code=ECHO)
+    lam.publish_version(FunctionName="f")
+    lam.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    url = lam.create_function_url_config(FunctionName="f", Qualifier="live", AuthType="NONE")["FunctionUrl"]
+    open_to_all(lam, Qualifier="live")
+    assert visit(url).status == 201
+    lam.delete_alias(FunctionName="f", Name="live")
+    assert visit(url).status == 403
+    assert lam.get_function_url_config(FunctionName="f", Qualifier="live")["FunctionUrl"] == url
+    lam.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    open_to_all(lam, Qualifier="live")
+    assert visit(url).status == 201

@@ -4,7 +4,7 @@ use super::get::PAGE;
 use crate::Lambda;
 use crate::errors::{Failure, conflict, invalid, not_found, stale_revision, stored};
 use crate::names::{LATEST, Named, version_number};
-use crate::state::{Alias, Function, UrlId, Version, alias_key, named_key, url_key, version_key};
+use crate::state::{Alias, Function, Version, alias_key, named_key, version_key};
 use cloudlet_api_lambda::*;
 use cloudlet_service::pages;
 use cloudlet_store::Tx;
@@ -106,7 +106,8 @@ impl Lambda {
         Ok(ListAliasesOutput { next_marker: page.next, aliases: Some(aliases) })
     }
 
-    /// Deletes an alias with its policy and event configuration; one that is not there is no error.
+    /// Deletes an alias with its policy and event configuration; one that is not there is no error. Its URL stays, and
+    /// answers again once the alias and its permissions are back.
     ///
     /// Errors: `ResourceNotFoundException` for the function.
     pub async fn delete_alias(
@@ -122,11 +123,7 @@ impl Lambda {
                 let policy = function.policies.remove(&input.name).is_some();
                 let events = function.event_configs.remove(&input.name).is_some();
                 let provisioned = function.provisioned.remove(&input.name).is_some();
-                let url = function.urls.remove(&input.name);
-                if let Some(url) = &url {
-                    tx.delete::<UrlId>(&url_key(&url.id))?;
-                }
-                if policy || events || provisioned || url.is_some() {
+                if policy || events || provisioned {
                     tx.put(&key, &function)?;
                 }
                 tx.delete::<Alias>(&alias_key(&named.cx, &named.name, &input.name))?;
