@@ -137,6 +137,14 @@ pub(crate) struct StartOptions {
     #[arg(long, value_name = "N", env = "CLOUDLET_CONCURRENCY")]
     pub(crate) concurrency: Option<usize>,
 
+    /// Bytes that all packages of an account in a region may have together [default: as on AWS, 80530636800]
+    #[arg(long, value_name = "BYTES", env = "CLOUDLET_CODE_STORAGE")]
+    pub(crate) code_storage: Option<u64>,
+
+    /// Open function URLs with lambda:InvokeFunctionUrl alone, as AWS did until October 2025
+    #[arg(long, env = "CLOUDLET_OLD_FUNCTION_URLS", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) old_function_urls: Option<bool>,
+
     /// What network functions see [default: cloud]
     #[arg(long, value_enum, env = "CLOUDLET_FUNCTION_NETWORK")]
     pub(crate) function_network: Option<Network>,

@@ -105,6 +105,7 @@ impl Running {
         let compute = Compute::new(compute_config(config, &dir, address), sink.clone())?;
         let compute = Arc::new(compute);
         let lambda = cloudlet_lambda::Lambda::new(store.clone(), cloud.clone(), &bus, compute.clone(), &sink);
+        lambda.set_limits(config.limits);
         endpoints.open(lambda.clone());
         let dynamodb = cloudlet_dynamodb::DynamoDb::new(store.clone(), cloud.clone(), &bus);
         let kms = cloudlet_kms::Kms::new(store.clone(), &cloud, &bus, kms_master_key()?)?;

@@ -25,6 +25,8 @@ pub(crate) struct File {
     domain: Vec<String>,
     services: Vec<String>,
     concurrency: Option<usize>,
+    code_storage: Option<u64>,
+    old_function_urls: Option<bool>,
     function_network: Option<Network>,
     log: Option<String>,
     /// Interpreters by runtime, such as `"python3.13" = "/opt/python3.13/bin/python3"`.
@@ -70,6 +72,7 @@ pub(crate) struct Config {
     pub(crate) domains: Vec<String>,
     pub(crate) services: Vec<String>,
     pub(crate) concurrency: usize,
+    pub(crate) limits: cloudlet_lambda::Limits,
     pub(crate) network: Network,
     pub(crate) log: String,
     pub(crate) runtimes: std::collections::BTreeMap<String, PathBuf>,
@@ -113,12 +116,26 @@ impl Config {
             domains,
             services: first([&options.services, &file.services, &wishes.services]),
             concurrency: options.concurrency.or(file.concurrency).unwrap_or(1000).max(1),
+            limits: limits(
+                options.code_storage.or(file.code_storage),
+                options.old_function_urls.or(file.old_function_urls),
+            ),
             network: options.function_network.or(file.function_network).unwrap_or(Network::Cloud),
             log: options.log.or_else(|| file.log.clone()).or(wishes.log).unwrap_or_else(|| "warn".to_owned()),
             runtimes: file.runtimes.clone(),
             ignored: wishes.ignored,
         })
     }
+}
+
+/// What Lambda has otherwise than on AWS.
+fn limits(code_storage: Option<u64>, old_function_urls: Option<bool>) -> cloudlet_lambda::Limits {
+    let mut limits = cloudlet_lambda::Limits::default();
+    if let Some(bytes) = code_storage {
+        limits.code_storage = i64::try_from(bytes).unwrap_or(i64::MAX);
+    }
+    limits.url_needs_invoke = !old_function_urls.unwrap_or(false);
+    limits
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Workbench {
             ..Default::default()
         };
         let url = self.cloud.call::<api::operations::CreateFunctionUrlConfig>(&cx, url).await?;
-        let open = api::AddPermissionInput {
+        let visit = api::AddPermissionInput {
             function_name: bench.name.clone(),
             statement_id: "everybody".to_owned(),
             action: "lambda:InvokeFunctionUrl".to_owned(),
@@ -106,7 +106,16 @@ impl Workbench {
             function_url_auth_type: Some("NONE".to_owned()),
             ..Default::default()
         };
-        self.cloud.call::<api::operations::AddPermission>(&cx, open).await?;
+        let call = api::AddPermissionInput {
+            statement_id: "everybody-calls".to_owned(),
+            action: "lambda:InvokeFunction".to_owned(),
+            function_url_auth_type: None,
+            invoked_via_function_url: Some(true),
+            ..visit.clone()
+        };
+        for open in [visit, call] {
+            self.cloud.call::<api::operations::AddPermission>(&cx, open).await?;
+        }
         Ok(Answer::Running { arn, url: url.function_url })
     }
 

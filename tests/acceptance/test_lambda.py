@@ -112,6 +112,7 @@ def test_a_function_is_made_and_called(lam, create, account, client):
     assert shown["Tags"] == {"t": "1"}
     answer, body = invoke(lam, event={"x": [1, "é"]}, LogType="Tail")
     assert (answer["StatusCode"], answer["ExecutedVersion"], body) == (200, "$LATEST", {"x": [1, "é"]})
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "application/json"
     tail = base64.b64decode(answer["LogResult"]).decode()
     request = answer["ResponseMetadata"]["RequestId"]
     assert f"START RequestId: {request} Version: $LATEST" in tail and "seen" in tail

@@ -1,4 +1,5 @@
 """Lambda's answers, field by field, as AWS gives them."""
+import json
 import re
 
 from botocore.exceptions import ClientError
@@ -144,7 +145,7 @@ def test_words_of_refusals(lam, create, role, account, client):
     assert message.startswith(f"User: arn:aws:iam::{stranger}:root is not authorized to perform: lambda:GetFunction on resource: {arn}f")
 
 
-def test_event_configurations(lam, create, account):
+def test_event_configurations(lam, create, account, client):
     arn = f"arn:aws:lambda:us-east-1:{account}:function:"
     create()
     create("g")
@@ -157,6 +158,25 @@ def test_event_configurations(lam, create, account):
     role = f"arn:aws:iam::{account}:role/r"
     message = refused(invalid, put, FunctionName="f", DestinationConfig=fail(role))
     assert message == f"The provided destination config DestinationConfig(onSuccess=null, onFailure=OnFailure(destination={role})) is invalid."
+    message = refused(invalid, put, FunctionName="f", DestinationConfig=fail(arn + "g"))
+    assert message == f"The function's execution role does not have permissions to call InvokeFunction on {arn}g"
+    for service, action, call, target in (
+        ("sqs", "sqs:SendMessage", "SendMessage", f"arn:aws:sqs:us-east-1:{account}:q"),
+        ("sns", "sns:Publish", "Publish", f"arn:aws:sns:us-east-1:{account}:t"),
+        ("events", "events:PutEvents", "PutEvents", f"arn:aws:events:us-east-1:{account}:event-bus/b"),
+        ("s3", "s3:PutObject", "PutObject", "arn:aws:s3:::bucket"),
+    ):
+        message = refused(invalid, put, FunctionName="f", DestinationConfig=fail(target))
+        assert message == f"The function's execution role does not have permissions to call {call} on {target}"
+        if service in ("sqs", "sns"):
+            message = refused(invalid, lam.update_function_configuration, FunctionName="f", DeadLetterConfig={"TargetArn": target})
+            assert message == f"The provided execution role does not have permissions to call {call} on {service.upper()}"
+        may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [action, "lambda:InvokeFunction"], "Resource": "*"}]}
+        client("iam").put_role_policy(RoleName="function", PolicyName=service, PolicyDocument=json.dumps(may))
+        assert put(FunctionName="f", DestinationConfig=fail(target))["DestinationConfig"]["OnFailure"] == {"Destination": target}
+        if service == "sqs":
+            changed = lam.update_function_configuration(FunctionName="f", DeadLetterConfig={"TargetArn": target})
+            assert changed["DeadLetterConfig"] == {"TargetArn": target}
     assert put(FunctionName="f", MaximumRetryAttempts=1)["DestinationConfig"] == {"OnSuccess": {}, "OnFailure": {}}
     changed = lam.update_function_event_invoke_config(FunctionName="f", DestinationConfig=fail(arn + "g"))
     assert changed["MaximumRetryAttempts"] == 1 and changed["DestinationConfig"]["OnFailure"] == {"Destination": arn + "g"}
@@ -332,3 +352,93 @@ def test_variables_under_a_key(lam, create, client, account):
     lam.update_function_configuration(FunctionName="f", KMSKeyArn="")
     assert "KMSKeyArn" not in lam.get_function_configuration(FunctionName="f")
     assert lam.invoke(FunctionName="f", Payload=b"1")["StatusCode"] == 200
+
+
+def test_the_limits_of_a_function(lam, create, role, client, account):
+    bare = client("lambda", parameter_validation=False)
+    base = dict(FunctionName="f", Runtime="python3.11", Handler="index.handler", Role=role(), Code={"ZipFile": ECHO})
+    point = f"arn:aws:elasticfilesystem:us-east-1:{account}:access-point/fsap-" + "0" * 17
+    pattern = "failed to satisfy constraint: Member must"
+    for code, more, words in (
+        ("ValidationException", {"Timeout": 901}, f"Value '901' at 'timeout' {pattern} have value less than or equal to 900"),
+        ("ValidationException", {"MemorySize": 10241}, f"Value '10241' at 'memorySize' {pattern} have value less than or equal to 10240"),
+        ("ValidationException", {"EphemeralStorage": {"Size": 10241}}, f"Value '10241' at 'ephemeralStorage.size' {pattern} have value less than or equal to 10240"),
+        ("ValidationException", {"Environment": {"Variables": {"1": "x"}}},
+         "Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: "
+         "[Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+, Member must not be null]"),
+        ("ValidationException", {"VpcConfig": {"SubnetIds": ["bad"], "SecurityGroupIds": []}},
+         f"Value '[bad]' at 'vpcConfig.subnetIds' {pattern} satisfy constraint: [Member must have length less than or equal to 1024, Member "
+         "must have length greater than or equal to 0, Member must satisfy regular expression pattern: subnet-[0-9a-z]*, Member must not be null]"),
+        ("InvalidParameterValueException", {"FileSystemConfigs": [{"Arn": point, "LocalMountPath": "/mnt/x"}]},
+         f"Function must be configured to execute in a VPC to reference access point {point}"),
+    ):
+        message = refused(code, bare.create_function, **base, **more)
+        assert message == ("1 validation error detected: " if code == "ValidationException" else "") + words
+
+
+def test_names_of_aliases_and_their_weights(lam, create, client):
+    create()
+    lam.publish_version(FunctionName="f")
+    bare = client("lambda", parameter_validation=False)
+    for name in ("a b", "$LATEST", "123"):
+        message = refused("ValidationException", bare.create_alias, FunctionName="f", Name=name, FunctionVersion="1")
+        assert message == (
+            f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: Member must satisfy regular expression "
+            "pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)"
+        )
+    start = "1 validation error detected: Value '{%s}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: Map "
+    for weights, shown, words in (
+        ({"$LATEST": 0.5}, "$LATEST=0.5", "keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must "
+         "have length greater than or equal to 1, Member must satisfy regular expression pattern: [0-9]+, Member must not be null]"),
+        ({"2": 1.5}, "2=1.5", "value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value "
+         "greater than or equal to 0.0, Member must not be null]"),
+    ):
+        config = {"AdditionalVersionWeights": weights}
+        message = refused("ValidationException", bare.create_alias, FunctionName="f", Name="a", FunctionVersion="1", RoutingConfig=config)
+        assert message == start % shown + words, message
+
+
+def test_who_a_permission_may_name(lam, create, client, account):
+    create()
+    add = dict(FunctionName="f", Action="lambda:InvokeFunction")
+    message = refused("InvalidParameterValueException", lam.add_permission, StatementId="s", Principal=f"arn:aws:iam::{account}:role/none", **add)
+    assert message == "The provided principal was invalid. Please check the principal and try again."
+    user = client("iam").create_user(UserName="u")["User"]["Arn"]
+    made = json.loads(lam.add_permission(StatementId="user", Principal=user, **add)["Statement"])
+    assert made["Principal"] == {"AWS": user}
+    made = json.loads(lam.add_permission(StatementId="skill", Principal="alexa-appkit.amazon.com", EventSourceToken="amzn1.x", **add)["Statement"])
+    assert made["Principal"] == {"Service": "alexa-appkit.amazon.com"}
+    assert made["Condition"] == {"StringEquals": {"lambda:EventSourceToken": "amzn1.x"}}
+
+
+def test_a_dry_run_changes_nothing(lam, create):
+    create()
+    before = lam.get_function_configuration(FunctionName="f")
+    code = package("x = 1\n")
+    dry = lam.update_function_code(FunctionName="f", ZipFile=code, DryRun=True)
+    assert dry["CodeSize"] == len(code) and dry["CodeSha256"] != before["CodeSha256"]
+    assert (dry["RevisionId"], dry["LastUpdateStatus"]) == (before["RevisionId"], "Successful")
+    after = lam.get_function_configuration(FunctionName="f")
+    assert after["CodeSha256"] == before["CodeSha256"] and after["RevisionId"] == before["RevisionId"]
+
+
+def test_the_room_for_code(new_cloud):
+    from test_lambda import TRUST
+
+    cloud = new_cloud("--ephemeral", "--code-storage", str(len(ECHO) * 3))
+    lam = cloud.client("lambda")
+    arn = cloud.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    base = dict(Runtime="python3.11", Handler="index.handler", Role=arn, Code={"ZipFile": ECHO})
+    lam.create_function(FunctionName="f", **base)
+    lam.publish_version(FunctionName="f")
+    assert lam.get_account_settings()["AccountUsage"]["TotalCodeSize"] == 2 * len(ECHO)
+    assert lam.get_account_settings()["AccountLimit"]["TotalCodeSize"] == 3 * len(ECHO)
+    full = "CodeStorageExceededException"
+    assert refused(full, lam.create_function, FunctionName="g", Publish=True, **base) == "Code storage limit exceeded."
+    lam.create_function(FunctionName="g", **base)
+    refused(full, lam.create_function, FunctionName="h", **base)
+    refused(full, lam.publish_version, FunctionName="g")
+    refused(full, lam.publish_layer_version, LayerName="l", Content={"ZipFile": ECHO})
+    refused(full, lam.update_function_code, FunctionName="g", ZipFile=package("x = 1\n" * 50))
+    lam.delete_function(FunctionName="f", Qualifier="1")
+    lam.publish_layer_version(LayerName="l", Content={"ZipFile": ECHO})

@@ -57,6 +57,9 @@ def open_to_all(lam, **kw):
         FunctionName="f", StatementId="all", Action="lambda:InvokeFunctionUrl", Principal="*",
         FunctionUrlAuthType="NONE", **kw,
     )
+    lam.add_permission(
+        FunctionName="f", StatementId="all-invoke", Action="lambda:InvokeFunction", Principal="*", InvokedViaFunctionUrl=True, **kw,
+    )
 
 
 def test_urls_are_configured(lam, create, account):
@@ -162,6 +165,12 @@ def test_signed_urls(lam, create, visit, client, cloud, account):
         "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
     }]}
     iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(allow))
+    assert signed(key["AccessKeyId"], key["SecretAccessKey"]).status == 403
+    allow["Statement"].append({
+        "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*",
+        "Condition": {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}},
+    })
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(allow))
     assert signed(key["AccessKeyId"], key["SecretAccessKey"]).status == 201
 
 
@@ -193,3 +202,48 @@ def test_a_throttled_url(lam, create, visit):
     assert answer.status == 429 and answer.json["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
     lam.delete_function(FunctionName="f")
     assert visit(url).status == 403
+
+
+def test_a_url_asks_for_both_permissions(lam, create, visit, client, account, new_cloud):
+    create(code=ECHO)
+    url = lam.create_function_url_config(FunctionName="f", AuthType="NONE")["FunctionUrl"]
+    lam.add_permission(
+        FunctionName="f", StatementId="one", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE",
+    )
+    assert visit(url).status == 403
+    lam.add_permission(FunctionName="f", StatementId="two", Action="lambda:InvokeFunction", Principal="*", InvokedViaFunctionUrl=True)
+    assert visit(url).status == 201
+    # What is open to visitors of the URL is not open to callers of the API.
+    stranger = client("lambda", account=f"{(int(account) + 7) % 10**12:012d}")
+    arn = lam.get_function(FunctionName="f")["Configuration"]["FunctionArn"]
+    refused("AccessDeniedException", stranger.invoke, FunctionName=arn)
+
+
+def test_urls_as_they_were(new_cloud):
+    from test_lambda import TRUST
+
+    cloud = new_cloud("--ephemeral", "--old-function-urls")
+    lam = cloud.client("lambda")
+    role = cloud.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    lam.create_function(FunctionName="f", Runtime="python3.11", Handler="index.handler", Role=role, Code={"ZipFile": ECHO})
+    lam.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    url = lam.create_function_url_config(FunctionName="f", AuthType="NONE")["FunctionUrl"]
+    lam.add_permission(
+        FunctionName="f", StatementId="one", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE",
+    )
+    assert Answer(urllib.request.urlopen(url, timeout=60)).status == 201
+
+
+def test_the_url_of_an_alias_outlives_it(lam, create, visit):
+    create(code=ECHO)
+    lam.publish_version(FunctionName="f")
+    lam.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    url = lam.create_function_url_config(FunctionName="f", Qualifier="live", AuthType="NONE")["FunctionUrl"]
+    open_to_all(lam, Qualifier="live")
+    assert visit(url).status == 201
+    lam.delete_alias(FunctionName="f", Name="live")
+    assert visit(url).status == 403
+    assert lam.get_function_url_config(FunctionName="f", Qualifier="live")["FunctionUrl"] == url
+    lam.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    open_to_all(lam, Qualifier="live")
+    assert visit(url).status == 201

@@ -21,6 +21,10 @@ impl Identity for Identities {
         self.find(access_key_id, session_token)
     }
 
+    fn principal_exists(&self, principal: &str) -> bool {
+        self.names_somebody(principal)
+    }
+
     fn authorize(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<(), Error> {
         let access = request.access;
         let own = access.resource_account.as_deref().is_none_or(|account| account == cx.principal.account());

@@ -11,6 +11,7 @@ mod bundle;
 mod caller;
 mod decide;
 mod der;
+mod exists;
 mod explain;
 pub mod fetch;
 mod identities;

@@ -117,6 +117,11 @@ pub trait Identity: Send + Sync + 'static {
     /// request's resource policy and the condition keys. Errors: `AccessDenied` with AWS's reason.
     fn authorize(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<(), Error>;
 
+    /// Whether the user or role that an ARN in a policy names is there. Anything else that a policy may name is.
+    fn principal_exists(&self, _principal: &str) -> bool {
+        true
+    }
+
     /// Checks a one-time password of a device of the context's principal and uses it up: what S3's MFA delete asks.
     /// Errors: `AccessDenied`.
     fn check_mfa<'a>(

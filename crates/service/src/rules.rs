@@ -32,6 +32,20 @@ pub struct Rules {
     pub compiled: OnceLock<Option<Regex>>,
 }
 
+impl Rules {
+    /// What is demanded of text, in the order in which AWS says it.
+    fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.max.map(|max| format!("Member must have length less than or equal to {max}")));
+        parts.extend(self.min.map(|min| format!("Member must have length greater than or equal to {min}")));
+        parts.extend(self.pattern.map(|p| format!("Member must satisfy regular expression pattern: {p}")));
+        if !self.values.is_empty() {
+            parts.push(format!("Member must satisfy enum value set: [{}]", self.values.join(", ")));
+        }
+        parts.join(", ")
+    }
+}
+
 const RULES_TRAIT: ShapeId<'static> = shape_id!("cloudlet", "rules");
 
 #[derive(Debug)]
@@ -89,6 +103,8 @@ pub struct Violation {
     pub absent: bool,
     /// The whole list that the value is an item of, where it is one of texts: some services quote that, under its own path.
     pub list: Option<String>,
+    /// All that is demanded of the value, where it is text: some services quote that for items of lists and keys of maps.
+    pub all: Option<String>,
 }
 
 /// Everything that is wrong with an input; never empty.
@@ -243,6 +259,7 @@ impl Checker {
                 constraint,
                 absent,
                 list: None,
+                all: None,
             };
             self.violations.push(violation);
         }
@@ -262,6 +279,7 @@ impl Checker {
     fn text(&mut self, schema: &Schema<'_>, value: &str) {
         let Some(rules) = of(schema) else { return };
         let name = schema.member_name().unwrap_or_default();
+        let before = self.violations.len();
         let shown = || (!rules.sensitive).then(|| value.chars().take(1024).collect::<String>());
         if !rules.values.is_empty() && !rules.values.contains(&value) {
             let set = rules.values.join(", ");
@@ -274,7 +292,7 @@ impl Checker {
         }
         if let Some(pattern) = rules.pattern
             && let Some(regex) = rules.compiled.get_or_init(|| compile(pattern))
-            && !regex.is_match(value)
+            && (!regex.is_match(value) || is_refused_number(pattern, value))
         {
             self.report(
                 name,
@@ -282,6 +300,9 @@ impl Checker {
                 false,
                 format!("Member must satisfy regular expression pattern: {pattern}"),
             );
+        }
+        for violation in self.violations.iter_mut().skip(before) {
+            violation.all = Some(rules.sentence());
         }
     }
 
@@ -324,10 +345,20 @@ impl Checker {
     }
 }
 
+/// The only look-ahead that models use in more than one place: names that are no numbers.
+const NO_NUMBER: [&str; 2] = ["(?!^[0-9]+$)", r"(?!^\d+$)"];
+
+fn is_refused_number(pattern: &str, value: &str) -> bool {
+    !value.is_empty()
+        && value.bytes().all(|b| b.is_ascii_digit())
+        && NO_NUMBER.iter().any(|ahead| pattern.contains(ahead))
+}
+
 /// Compiles one of the model's patterns, which are Java's; `None` where it uses what this engine lacks
 /// (look-ahead, back references), and the service itself must check.
 fn compile(pattern: &str) -> Option<Regex> {
-    regex::RegexBuilder::new(&format!("^(?:{})$", ascii_classes(pattern))).size_limit(1 << 20).build().ok()
+    let plain = NO_NUMBER.iter().fold(pattern.to_owned(), |plain, ahead| plain.replace(ahead, ""));
+    regex::RegexBuilder::new(&format!("^(?:{})$", ascii_classes(&plain))).size_limit(1 << 20).build().ok()
 }
 
 /// Writes out the classes that mean ASCII in Java's patterns, where this engine takes them for Unicode's.
@@ -516,6 +547,15 @@ impl ShapeSerializer for Checker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_must_be_no_numbers() {
+        for pattern in ["(?!^[0-9]+$)([a-zA-Z0-9-_]+)", r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"] {
+            let regex = compile(pattern).unwrap();
+            let good = |text: &str| regex.is_match(text) && !is_refused_number(pattern, text);
+            assert!(good("a1") && good("1a") && !good("12") && !good("a b") && !good(""), "{pattern}");
+        }
+    }
 
     #[test]
     fn java_classes_mean_ascii() {

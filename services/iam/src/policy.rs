@@ -5,7 +5,6 @@ use crate::{errors, parse};
 use cloudlet_access::{PolicyKind, PrincipalKind};
 use cloudlet_api_iam::{MalformedPolicyDocumentException, PolicyNotAttachableException};
 use cloudlet_identity::managed;
-use cloudlet_identity::records::{Role, User, named};
 use cloudlet_service::{Arn, Context, Error};
 
 /// The longest trust policy, in characters without white space.
@@ -22,7 +21,7 @@ impl Iam {
         }
         for statement in policy.statements() {
             for (kind, principal) in statement.principals() {
-                if kind == PrincipalKind::Aws && !self.principal_exists(principal)? {
+                if kind == PrincipalKind::Aws && !self.identities.names_somebody(principal) {
                     return Err(MalformedPolicyDocumentException::error(format!(
                         "Invalid principal in policy: \"AWS\":\"{principal}\""
                     )));
@@ -30,21 +29,6 @@ impl Iam {
             }
         }
         Ok(())
-    }
-
-    /// Whether a principal names something that is there. Every account is.
-    fn principal_exists(&self, principal: &str) -> Result<bool, Error> {
-        let Some(arn) = Arn::parse(principal).filter(|arn| arn.service == "iam") else { return Ok(true) };
-        let name = principal.rsplit('/').next().unwrap_or_default();
-        let key = named(arn.account, name);
-        let found = if arn.resource.starts_with("role/") {
-            self.store().table::<Role>().get(&key).map_err(Error::internal)?.map(|role| role.arn())
-        } else if arn.resource.starts_with("user/") {
-            self.store().table::<User>().get(&key).map_err(Error::internal)?.map(|user| user.arn())
-        } else {
-            return Ok(true);
-        };
-        Ok(found.as_deref() == Some(principal))
     }
 
     /// Whether there is a managed policy with this ARN that may bound the account's users and roles.

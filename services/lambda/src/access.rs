@@ -91,7 +91,8 @@ impl Lambda {
         Ok(accesses)
     }
 
-    fn policy_of(&self, named: &Named) -> Option<Policy> {
+    /// The policy of what a name means, compiled.
+    pub(crate) fn policy_of(&self, named: &Named) -> Option<Policy> {
         let function = self.function(named).ok()?;
         let qualifier = named.qualifier.as_deref().filter(|q| *q != crate::names::LATEST).unwrap_or_default();
         self.policies.compiled(function.policies.get(qualifier)?)

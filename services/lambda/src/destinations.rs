@@ -1,13 +1,15 @@
 //! Where records of invocations and of batches go, with the rights of the function's own role.
 
-use crate::Lambda;
+use crate::{Lambda, lineage};
 use bytes::Bytes;
 use cloudlet_api_lambda::{Blob, InvocationRequest, operations::Invoke};
 use cloudlet_api_s3::{PutObjectInput, operations::PutObject};
 use cloudlet_service::{Arn, Context, Error};
+use std::sync::Arc;
 
 impl Lambda {
-    /// Sends a record as the role of `role`. `key` names the object where the destination is a bucket.
+    /// Sends a record as the role of `role`. `key` names the object where the destination is a bucket;
+    /// `trace_id` is the chain of requests that the record comes from.
     ///
     /// Errors: those of the destination; not implemented where its service is not served.
     pub(crate) async fn send_record(
@@ -16,6 +18,7 @@ impl Lambda {
         destination: &str,
         key: String,
         record: &serde_json::Value,
+        trace_id: Option<&str>,
     ) -> Result<(), Error> {
         let body = Bytes::from(record.to_string());
         let arn = Arn::parse(destination)
@@ -28,7 +31,10 @@ impl Lambda {
                     payload: Some(Blob::new(body)),
                     ..Default::default()
                 };
-                self.cloud.call::<Invoke>(role, input).await.map(|_| ())
+                // The chain goes on, so that functions which tell each other in a circle are stopped.
+                let mut role = role.clone();
+                Arc::make_mut(&mut role.origin).headers = trace_id.and_then(lineage::headers).map(Arc::new);
+                self.cloud.call::<Invoke>(&role, input).await.map(|_| ())
             }
             "s3" => {
                 let bucket = arn.resource.to_owned();

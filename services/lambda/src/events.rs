@@ -114,8 +114,8 @@ impl Lambda {
             let destination = target.event_config().on_failure;
             let record =
                 self.record(&target, &event, payload, "ZeroReservedConcurrency", message.attempts + 1, None);
-            self.tell(&target, destination.as_deref(), record).await;
-            self.dead_letter(&target);
+            self.tell(&target, &event, destination.as_deref(), record).await;
+            self.dead_letter(&target, &event);
             return Outcome::Done;
         }
         let counted = self.gate.event(target.named.arn());
@@ -127,8 +127,8 @@ impl Lambda {
                 let destination = target.event_config().on_failure;
                 let record =
                     self.record(&target, &event, payload, "RecursiveInvocation", message.attempts + 1, None);
-                self.tell(&target, destination.as_deref(), record).await;
-                self.dead_letter(&target);
+                self.tell(&target, &event, destination.as_deref(), record).await;
+                self.dead_letter(&target, &event);
                 return Outcome::Done;
             }
             Err(error) => return self.pause(&event, &error),
@@ -149,14 +149,14 @@ impl Lambda {
                 message.attempts + 1,
                 Some(&result),
             );
-            self.tell(&target, config.on_failure.as_deref(), record).await;
-            self.dead_letter(&target);
+            self.tell(&target, &event, config.on_failure.as_deref(), record).await;
+            self.dead_letter(&target, &event);
             return Outcome::Done;
         }
         if let Some(destination) = &config.on_success {
             let record =
                 self.record(&target, &event, payload, "Success", message.attempts + 1, Some(&result));
-            self.tell(&target, Some(destination), record).await;
+            self.tell(&target, &event, Some(destination), record).await;
         }
         Outcome::Done
     }
@@ -186,8 +186,8 @@ impl Lambda {
         tracing::warn!(function = event.name, request = event.request_id, why, "an event was given up");
         let config = target.event_config();
         let record = self.record(&target, &event, payload, "EventAgeExceeded", message.attempts, None);
-        self.tell(&target, config.on_failure.as_deref(), record).await;
-        self.dead_letter(&target);
+        self.tell(&target, &event, config.on_failure.as_deref(), record).await;
+        self.dead_letter(&target, &event);
     }
 
     /// The invocation record that destinations get. Source: Developer Guide, "Example invocation record".
@@ -226,10 +226,17 @@ impl Lambda {
     }
 
     /// Sends a record to a destination, with the rights of the function's role.
-    async fn tell(&self, target: &Target, destination: Option<&str>, record: serde_json::Value) {
+    async fn tell(
+        &self,
+        target: &Target,
+        event: &Event,
+        destination: Option<&str>,
+        record: serde_json::Value,
+    ) {
         let Some(destination) = destination else { return };
-        if let Err(error) = self.send(target, destination, &record).await {
-            tracing::warn!(%error, destination, function = target.named.name, "an invocation record was not delivered");
+        if let Err(error) = self.send(target, destination, &record, event.trace_id.as_deref()).await {
+            let (named, id) = (&target.named, &event.request_id);
+            self.trace_undelivered(named, "DestinationDeliveryFailures", id, destination, &error);
         }
     }
 
@@ -238,6 +245,7 @@ impl Lambda {
         target: &Target,
         destination: &str,
         record: &serde_json::Value,
+        trace_id: Option<&str>,
     ) -> Result<(), Error> {
         let cx = &target.named.cx;
         let session = self
@@ -246,16 +254,16 @@ impl Lambda {
             .session(&cx.account, &cx.region, &target.version.settings.role, &target.named.name)
             .await?;
         let key = format!("aws/lambda/async/{}/{}", target.named.name, crate::destinations::object_name(cx));
-        self.send_record(&session.cx, destination, key, record).await
+        let (trace, _) = crate::lineage::step(cx, trace_id, &target.named.arn());
+        self.send_record(&session.cx, destination, key, record, Some(&trace)).await
     }
 
-    fn dead_letter(&self, target: &Target) {
+    /// Queues and topics are not served yet: that an event could not go there is made visible, as AWS does in a metric.
+    fn dead_letter(&self, target: &Target, event: &Event) {
         if let Some(queue) = &target.version.settings.dead_letter {
-            tracing::warn!(
-                function = target.named.name,
-                queue,
-                "the dead-letter target's service is not served; the event is dropped"
-            );
+            let service = cloudlet_service::Arn::parse(queue).map_or("", |arn| arn.service);
+            let error = Error::not_implemented(service, "dead letters of Lambda");
+            self.trace_undelivered(&target.named, "DeadLetterErrors", &event.request_id, queue, &error);
         }
     }
 }

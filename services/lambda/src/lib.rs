@@ -13,6 +13,7 @@ mod errors;
 mod events;
 mod images;
 mod keys;
+mod limits;
 mod lineage;
 mod mappings;
 mod names;
@@ -20,6 +21,7 @@ mod operations;
 mod payload;
 mod prepare;
 mod provision;
+mod reach;
 mod roles;
 mod runner;
 mod settings;
@@ -37,7 +39,7 @@ use cloudlet_compute::{Compute, FunctionSpec};
 use cloudlet_service::rules::Violations;
 use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Service, Site, Structure};
 use cloudlet_store::Store;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -45,6 +47,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 pub use code::PACKAGE_PATH;
+pub use limits::Limits;
 pub use sink::Sink;
 pub use trace::Trace;
 
@@ -73,6 +76,8 @@ pub struct Lambda {
     pub(crate) location_key: [u8; 32],
     /// Some version's state has changed.
     pub(crate) changes: Notify,
+    /// What may be set otherwise than on AWS.
+    pub(crate) limits: RwLock<Limits>,
 }
 
 impl Lambda {
@@ -96,6 +101,7 @@ impl Lambda {
             pollers: mappings::Pollers::default(),
             addresses: urls::Addresses::default(),
             changes: Notify::new(),
+            limits: RwLock::default(),
         });
         let ready = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };
         bus.subscribe(prepare::QUEUE, ready, Arc::new(prepare::Preparer(Arc::downgrade(&lambda))));

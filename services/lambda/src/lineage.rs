@@ -4,6 +4,7 @@
 //! Source: Developer Guide, "Use Lambda recursive loop detection to prevent infinite loops".
 
 use cloudlet_service::Context;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 /// AWS: how often a function may be reached in one chain of requests.
@@ -42,6 +43,12 @@ pub(crate) fn step(cx: &Context, header: Option<&str>, arn: &str) -> (String, u3
     let parent = part("Parent").filter(|p| p.len() == 16).map_or_else(|| random(8), str::to_owned);
     let sampled = if part("Sampled") == Some("1") { "1" } else { "0" };
     (format!("Root={root};Parent={parent};Sampled={sampled};Lineage={}", lineage.join("|")), count)
+}
+
+/// The header that carries a chain on. `None` for a text that no header can hold.
+pub(crate) fn headers(trace_id: &str) -> Option<HeaderMap> {
+    let value = HeaderValue::from_str(trace_id).ok()?;
+    Some(HeaderMap::from_iter([(HeaderName::from_static("x-amzn-trace-id"), value)]))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Where the time of the last invocations went, for `cloudlet logs --trace`. Of this run of the program only.
 
 use crate::Lambda;
+use crate::names::Named;
 use crate::runner::Target;
 use cloudlet_compute::InvokeResult;
+use cloudlet_service::Error;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,7 +23,7 @@ pub struct Trace {
     pub function: String,
     /// When the invocation ended, in milliseconds since 1970.
     pub at: i64,
-    /// What was invoked, and how its time was spent, in the form of a REPORT line.
+    /// What was invoked, and how its time was spent, in the form of a REPORT line; or what was not delivered.
     pub line: String,
 }
 
@@ -32,7 +34,6 @@ pub(crate) struct Traces(Mutex<VecDeque<Trace>>);
 impl Lambda {
     /// Remembers an invocation.
     pub(crate) fn trace(&self, target: &Target, request_id: &str, result: &InvokeResult) {
-        let cx = &target.named.cx;
         let ms = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
         let phases = result.phases;
         let mut line = format!(
@@ -51,10 +52,35 @@ impl Lambda {
             line.push_str("\tError Type: ");
             line.push_str(kind);
         }
+        self.keep_trace(&target.named, line);
+    }
+
+    /// Remembers that something about an event was not delivered, under the name of AWS's metric for it:
+    /// `DestinationDeliveryFailures` or `DeadLetterErrors`.
+    pub(crate) fn trace_undelivered(
+        &self,
+        named: &Named,
+        metric: &str,
+        request_id: &str,
+        destination: &str,
+        error: &Error,
+    ) {
+        let function = &named.name;
+        tracing::warn!(%error, destination, function, request_id, metric, "a record was not delivered");
+        let line = format!(
+            "{metric} RequestId: {request_id}\tDestination: {destination}\tError: {}: {}",
+            error.code(),
+            error.message()
+        );
+        self.keep_trace(named, line);
+    }
+
+    fn keep_trace(&self, named: &Named, line: String) {
+        let cx = &named.cx;
         let trace = Trace {
             account: cx.account.to_string(),
             region: cx.region.to_string(),
-            function: target.named.name.clone(),
+            function: named.name.clone(),
             at: cx.millis(),
             line,
         };

@@ -27,9 +27,14 @@ pub(crate) fn of(mut violations: Violations) -> Violations {
                 }
                 _ => format!(
                     "Member must satisfy constraint: [{}, Member must not be null]",
-                    violation.constraint
+                    violation.all.as_deref().unwrap_or(&violation.constraint)
                 ),
             };
+        } else if violation.constraint.starts_with("Map keys must")
+            && let Some(all) = &violation.all
+        {
+            violation.constraint =
+                format!("Map keys must satisfy constraint: [{all}, Member must not be null]");
         } else if is_enumeration {
             let set = match violation.member.as_str() {
                 "InvokeMode" => "[RESPONSE_STREAM, BUFFERED]",

@@ -35,6 +35,18 @@ struct Parcel {
     account: String,
     region: String,
     event: Value,
+    /// The chain of requests that the event comes from: Lambda stops functions that cause themselves to be called.
+    #[serde(default)]
+    trace: Option<String>,
+}
+
+/// The header in which SDKs pass a chain of requests on, and the most bytes of it that are kept.
+const TRACE: &str = "x-amzn-trace-id";
+const LONGEST_TRACE: usize = 2048;
+
+fn trace(cx: &Context) -> Option<String> {
+    let value = cx.origin.headers.as_ref()?.get(TRACE)?.to_str().ok()?;
+    (value.len() <= LONGEST_TRACE).then(|| value.to_owned())
 }
 
 /// Emits the event to every destination that asks for it, in the transaction that causes it.
@@ -64,6 +76,7 @@ pub(crate) fn emit_with(
             account: bucket.owner.clone(),
             region: bucket.region.clone(),
             event: json!({ "Records": [told] }),
+            trace: trace(cx),
         };
         let now = u64::try_from(cx.millis()).unwrap_or_default();
         tx.emit(Message {
@@ -267,7 +280,11 @@ impl Handler for Deliverer {
                 source_arn: Some(parcel.bucket.as_str().into()),
                 source_account: Some(parcel.account.as_str().into()),
             };
-            let cx = self.cloud.context(principal, &account, &region);
+            let mut cx = self.cloud.context(principal, &account, &region);
+            let chain = parcel.trace.as_deref().and_then(|trace| http::HeaderValue::from_str(trace).ok());
+            let chain = chain.map(|value| [(http::HeaderName::from_static(TRACE), value)]);
+            Arc::make_mut(&mut cx.origin).headers =
+                chain.map(|pair| Arc::new(http::HeaderMap::from_iter(pair)));
             let payload = parcel.event.to_string().into_bytes();
             match invoke(&cx, &parcel.function, "Event", Some(payload)).await {
                 Ok(()) => Outcome::Done,

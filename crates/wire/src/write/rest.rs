@@ -342,7 +342,10 @@ impl ShapeSerializer for Collector {
 
     fn write_blob(&mut self, schema: &Schema<'_>, value: Blob) -> Result<(), SerdeError> {
         if schema.http_payload().is_some() && !schema.streaming() {
-            self.bound.payload = Some(("application/octet-stream", Bytes::from(value.into_inner())));
+            // What functions answer is JSON, and Lambda says so.
+            let json = schema.media_type().is_some();
+            let kind = if json { "application/json" } else { "application/octet-stream" };
+            self.bound.payload = Some((kind, Bytes::from(value.into_inner())));
             return Ok(());
         }
         self.scalar(schema, || STANDARD.encode(value.as_ref()));

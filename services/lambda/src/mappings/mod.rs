@@ -50,6 +50,9 @@ pub(crate) struct Mapping {
     pub responses: Vec<String>,
     pub tags: BTreeMap<String, String>,
     pub kms_key: Option<String>,
+    /// Something encrypted with the key, which whoever is to see the filters must be able to decrypt.
+    #[serde(default)]
+    pub kms_proof: Option<Vec<u8>>,
     pub metrics: Option<Vec<String>>,
     pub log_level: Option<String>,
     pub max_concurrency: Option<i32>,

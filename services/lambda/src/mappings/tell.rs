@@ -3,6 +3,7 @@
 use super::source::{Found, Source};
 use super::{Mapping, batch::Worker};
 use crate::destinations::object_name;
+use crate::names::Named;
 use crate::state::written_time;
 use cloudlet_compute::InvokeResult;
 use serde_json::{Value, json};
@@ -43,13 +44,17 @@ impl Worker {
         let key = format!("aws/lambda/{}/{}/{}", mapping.uuid, self.shard, object_name(&self.cx));
         let sent = match self.session().await {
             Ok(session) => match self.lambda.upgrade() {
-                Some(lambda) => lambda.send_record(&session.cx, destination, key, &record).await,
+                Some(lambda) => lambda.send_record(&session.cx, destination, key, &record, None).await,
                 None => return,
             },
             Err(error) => Err(error),
         };
-        if let Err(error) = sent {
-            tracing::warn!(%error, destination, mapping = mapping.uuid, "the record of a failed batch was not delivered");
+        if let Err(error) = sent
+            && let (Some(lambda), Ok(named)) =
+                (self.lambda.upgrade(), Named::read(&self.cx, &mapping.function, None))
+        {
+            let request_id = record["requestContext"]["requestId"].as_str().unwrap_or_default();
+            lambda.trace_undelivered(&named, "DestinationDeliveryFailures", request_id, destination, &error);
         }
     }
 

@@ -2,15 +2,12 @@
 
 use crate::Lambda;
 use crate::code::{MAX_UNZIPPED, MAX_ZIPPED};
-use crate::errors::{Failure, invalid, stored};
+use crate::errors::{Failure, invalid};
 use crate::names::Named;
 use crate::runner::ACCOUNT_CONCURRENCY;
 use crate::settings::runtime_arn;
-use crate::state::{Function, LayerVersion, Version, named_key, place, version_key};
+use crate::state::{Function, Version, named_key, version_key};
 use cloudlet_api_lambda::*;
-
-/// Lambda quotas, in bytes: all packages of a region.
-const MAX_STORAGE: i64 = 80_530_636_800;
 
 impl Lambda {
     /// Limits and usage of the account in the region.
@@ -19,18 +16,10 @@ impl Lambda {
         cx: &Context,
         _: GetAccountSettingsInput,
     ) -> Result<GetAccountSettingsOutput, Error> {
-        let (mut functions, mut size) = (0, 0);
-        for row in self.store.table::<Version>().scan(place(cx).prefix_range(), false) {
-            let (_, version) = row.map_err(stored)?;
-            functions += i64::from(version.number == 0);
-            size += version.code.size;
-        }
-        for row in self.store.table::<LayerVersion>().scan(place(cx).prefix_range(), false) {
-            size += row.map_err(stored)?.1.code.size;
-        }
+        let (functions, size) = self.usage(cx)?;
         Ok(GetAccountSettingsOutput {
             account_limit: Some(AccountLimit {
-                total_code_size: Some(MAX_STORAGE),
+                total_code_size: Some(self.limits.read().code_storage),
                 code_size_unzipped: Some(MAX_UNZIPPED as i64),
                 code_size_zipped: Some(MAX_ZIPPED as i64),
                 concurrent_executions: Some(ACCOUNT_CONCURRENCY),

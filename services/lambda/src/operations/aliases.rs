@@ -4,7 +4,7 @@ use super::get::PAGE;
 use crate::Lambda;
 use crate::errors::{Failure, conflict, invalid, not_found, stale_revision, stored};
 use crate::names::{LATEST, Named, version_number};
-use crate::state::{Alias, Function, UrlId, Version, alias_key, named_key, url_key, version_key};
+use crate::state::{Alias, Function, Version, alias_key, named_key, version_key};
 use cloudlet_api_lambda::*;
 use cloudlet_service::pages;
 use cloudlet_store::Tx;
@@ -17,19 +17,12 @@ impl Lambda {
         input: CreateAliasInput,
     ) -> Result<CreateAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
-        if !input.name.is_empty() && input.name.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Error::validation(format!(
-                "1 validation error detected: Value '{}' at 'name' failed to satisfy constraint: Member must satisfy regular expression \
-                 pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)",
-                input.name
-            )));
-        }
         let key = alias_key(&named.cx, &named.name, &input.name);
         let alias = Alias {
             name: input.name.clone(),
             version: input.function_version,
             description: input.description.unwrap_or_default(),
-            weights: weights(input.routing_config),
+            weights: weights(input.routing_config)?,
             revision: cx.random().uuid(),
         };
         self.store
@@ -55,6 +48,7 @@ impl Lambda {
     ) -> Result<UpdateAliasOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let key = alias_key(&named.cx, &named.name, &input.name);
+        let routing = input.routing_config.clone().map(|routing| weights(Some(routing))).transpose()?;
         let alias = self
             .store
             .transact(|tx| {
@@ -69,8 +63,8 @@ impl Lambda {
                 if let Some(description) = &input.description {
                     alias.description.clone_from(description);
                 }
-                if input.routing_config.is_some() {
-                    alias.weights = weights(input.routing_config.clone());
+                if let Some(weights) = &routing {
+                    alias.weights.clone_from(weights);
                 }
                 check(tx, &named, &alias)?;
                 alias.revision = cx.random().uuid();
@@ -112,7 +106,8 @@ impl Lambda {
         Ok(ListAliasesOutput { next_marker: page.next, aliases: Some(aliases) })
     }
 
-    /// Deletes an alias with its policy and event configuration; one that is not there is no error.
+    /// Deletes an alias with its policy and event configuration; one that is not there is no error. Its URL stays, and
+    /// answers again once the alias and its permissions are back.
     ///
     /// Errors: `ResourceNotFoundException` for the function.
     pub async fn delete_alias(
@@ -128,11 +123,7 @@ impl Lambda {
                 let policy = function.policies.remove(&input.name).is_some();
                 let events = function.event_configs.remove(&input.name).is_some();
                 let provisioned = function.provisioned.remove(&input.name).is_some();
-                let url = function.urls.remove(&input.name);
-                if let Some(url) = &url {
-                    tx.delete::<UrlId>(&url_key(&url.id))?;
-                }
-                if policy || events || provisioned || url.is_some() {
+                if policy || events || provisioned {
                     tx.put(&key, &function)?;
                 }
                 tx.delete::<Alias>(&alias_key(&named.cx, &named.name, &input.name))?;
@@ -150,10 +141,6 @@ fn arn(named: &Named, alias: &str) -> String {
 
 fn missing(named: &Named, alias: &str) -> Error {
     not_found(format!("Cannot find alias arn: {}", arn(named, alias)))
-}
-
-fn weights(routing: Option<AliasRoutingConfiguration>) -> BTreeMap<String, f64> {
-    routing.and_then(|r| r.additional_version_weights).unwrap_or_default()
 }
 
 fn check(tx: &mut Tx<'_>, named: &Named, alias: &Alias) -> Result<(), Failure> {
@@ -181,25 +168,32 @@ fn check(tx: &mut Tx<'_>, named: &Named, alias: &Alias) -> Result<(), Failure> {
     if alias.weights.len() > 1 {
         return Err(Failure(invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")));
     }
-    for (version, weight) in &alias.weights {
-        if version_number(version).is_none() {
-            return Err(Failure(Error::validation(format!(
-                "1 validation error detected: Value '{{{version}={weight}}}' at 'routingConfig.additionalVersionWeights' failed to \
-                 satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must \
-                 have length greater than or equal to 1, Member must satisfy regular expression pattern: [0-9]+, Member must not be null]"
-            ))));
-        }
-        // AWS's words allow 1.0, AWS itself does not.
-        if !(0.0..1.0).contains(weight) {
-            return Err(Failure(Error::validation(format!(
-                "1 validation error detected: Value '{{{version}={weight}}}' at 'routingConfig.additionalVersionWeights' failed to \
-                 satisfy constraint: Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member \
-                 must have value greater than or equal to 0.0, Member must not be null]"
-            ))));
-        }
+    for version in alias.weights.keys() {
         exists(version)?;
     }
     Ok(())
+}
+
+/// What the model says of weights, in the words that AWS has for maps.
+fn weights(routing: Option<AliasRoutingConfiguration>) -> Result<BTreeMap<String, f64>, Error> {
+    let weights = routing.and_then(|r| r.additional_version_weights).unwrap_or_default();
+    for (version, weight) in &weights {
+        // AWS's words allow 1.0, AWS itself does not.
+        let broken = if version.is_empty() || !version.bytes().all(|b| b.is_ascii_digit()) {
+            "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater \
+             than or equal to 1, Member must satisfy regular expression pattern: [0-9]+, Member must not be null]"
+        } else if !(0.0..1.0).contains(weight) {
+            "Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than \
+             or equal to 0.0, Member must not be null]"
+        } else {
+            continue;
+        };
+        return Err(Error::validation(format!(
+            "1 validation error detected: Value '{{{version}={weight:?}}}' at 'routingConfig.additionalVersionWeights' failed to satisfy \
+             constraint: {broken}"
+        )));
+    }
+    Ok(weights)
 }
 
 fn describe(named: &Named, alias: &Alias) -> AliasConfiguration {

@@ -24,6 +24,7 @@ impl Lambda {
     ) -> Result<CreateFunctionOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         unserved(&input)?;
+        check_file_systems(input.file_system_configs.as_deref())?;
         if named.qualifier.is_some() {
             let name = &input.function_name;
             return Err(Error::validation(format!(
@@ -78,6 +79,9 @@ impl Lambda {
             self.code_signing(cx, arn)?;
         }
         self.check_role(&named, &settings.role).await?;
+        if let Some(target) = &settings.dead_letter {
+            self.check_dead_letter(&named, &settings.role, target).await?;
+        }
         let c = &input.code;
         let code = match &image {
             Some(image) => images::accept(image, &self.store).await?,
@@ -93,6 +97,9 @@ impl Lambda {
         };
         settings.image = image;
         let mut refused = check_size(&code, &settings.layers)
+            .and_then(|()| {
+                self.check_room(&named.cx, code.size * (1 + i64::from(input.publish == Some(true))))
+            })
             .and_then(|()| self.check_signature(cx, input.code_signing_config_arn.as_deref()));
         if refused.is_ok() {
             refused = self.seal(cx, &named, &mut settings).await;
@@ -191,15 +198,24 @@ pub(super) fn check_architectures(list: &[String]) -> Result<(), Error> {
     )))
 }
 
+/// File systems are reached through a VPC, which no function here has: what AWS says to a function without one.
+pub(super) fn check_file_systems(configs: Option<&[FileSystemConfig]>) -> Result<(), Error> {
+    match configs.unwrap_or_default().first() {
+        Some(first) => Err(invalid(format!(
+            "Function must be configured to execute in a VPC to reference access point {}",
+            first.arn
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn exists(named: &Named) -> Error {
     conflict(format!("Function already exist: {}", named.name))
 }
 
 /// What CreateFunction has on AWS and not here yet.
 fn unserved(input: &CreateFunctionInput) -> Result<(), Error> {
-    let part = if input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty()) {
-        "FileSystemConfigs"
-    } else if input.tenancy_config.is_some() {
+    let part = if input.tenancy_config.is_some() {
         "TenancyConfig"
     } else if input.capacity_provider_config.is_some() || input.publish_to.is_some() {
         "CapacityProviderConfig"

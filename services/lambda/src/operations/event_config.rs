@@ -22,7 +22,7 @@ impl Lambda {
             input.destination_config.as_ref(),
         )?;
         self.check_exists(&named)?;
-        let (on_success, on_failure) = self.destinations(&named, input.destination_config)?;
+        let (on_success, on_failure) = self.destinations(&named, input.destination_config).await?;
         let config = EventConfig {
             modified: cx.millis(),
             max_retries: input.maximum_retry_attempts,
@@ -47,7 +47,7 @@ impl Lambda {
         )?;
         self.check_exists(&named)?;
         let replaced = input.destination_config.is_some();
-        let (on_success, on_failure) = self.destinations(&named, input.destination_config)?;
+        let (on_success, on_failure) = self.destinations(&named, input.destination_config).await?;
         self.change_events(&named, |old| {
             let mut config = old.cloned().ok_or_else(|| no_config(&named))?;
             config.modified = cx.millis();
@@ -121,7 +121,11 @@ impl Lambda {
         .map_err(|_| not_found("The function doesn't exist."))
     }
 
-    fn destinations(&self, named: &Named, config: Option<DestinationConfig>) -> Result<Destinations, Error> {
+    async fn destinations(
+        &self,
+        named: &Named,
+        config: Option<DestinationConfig>,
+    ) -> Result<Destinations, Error> {
         let config = config.unwrap_or_default();
         let on_success = config.on_success.and_then(|d| d.destination).filter(|d| !d.is_empty());
         let on_failure = config.on_failure.and_then(|d| d.destination).filter(|d| !d.is_empty());
@@ -147,6 +151,10 @@ impl Lambda {
             }
         }
         if good {
+            let version = self.shown_version(named)?;
+            for arn in on_success.iter().chain(&on_failure) {
+                self.check_destination(named, &version.settings.role, arn).await?;
+            }
             return Ok((on_success, on_failure));
         }
         let part = |name: &str, arn: &Option<String>| match arn {

@@ -25,6 +25,10 @@ impl Lambda {
         let zip = c.zip_file.as_ref().map(AsRef::as_ref);
         let source = Source::of(zip, c.s3_bucket.as_ref(), c.s3_key.as_ref(), c.s3_object_version.as_ref())?;
         let code = source.accept(cx, &self.store, "PublishLayerVersion").await?;
+        if let Err(error) = self.check_room(&there, code.size) {
+            discard(&self.store, &code);
+            return Err(error);
+        }
         let key = named_key(&there, &name);
         let published = self
             .store

@@ -6,8 +6,11 @@ use crate::errors::{Failure, conflict, invalid, no_resource, not_found, stored};
 use crate::mappings::{Kind, Mapping, check_create, check_update, mapping_key, message, probe};
 use crate::names::{LATEST, Named, version_number};
 use crate::state::place;
+use cloudlet_api_kms::operations::{Decrypt, Encrypt};
+use cloudlet_api_kms::{DecryptInput, EncryptInput};
 use cloudlet_api_lambda::*;
 use cloudlet_service::pages;
+use sha2::{Digest, Sha256};
 
 impl Lambda {
     /// Makes a mapping. It is `Creating` until its source is read.
@@ -35,6 +38,7 @@ impl Lambda {
         let mut mapping = check_create(&input, kind, &named.qualified_arn())?;
         let role = self.mapped_role(&named)?;
         probe(self, &named, &role, kind, &source).await?;
+        self.seal_filters(cx, &mut mapping).await?;
         mapping.uuid = cx.random().uuid();
         mapping.state = "Creating".to_owned();
         (mapping.created, mapping.modified) = (cx.millis(), cx.millis());
@@ -53,7 +57,7 @@ impl Lambda {
                 Ok(())
             })
             .await?;
-        Ok(describe(cx, &mapping))
+        Ok(self.shown_mapping(cx, &mapping).await)
     }
 
     /// Shows a mapping. Errors: `ResourceNotFoundException`.
@@ -62,7 +66,8 @@ impl Lambda {
         cx: &Context,
         input: GetEventSourceMappingInput,
     ) -> Result<GetEventSourceMappingOutput, Error> {
-        Ok(describe(cx, &*self.mapping(cx, &input.uuid)?.ok_or_else(no_resource)?))
+        let mapping = self.mapping(cx, &input.uuid)?.ok_or_else(no_resource)?;
+        Ok(self.shown_mapping(cx, &mapping).await)
     }
 
     /// Changes a mapping. Errors: `ResourceNotFoundException`, `InvalidParameterValueException`.
@@ -82,6 +87,9 @@ impl Lambda {
             None => None,
         };
         let key = mapping_key(cx, &input.uuid);
+        let mut sealed = (*old).clone();
+        check_update(&mut sealed, &input, kind)?;
+        self.seal_filters(cx, &mut sealed).await?;
         let mapping = self
             .store
             .transact(|tx| {
@@ -90,6 +98,7 @@ impl Lambda {
                     return Err(Failure(in_use("update")));
                 }
                 check_update(&mut mapping, &input, kind)?;
+                mapping.kms_proof.clone_from(&sealed.kms_proof);
                 if let Some(function) = &function {
                     mapping.function.clone_from(function);
                 }
@@ -106,7 +115,7 @@ impl Lambda {
                 Ok(mapping)
             })
             .await?;
-        Ok(describe(cx, &mapping))
+        Ok(self.shown_mapping(cx, &mapping).await)
     }
 
     /// Deletes a mapping. Errors: `ResourceNotFoundException`, `ResourceInUseException`.
@@ -131,7 +140,7 @@ impl Lambda {
                 Ok(mapping)
             })
             .await?;
-        Ok(describe(cx, &mapping))
+        Ok(self.shown_mapping(cx, &mapping).await)
     }
 
     /// Lists mappings, of a function, a source or all. Errors: `InvalidParameterValueException`.
@@ -161,8 +170,47 @@ impl Lambda {
         let key = |mapping: &Mapping| mapping.uuid.clone().into_bytes();
         let bad = || invalid("The marker is not one that ListEventSourceMappings gave.");
         let page = pages::page(all.into_iter(), limit, input.marker.as_deref(), key, bad)?;
-        let shown = page.items.iter().map(|mapping| describe(cx, mapping)).collect();
+        let mut shown = Vec::new();
+        for mapping in &page.items {
+            shown.push(self.shown_mapping(cx, mapping).await);
+        }
         Ok(ListEventSourceMappingsOutput { next_marker: page.next, event_source_mappings: Some(shown) })
+    }
+
+    /// Encrypts for the filters, with the mapping's own key and as the caller.
+    ///
+    /// Errors: `InvalidParameterValueException` with what KMS says.
+    async fn seal_filters(&self, cx: &Context, mapping: &mut Mapping) -> Result<(), Error> {
+        mapping.kms_proof = None;
+        let (Some(key), Some(filters)) = (mapping.kms_key.clone(), &mapping.filters) else { return Ok(()) };
+        // What is kept is only a proof: KMS takes no more than 4 KiB, and the cloud's own store needs no further secrecy.
+        let plaintext = Blob::new(Sha256::digest(filters.join("\n")).to_vec());
+        let input = EncryptInput { key_id: key, plaintext, ..Default::default() };
+        let output = cx.cloud.call::<Encrypt>(cx, input).await.map_err(|error| match error.status() {
+            500.. => error,
+            _ => invalid(format!(
+                "Lambda was unable to encrypt the filter criteria. Please check the KMS key. KMS Exception: {} KMS Message: {}",
+                error.code(),
+                error.message()
+            )),
+        })?;
+        mapping.kms_proof = output.ciphertext_blob.map(Blob::into_inner);
+        Ok(())
+    }
+
+    /// A mapping as answers show it: encrypted filters only to who may decrypt them.
+    async fn shown_mapping(&self, cx: &Context, mapping: &Mapping) -> EventSourceMappingConfiguration {
+        let mut shown = describe(cx, mapping);
+        let Some(proof) = &mapping.kms_proof else { return shown };
+        let input = DecryptInput { ciphertext_blob: Some(Blob::new(proof.clone())), ..Default::default() };
+        if let Err(error) = cx.cloud.call::<Decrypt>(cx, input).await {
+            shown.filter_criteria = None;
+            shown.filter_criteria_error = Some(FilterCriteriaError {
+                error_code: Some(error.code().to_owned()),
+                message: Some(error.message().to_owned()),
+            });
+        }
+        shown
     }
 
     /// The role of the function that a mapping calls. Errors: `InvalidParameterValueException`.
@@ -184,15 +232,13 @@ impl Lambda {
 
 fn exists(other: &Mapping, kind: Kind, named: &Named) -> Error {
     let (source, uuid, name) = (&other.source, &other.uuid, &named.name);
-    if kind.is_queue() {
-        return conflict(format!(
-            "An event source mapping with SQS arn (\" {source} \") and function (\" {name} \") already exists. Please update or delete the \
-             existing mapping with UUID {uuid}"
-        ));
-    }
+    let (what, provided) = if kind.is_queue() {
+        ("An event source mapping with SQS", "already exists")
+    } else {
+        ("The event source", "provided mapping already exists")
+    };
     conflict(format!(
-        "The event source arn (\" {source} \") and function (\" {name} \") provided mapping already exists. Please update or delete the \
-         existing mapping with UUID {uuid}"
+        "{what} arn (\" {source} \") and function (\" {name} \") {provided}. Please update or delete the existing mapping with UUID {uuid}"
     ))
 }
 

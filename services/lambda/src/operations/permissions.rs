@@ -33,6 +33,9 @@ impl Lambda {
             PolicyKind::Resource,
         )
         .map_err(|_| bad_principal())?;
+        if !self.cloud.identity()?.principal_exists(&input.principal) {
+            return Err(bad_principal());
+        }
         self.change_policy(&named, input.revision_id.as_deref(), |policy| {
             if policy.statements.iter().any(|(id, _)| *id == input.statement_id) {
                 let id = &input.statement_id;
@@ -183,16 +186,16 @@ fn bad_principal() -> Error {
 
 /// The statement in the form, and with the order of members, that AWS gives it.
 fn statement(named: &Named, input: &AddPermissionInput) -> Result<Value, Error> {
-    if input.principal_org_id.is_some() && input.principal != "*" {
-        return Err(invalid("PrincipalOrgID is only supported together with the principal *."));
-    }
     if input.function_url_auth_type.is_some() && input.action != "lambda:InvokeFunctionUrl" {
         return Err(invalid("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"));
     }
     let principal = &input.principal;
     let who = if principal == "*" {
         json!("*")
-    } else if principal.ends_with(".amazonaws.com") || principal.contains(".amazonaws.com.") {
+    } else if principal.ends_with(".amazonaws.com")
+        || principal.ends_with(".amazon.com")
+        || principal.contains(".amazonaws.com.")
+    {
         json!({ "Service": principal })
     } else if principal.starts_with("arn:") {
         json!({ "AWS": principal })

@@ -78,6 +78,7 @@ impl Lambda {
         };
         let signing = self.function(&named)?.code_signing.clone();
         let refused = check_size(&code, &old.settings.layers)
+            .and_then(|()| self.check_room(&named.cx, code.size - old.code.size))
             .and_then(|()| self.check_signature(cx, signing.as_deref()));
         if let Err(error) = refused {
             discard(&self.store, &code);
@@ -91,8 +92,9 @@ impl Lambda {
         }
         if input.dry_run.unwrap_or(false) {
             discard(&self.store, &code);
-            new.revision = old.revision;
-            return Ok(describe(&named, &new, false));
+            // Nothing is under way, and nothing has changed.
+            let kept = Version { code: new.code, settings: new.settings, ..old };
+            return Ok(describe(&named, &kept, false));
         }
         if let Err(error) = self.commit(&named, &old, &new).await {
             discard(&self.store, &code);
@@ -116,15 +118,15 @@ impl Lambda {
     ) -> Result<UpdateFunctionConfigurationOutput, Error> {
         let named = Named::read(cx, &input.function_name, None)?;
         let old = self.updatable(&named, input.revision_id.as_deref()).await?;
-        let unserved = input.file_system_configs.as_ref().is_some_and(|list| !list.is_empty())
-            || input.capacity_provider_config.is_some()
+        super::create::check_file_systems(input.file_system_configs.as_deref())?;
+        let unserved = input.capacity_provider_config.is_some()
             || input.durable_config.is_some()
             || input.runtime_config.is_some()
             || input.accelerator_config.is_some();
         if unserved {
             return Err(Error::not_implemented_part(
-                "lambda:UpdateFunctionConfiguration FileSystemConfigs, CapacityProviderConfig, DurableConfig, \
-                 RuntimeConfig, AcceleratorConfig",
+                "lambda:UpdateFunctionConfiguration CapacityProviderConfig, DurableConfig, RuntimeConfig, \
+                 AcceleratorConfig",
             ));
         }
         let mut new = self.updated(&named, &old, cx.millis());
@@ -161,6 +163,11 @@ impl Lambda {
             self.check_role(&named, &role).await?;
         }
         let (before, after) = (&old.settings, &new.settings);
+        if let Some(target) = &after.dead_letter
+            && (&before.dead_letter, &before.role) != (&after.dead_letter, &after.role)
+        {
+            self.check_dead_letter(&named, &after.role, target).await?;
+        }
         if (&before.kms_key, &before.role) != (&after.kms_key, &after.role) {
             self.seal(cx, &named, &mut new.settings).await?;
         }

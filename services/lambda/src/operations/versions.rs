@@ -23,7 +23,8 @@ impl Lambda {
             return Err(Error::not_implemented_part("lambda:PublishVersion PublishTo"));
         }
         let named = Named::read(cx, &input.function_name, None)?;
-        self.updatable(&named, None).await?;
+        let latest = self.updatable(&named, None).await?;
+        self.check_room(&named.cx, latest.code.size)?;
         self.publish(&named, input.description, input.code_sha256.as_deref(), input.revision_id.as_deref())
             .await
     }

@@ -104,18 +104,26 @@ impl Lambda {
         };
         let function = self.function(named)?;
         let qualifier = named.qualifier.as_deref().filter(|q| *q != LATEST).unwrap_or_default();
-        let mut access = Access::new("lambda:InvokeFunctionUrl", named.qualified_arn());
-        access.resource_account = Some(named.cx.account.to_string());
-        access.resource_policy = function.policies.get(qualifier).and_then(|p| self.policies.compiled(p));
-        access.keys.push(("lambda:FunctionUrlAuthType".to_owned(), vec![config.auth.clone()]));
-        let operation: &'static Operation = self.api().operations.get(Invoke::INDEX).ok_or_else(forbidden)?;
-        let request = AccessRequest { access: &access, operation, service: self.api() };
+        let policy = function.policies.get(qualifier).and_then(|p| self.policies.compiled(p));
         // An URL without AWS_IAM is open only as far as the function's own policy says so.
-        if !iam && access.resource_policy.is_none() {
+        if !iam && policy.is_none() {
             return Err(forbidden());
         }
+        let operation: &'static Operation = self.api().operations.get(Invoke::INDEX).ok_or_else(forbidden)?;
         let caller = Context { account: named.cx.account.clone(), region: named.cx.region.clone(), ..caller };
-        self.cloud.identity()?.authorize(&caller, &request).map_err(|_| forbidden())?;
+        let mut actions =
+            vec![("lambda:InvokeFunctionUrl", "lambda:FunctionUrlAuthType", config.auth.clone())];
+        if self.limits.read().url_needs_invoke {
+            actions.push(("lambda:InvokeFunction", "lambda:InvokedViaFunctionUrl", "true".to_owned()));
+        }
+        for (action, key, value) in actions {
+            let mut access = Access::new(action, named.qualified_arn());
+            access.resource_account = Some(named.cx.account.to_string());
+            access.resource_policy.clone_from(&policy);
+            access.keys.push((key.to_owned(), vec![value]));
+            let request = AccessRequest { access: &access, operation, service: self.api() };
+            self.cloud.identity()?.authorize(&caller, &request).map_err(|_| forbidden())?;
+        }
         Ok(iam)
     }
 }
