@@ -38,7 +38,7 @@ pub(crate) fn run(config: Config) -> Result<ExitCode, Failure> {
             }
         },
     }
-    for capability in capabilities() {
+    for capability in capabilities().into_iter().chain(cloudlet_compute::probe_languages()) {
         if capability.available {
             good(&capability.name, &capability.detail);
         } else {

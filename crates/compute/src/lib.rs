@@ -63,4 +63,4 @@ pub use function::{
 };
 pub use image::{ImageError, ImageLimits, image_digest};
 pub use logs::{LogLine, LogSink, LogStream, MAX_EVENT_BYTES, NoLogs};
-pub use probe::{Capability, probe, raise_file_limit};
+pub use probe::{Capability, probe, probe_languages, raise_file_limit};

@@ -169,7 +169,7 @@ impl Machine {
                 zygote = forks.clone();
             }
         }
-        let speaks_api = matches!(runtime.start, Start::Bootstrap | Start::Image(_));
+        let speaks_api = runtime.start.speaks_api();
         let mut listen = Vec::new();
         if !host_network {
             if !matches!(self.config.edge, EdgeRoute::None) {
@@ -300,7 +300,8 @@ impl Machine {
             Start::Bootstrap => match provided::bootstrap(Path::new(&outer_task), opt.as_deref()) {
                 Some(place) => {
                     let path = if plain { text(&place.outside) } else { place.inside.to_owned() };
-                    program = Some(Program { argv: vec![path], env: env.clone(), directory: None });
+                    let directory = Some(places.task.to_owned());
+                    program = Some(Program { argv: vec![path], env: env.clone(), directory });
                 }
                 None => {
                     failure = Some(InitFailure::new(
@@ -309,6 +310,7 @@ impl Machine {
                     ));
                 }
             },
+            Start::Java(launch) => program = Some(launch.program(&spec, &env, &places, plain)),
             Start::Ahead { jailed, plain: unjailed, .. } if !started => {
                 let mut late = if plain { unjailed } else { jailed }.clone();
                 late.env.extend(env.clone());
@@ -317,7 +319,7 @@ impl Machine {
             Start::Ahead { .. } => {}
         }
         if let Some(program) = &mut program
-            && matches!(runtime.start, Start::Ahead { .. })
+            && matches!(runtime.start, Start::Ahead { .. } | Start::Java(_))
             && let Some(wrapper) = spec.env.get(WRAPPER)
         {
             let place = |inside: &str, at: &str| {

@@ -13,7 +13,7 @@ use crate::CHILD_ARGUMENT;
 use crate::jail::cgroup::Cgroups;
 use crate::jail::sys::{self, Forked};
 use crate::jail::{Level, seccomp};
-use crate::runtimes::{node, python};
+use crate::runtimes::{java, node, python, ruby};
 use crate::warden::setup;
 
 /// One protection or tool, and whether it is there.
@@ -50,8 +50,29 @@ pub fn probe(child: &Path) -> Vec<Capability> {
         vec![Capability { name: "sandboxes".to_owned(), available: false, detail }]
     });
     found.push(interpreters());
-    found.push(nodes());
+    found.push(installed("node", "Node.js", node::installed().map(|i| (i.version, i.executable))));
     found
+}
+
+/// The languages that fewer functions are written in, for `cloudlet doctor`. Blocks; each interpreter is asked.
+pub fn probe_languages() -> Vec<Capability> {
+    vec![
+        installed("java", "Java", java::installed().map(|j| (j.version, j.home))),
+        installed("ruby", "Ruby", ruby::installed().map(|i| (i.version, i.executable))),
+    ]
+}
+
+/// Interpreters of a language, by version.
+fn installed(
+    name: &str,
+    language: &str,
+    found: impl Iterator<Item = (String, std::path::PathBuf)>,
+) -> Capability {
+    let found: BTreeMap<_, _> = found.collect();
+    let list: Vec<_> = found.iter().map(|(version, at)| format!("{version} ({})", at.display())).collect();
+    let missing =
+        format!("no {language} was found; install one, or name it in the configuration under [runtimes]");
+    Capability::new(name, !list.is_empty(), &list.join(", "), &missing)
 }
 
 fn interpreters() -> Capability {
@@ -80,21 +101,6 @@ pub fn raise_file_limit() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
     let wanted = hard.min(ENOUGH).max(soft);
     if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft }
-}
-
-fn nodes() -> Capability {
-    let mut found = BTreeMap::new();
-    for interpreter in node::installed() {
-        found.entry(interpreter.major()).or_insert(interpreter);
-    }
-    let list: Vec<_> =
-        found.values().map(|i| format!("{} ({})", i.version, i.executable.display())).collect();
-    Capability::new(
-        "node",
-        !list.is_empty(),
-        &list.join(", "),
-        "no Node.js was found; install one, or name it in the configuration under [runtimes]",
-    )
 }
 
 /// `__compute probe`: tries everything and prints it as JSON. Single-threaded.

@@ -47,6 +47,9 @@ pub(crate) fn of_function(
             ),
         );
     }
+    if spec.runtime.starts_with("ruby") {
+        env.insert("RUBYLIB", format!("{task}:{runtime}/lib:{opt}/ruby/lib"));
+    }
     if let Some(tmp) = places.tmp {
         env.insert("TMPDIR", tmp.to_owned());
         env.insert("HOME", tmp.to_owned());

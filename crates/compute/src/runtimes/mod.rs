@@ -1,10 +1,13 @@
 //! What each Lambda runtime needs on this machine. One file per family.
 
+mod dotnet;
 pub(crate) mod environment;
 pub(crate) mod image;
+pub(crate) mod java;
 pub(crate) mod node;
 pub(crate) mod provided;
 pub(crate) mod python;
+pub(crate) mod ruby;
 mod scripts;
 pub(crate) mod sdk;
 
@@ -44,6 +47,13 @@ pub(crate) struct Runtime {
 /// the runtime environment", wrapper scripts.
 pub(crate) const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
+impl Start {
+    /// Whether its program speaks the public Runtime API.
+    pub(crate) fn speaks_api(&self) -> bool {
+        !matches!(self, Self::Ahead { .. })
+    }
+}
+
 impl Runtime {
     /// Whether a function with these variables needs an interpreter that starts with them.
     pub(crate) fn starts_late(&self, env: &BTreeMap<String, String>) -> bool {
@@ -66,6 +76,8 @@ pub(crate) enum Start {
         /// Imports everything once and forks into sandboxes, where that is possible.
         zygote: Option<Program>,
     },
+    /// A Java with AWS's own client of the public Runtime API.
+    Java(java::Launch),
     /// The function's own `bootstrap`, over the public Runtime API.
     Bootstrap,
     /// A container image's own program, over the same.
@@ -109,11 +121,14 @@ impl Runtimes {
         let find = match name {
             _ if name.starts_with("python3.") => python::find,
             _ if name.starts_with("nodejs") => node::find,
+            _ if name.starts_with("java") => java::find,
+            _ if name.starts_with("ruby") => ruby::find,
+            _ if name.starts_with("dotnet") => dotnet::find,
             _ if name.starts_with("provided") => |name: &str, _: &Config| Ok(provided::runtime(name)),
             _ => {
                 return Err(ComputeError::Runtime(format!(
-                    "the runtime {name:?} is not served; use python3.9 to python3.14, nodejs18.x to nodejs24.x, or \
-                     provided.al2023 with an executable named bootstrap"
+                    "the runtime {name:?} is not served; use python3.9 to python3.14, nodejs16.x to nodejs24.x, \
+                     ruby3.2 to ruby3.4, java8.al2 to java25, or provided.al2023 with an executable named bootstrap"
                 )));
             }
         };

@@ -67,7 +67,7 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
     }
     let mut provisional = false;
     if config.sdk {
-        match sdk::node(&interpreter, &config.sdk_dir, &*config.progress) {
+        match sdk::node(&interpreter, wanted, &config.sdk_dir, &*config.progress) {
             Ok(sdk) => shown.extend(SDK_INSIDE.map(|inside| (PathBuf::from(inside), sdk.clone()))),
             Err(error) => {
                 provisional = true;
