@@ -111,7 +111,9 @@ def test_numbers(cloud, s3, filled, call):
     assert shown(page) == ([], []) and page["IsTruncated"] is False and page["MaxKeys"] == 0
     assert getattr(s3, call)(Bucket=bucket, MaxKeys=5000)["MaxKeys"] == 1000
     answer = refusal(getattr(s3, call), Bucket=bucket, MaxKeys=-1)
-    assert answer["Error"]["ArgumentName"] == "maxKeys" and answer["Error"]["ArgumentValue"] == "-1"
+    of_versions = call == "list_object_versions"
+    assert answer["Error"]["ArgumentName"] == ("max-keys" if of_versions else "maxKeys")
+    assert answer["Error"]["ArgumentValue"] == "-1" and (answer["Error"]["Message"] == "max-keys cannot be negative") == of_versions
     query = {"list_objects": "", "list_objects_v2": "list-type=2&", "list_object_versions": "versions&"}[call]
     answer = signed(cloud, "GET", f"/{bucket}?{query}max-keys=blah")
     assert code(answer) == ("InvalidArgument", 400)

@@ -374,7 +374,7 @@ impl S3 {
         }
         match self.allowed(cx, bucket, None, None, "s3:ListBucket") {
             Ok(()) => error,
-            Err(_) => access_denied(),
+            Err(denied) => denied,
         }
     }
 }

@@ -10,7 +10,7 @@ use cloudlet_service::{Error, Operation};
 pub(crate) fn lets_through(op: &'static Operation, violation: &Violation) -> bool {
     let value = violation.value.as_deref().unwrap_or_default();
     match violation.member.as_str() {
-        "ChecksumMode" => return true,
+        "ChecksumMode" | "CopySource" | "RenameSource" => return true,
         "ChecksumAlgorithm" if Algorithm::parse(value).is_some() => return true,
         _ => {}
     }
@@ -34,6 +34,15 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
     }
     if first.member == "Protocol" && op.name == "PutBucketWebsite" && !first.absent {
         return invalid_request(crate::website::PROTOCOL);
+    }
+    if first.member == "KMSKeyArn" && op.name == "UpdateObjectEncryption" {
+        return invalid_request(if first.absent {
+            "Requests that modify an object's encryption type to SSE-KMS require an AWS KMS key Amazon Resource Name (ARN). \
+             Modify the request to specify a KMS key ARN, and then try again."
+        } else {
+            "Requests that modify an object's encryption type to SSE-KMS require a valid AWS KMS key Amazon Resource Name \
+             (ARN). Confirm that you have a correctly formatted KMS key ARN in your request, and then try again."
+        });
     }
     // What lies inside a structure came in the body; a list may also be a header.
     let mut name = first.member.as_str();

@@ -1,6 +1,7 @@
 //! CopyObject: by reference wherever the bytes need not change.
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl::{self, object_acl};
 use crate::checksums::{Algorithm, Checksum, Hasher, Kind, show_checksum};
 use crate::conditions::{ReadConditions, WriteConditions};
@@ -155,7 +156,7 @@ impl S3 {
             if let Some(mut received) = received {
                 received.keep();
             }
-            return Ok(answer(&bucket, &source, &stored));
+            return Ok(answer(cx, &bucket, &source, &stored));
         }
         Err(crate::errors::conflicting_operation())
     }
@@ -262,7 +263,7 @@ impl S3 {
     }
 }
 
-fn answer(bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutput {
+fn answer(cx: &Context, bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutput {
     let mut result = CopyObjectResult {
         e_tag: Some(stored.quoted_etag()),
         last_modified: Some(DateTime::from_secs(stored.modified.div_euclid(1000))),
@@ -276,6 +277,7 @@ fn answer(bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutpu
         copy_object_result: Some(result),
         copy_source_version_id: source.shown_version(),
         version_id: stored.id.clone().or_else(|| shown_version(bucket, stored)),
+        request_charged: charged(cx, bucket),
         ..Default::default()
     };
     show_encryption!(output, stored);

@@ -1,6 +1,7 @@
 //! ListParts and ListMultipartUploads.
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl;
 use crate::checksums::show_checksum;
 use crate::errors::{Fail, Result, invalid_argument};
@@ -58,7 +59,7 @@ impl S3 {
     /// The uploads under way. Errors: `NoSuchBucket`, `InvalidArgument`.
     pub async fn list_multipart_uploads(
         &self,
-        _: &Context,
+        cx: &Context,
         input: ListMultipartUploadsInput,
     ) -> Result<ListMultipartUploadsOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
@@ -110,12 +111,12 @@ impl S3 {
             uploads: (!uploads.is_empty()).then_some(uploads),
             common_prefixes: (!prefixes.is_empty()).then_some(prefixes),
             encoding_type: encode.then(|| "url".to_owned()),
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
     /// The parts of an upload by number. Errors: `NoSuchUpload`, `InvalidArgument`.
-    pub async fn list_parts(&self, _: &Context, input: ListPartsInput) -> Result<ListPartsOutput, Error> {
+    pub async fn list_parts(&self, cx: &Context, input: ListPartsInput) -> Result<ListPartsOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         let limit = most(input.max_parts, "max-parts")?;
         let marker = input.part_number_marker.unwrap_or(0);
@@ -161,6 +162,7 @@ impl S3 {
             storage_class: Some(upload.draft.class.clone().unwrap_or_else(|| "STANDARD".to_owned())),
             checksum_algorithm: upload.algorithm.map(|a| a.name().to_owned()),
             checksum_type: upload.kind.map(|k| k.name().to_owned()),
+            request_charged: charged(cx, &bucket),
             ..Default::default()
         })
     }
