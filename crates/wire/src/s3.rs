@@ -49,7 +49,9 @@ pub(crate) fn root(operation: &str) -> Option<&'static str> {
         "ListMultipartUploads" => "ListMultipartUploadsResult",
         "ListObjectVersions" => "ListVersionsResult",
         "ListObjects" | "ListObjectsV2" => "ListBucketResult",
+        "ListObjectAnnotations" => "ListObjectAnnotationsResult",
         "ListParts" => "ListPartsResult",
+        "PutObjectAnnotation" => "PutObjectAnnotationResult",
         _ => return None,
     })
 }

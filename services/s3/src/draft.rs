@@ -210,6 +210,7 @@ impl Draft {
             kms: self.kms,
             restored: None,
             restoring: None,
+            annotations: 0,
             replication: None,
         }
     }

@@ -11,6 +11,7 @@
 
 mod access;
 mod acl;
+mod annotations;
 mod checksums;
 mod condition_keys;
 mod conditions;

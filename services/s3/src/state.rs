@@ -276,6 +276,9 @@ pub(crate) struct Version {
     /// From when on it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restoring: Option<i64>,
+    /// How many annotations it has.
+    #[serde(default, skip_serializing_if = "is_zero32")]
+    pub(crate) annotations: u32,
     /// `x-amz-replication-status`, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replication: Option<String>,

@@ -3,6 +3,7 @@
 use crate::S3;
 use crate::access::charged;
 use crate::acl::{self, object_acl};
+use crate::annotations;
 use crate::checksums::{Algorithm, Checksum, Hasher, Kind, show_checksum};
 use crate::conditions::{ReadConditions, WriteConditions};
 use crate::content::{self, Received};
@@ -124,6 +125,7 @@ impl S3 {
                 )));
             }
             let draft = self.copy_draft(cx, &bucket, &input, &source, &sealing)?;
+            let annotated = self.copies_annotations(cx, &bucket, &input, &source, &sealing)?;
             let copied = match self.copy_bytes(cx, &source, algorithm, &sealing).await {
                 Err(fail) if fail.0.is("OperationAborted") => continue,
                 other => other?,
@@ -149,7 +151,14 @@ impl S3 {
                         }
                     };
                     let version = Version { body, ..version.clone() };
-                    insert(tx, cx, &bucket, &input.key, version, &conditions, "ObjectCreated:Copy").map(Some)
+                    let from = match annotated {
+                        true => annotations::gather(tx, source.bucket.id, &source.version)?,
+                        false => Vec::new(),
+                    };
+                    let made = Version { annotations: from.len() as u32, ..version };
+                    let made = insert(tx, cx, &bucket, &input.key, made, &conditions, "ObjectCreated:Copy")?;
+                    annotations::give(tx, from, bucket.id, &made)?;
+                    Ok(Some(made))
                 })
                 .await?;
             let Some(stored) = stored else { continue };
@@ -159,6 +168,26 @@ impl S3 {
             return Ok(answer(cx, &bucket, &source, &stored));
         }
         Err(crate::errors::conflicting_operation())
+    }
+
+    /// Whether the source's annotations come along: they do unless the request says otherwise, and objects under SSE-C
+    /// have none. Errors: `AccessDenied`.
+    fn copies_annotations(
+        &self,
+        cx: &Context,
+        bucket: &Bucket,
+        input: &CopyObjectInput,
+        source: &Source,
+        sealing: &Sealing,
+    ) -> Result<bool, Error> {
+        let wanted = input.annotation_directive.as_deref() != Some("EXCLUDE");
+        if !wanted || source.version.annotations == 0 || sealing.customer_key(cx).is_some() {
+            return Ok(false);
+        }
+        let from = source.at.version.as_deref();
+        self.allowed(cx, &source.bucket, Some(&source.at.key), from, "s3:GetObjectAnnotation")?;
+        self.allowed(cx, bucket, Some(&input.key), None, "s3:PutObjectAnnotation")?;
+        Ok(true)
     }
 
     fn copy_draft(
@@ -276,7 +305,7 @@ fn answer(cx: &Context, bucket: &Bucket, source: &Source, stored: &Version) -> C
     let mut output = CopyObjectOutput {
         copy_object_result: Some(result),
         copy_source_version_id: source.shown_version(),
-        version_id: stored.id.clone().or_else(|| shown_version(bucket, stored)),
+        version_id: stored.id.clone(),
         request_charged: charged(cx, bucket),
         ..Default::default()
     };

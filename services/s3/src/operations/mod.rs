@@ -1,6 +1,7 @@
 //! The operations of the API, one file per family.
 
 mod acls;
+mod annotations;
 mod buckets;
 mod copy;
 mod delete;

@@ -12,7 +12,6 @@ use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
 use crate::names::{caller, check_key};
-use crate::operations::get::shown_version;
 use crate::replication::{self, What};
 use crate::state::{Bucket, Draft, Live, Object, Version};
 use crate::tags;
@@ -102,7 +101,8 @@ impl S3 {
         received.keep();
         let mut output = PutObjectOutput {
             e_tag: Some(stored.quoted_etag()),
-            version_id: shown_version(&bucket, &stored),
+            // None for the null version of a bucket whose versioning is suspended.
+            version_id: stored.id.clone(),
             checksum_type: stored.checksum.as_ref().map(|c| c.kind.name().to_owned()),
             request_charged: charged(cx, &bucket),
             ..Default::default()

@@ -157,11 +157,10 @@ impl Plan {
                 Packed::Gzip => Box::new(MultiGzDecoder::new(raw)),
                 Packed::Bzip2 => Box::new(MultiBzDecoder::new(raw)),
             };
-            let reader =
-                BufReader::with_capacity(
-                    64 << 10,
-                    Counted { inner: plain, read: processed.clone(), packed: self.packed },
-                );
+            let reader = BufReader::with_capacity(
+                64 << 10,
+                Counted { inner: plain, read: processed.clone(), packed: self.packed },
+            );
             let counts = Counts { scanned, processed, returned: 0 };
             self.work(reader, millis, &tell, counts);
         });
@@ -295,8 +294,12 @@ impl Read for Counted {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         // What our own storage says is of the kind `Other`; all else is the decoder's word on the object.
         let count = self.inner.read(out).map_err(|why| match self.packed {
-            Packed::Gzip if why.kind() != ErrorKind::Other => std::io::Error::new(ErrorKind::InvalidData, "GZIP"),
-            Packed::Bzip2 if why.kind() != ErrorKind::Other => std::io::Error::new(ErrorKind::InvalidData, "BZIP2"),
+            Packed::Gzip if why.kind() != ErrorKind::Other => {
+                std::io::Error::new(ErrorKind::InvalidData, "GZIP")
+            }
+            Packed::Bzip2 if why.kind() != ErrorKind::Other => {
+                std::io::Error::new(ErrorKind::InvalidData, "BZIP2")
+            }
             _ => why,
         })?;
         self.read.fetch_add(count as u64, Ordering::Relaxed);
