@@ -194,6 +194,7 @@ def test_uploads_by_page(s3, filled):
     one = page["Uploads"][0]
     assert one["StorageClass"] == "STANDARD" and one["Owner"]["ID"] == one["Initiator"]["ID"]
     assert (page["KeyMarker"], page["UploadIdMarker"], page["MaxUploads"], page["IsTruncated"]) == ("", "", 1000, False)
+    assert (page["NextKeyMarker"], page["NextUploadIdMarker"]) == begun[-1]
     first = s3.list_multipart_uploads(Bucket=bucket, MaxUploads=1)
     assert (first["NextKeyMarker"], first["NextUploadIdMarker"], first["IsTruncated"]) == (*begun[0], True)
     rest = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="a", UploadIdMarker=begun[0][1])

@@ -69,6 +69,9 @@ pub(crate) fn bad_value(name: &str, value: String) -> Error {
             let message = format!("Value for {name} header is invalid: '{value}'");
             return Error::sender("InvalidRequest", message);
         }
+        "x-amz-object-lock-retain-until-date" => {
+            "The retain until date must be provided in ISO 8601 format".to_owned()
+        }
         "partNumber" => "Part number must be an integer between 1 and 10000, inclusive".to_owned(),
         _ => format!("Provided {name} not an integer or within integer range"),
     };

@@ -104,6 +104,9 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
             "x-amz-object-ownership",
             value,
         ),
+        "ObjectAttributes" if first.absent || value.is_empty() => invalid_request(
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
+        ),
         "ObjectAttributes" => {
             invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", value)
         }

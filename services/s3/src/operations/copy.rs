@@ -165,7 +165,9 @@ impl S3 {
             if let Some(mut received) = received {
                 received.keep();
             }
-            return Ok(answer(cx, &bucket, &source, &stored));
+            let mut output = answer(cx, &bucket, &source, &stored);
+            output.expiration = self.expiration_header(&bucket, &input.key, &stored)?;
+            return Ok(output);
         }
         Err(crate::errors::conflicting_operation())
     }

@@ -80,7 +80,7 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         locked(&bucket)?;
         let version = self.existing(cx, &bucket, &input.key, input.version_id.as_deref(), "GET")?;
-        let retention = version.retention.ok_or_else(|| none(&bucket))?;
+        let retention = version.retention.ok_or_else(|| none(&input.key))?;
         Ok(api::GetObjectRetentionOutput {
             retention: Some(api::ObjectLockRetention {
                 mode: Some(retention.mode),
@@ -131,7 +131,7 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         locked(&bucket)?;
         let version = self.existing(cx, &bucket, &input.key, input.version_id.as_deref(), "GET")?;
-        let hold = version.hold.ok_or_else(|| none(&bucket))?;
+        let hold = version.hold.ok_or_else(|| none(&input.key))?;
         let status = if hold { "ON" } else { "OFF" };
         Ok(api::GetObjectLegalHoldOutput {
             legal_hold: Some(api::ObjectLockLegalHold { status: Some(status.to_owned()) }),
@@ -204,12 +204,9 @@ fn locked(bucket: &Bucket) -> Result<(), Error> {
     Ok(())
 }
 
-fn none(bucket: &Bucket) -> Error {
-    no_such_configuration(
-        "NoSuchObjectLockConfiguration",
-        "The specified object does not have a ObjectLock configuration",
-        &bucket.name,
-    )
+fn none(key: &str) -> Error {
+    let message = "The specified object does not have a ObjectLock configuration";
+    Error::new("NoSuchObjectLockConfiguration", 404, message).with("Key", key)
 }
 
 /// Errors: `MalformedXML`, `InvalidArgument`.

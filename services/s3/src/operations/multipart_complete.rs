@@ -44,7 +44,7 @@ impl S3 {
         conditions.supported()?;
         let upload = UploadRef { bucket: bucket.id, key: &input.key, id: &input.upload_id };
         if let Some(size) = input.mpu_object_size.filter(|size| *size < 0) {
-            let message = format!("Value for x-amz-mp-object-size header is invalid: '{size}'");
+            let message = format!("Value for x-amz-mp-object-size header is less than zero: '{size}'");
             return Err(invalid_request(message));
         }
         let named = named(&input)?;
@@ -157,7 +157,13 @@ fn named(input: &CompleteMultipartUploadInput) -> Result<Vec<Named>, Error> {
             )
             .with("UploadId", input.upload_id.clone()));
         }
-        named.push(Named { number, etag, checksums: given_checksums!(part) });
+        let checksums = given_checksums!(part);
+        if checksums.len() > 1 || checksums.iter().any(|(algorithm, value)| algorithm.decode(value).is_err())
+        {
+            let message = "Invalid Base64 or multiple checksums present in request";
+            return Err(Error::sender("InvalidArgument", message));
+        }
+        named.push(Named { number, etag, checksums });
     }
     Ok(named)
 }
