@@ -6,6 +6,7 @@ import hmac
 import http.client
 import json
 import re
+import time
 import urllib.parse
 import uuid
 
@@ -92,6 +93,17 @@ def policy_fields(document, fields, key="test", secret="test"):
 def later(seconds=6000):
     when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def restored(s3, bucket, key):
+    """Waits until a restored copy is there; what is then said of it."""
+    deadline = time.time() + 60
+    while time.time() < deadline:
+        said = s3.head_object(Bucket=bucket, Key=key).get("Restore", "")
+        if 'ongoing-request="true"' not in said:
+            return said
+        time.sleep(0.1)
+    raise AssertionError("the restore does not end")
 
 
 def quote(text):

@@ -195,7 +195,7 @@ def test_buckets_of_other_regions_redirect(cloud):
     ("list_objects_v2", {"ContinuationToken": "x y"}, "InvalidArgument"),
     ("delete_objects", {"Delete": {"Objects": []}}, "MalformedXML"),
     ("upload_part", {"Key": "k", "UploadId": "x", "PartNumber": 10001, "Body": b""}, "InvalidArgument"),
-    ("complete_multipart_upload", {"Key": "k", "UploadId": "x", "MultipartUpload": {"Parts": []}}, "MalformedXML"),
+    ("complete_multipart_upload", {"Key": "k", "UploadId": "x", "MultipartUpload": {"Parts": []}}, "InvalidRequest"),
     ("put_bucket_versioning", {"VersioningConfiguration": {"Status": "Maybe"}}, "MalformedXML"),
     ("put_bucket_policy", {"Policy": "{}"}, "MalformedPolicy"),
     ("get_bucket_cors", {}, "NoSuchCORSConfiguration"),

@@ -1,9 +1,16 @@
 """Configurations of buckets: what they must be, how they come back, what they change."""
+import base64
+import hashlib
+import hmac
 import json
+import struct
+import time
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+from s3_help import restored
 
 
 @pytest.fixture
@@ -124,8 +131,18 @@ def test_restored_copies(s3, bucket):
     assert refused(s3.get_object, Bucket=bucket, Key="cold")[0] == "InvalidObjectState"
     answer = s3.restore_object(Bucket=bucket, Key="cold", RestoreRequest={"Days": 2, "GlacierJobParameters": {"Tier": "Bulk"}})
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
+    assert s3.head_object(Bucket=bucket, Key="cold")["Restore"] == 'ongoing-request="true"'
+    assert refused(s3.get_object, Bucket=bucket, Key="cold")[0] == "InvalidObjectState"
+    again = refused(s3.restore_object, Bucket=bucket, Key="cold", RestoreRequest={"Days": 2})
+    assert again[:2] == ("RestoreAlreadyInProgress", "Object restore is already in progress")
+    [listed] = s3.list_objects_v2(Bucket=bucket, OptionalObjectAttributes=["RestoreStatus"])["Contents"]
+    assert listed["RestoreStatus"] == {"IsRestoreInProgress": True}
+    assert 'ongoing-request="false", expiry-date="' in restored(s3, bucket, "cold")
     assert s3.get_object(Bucket=bucket, Key="cold")["Body"].read() == b"brrr"
-    assert 'ongoing-request="false", expiry-date="' in s3.head_object(Bucket=bucket, Key="cold")["Restore"]
+    # One that is there already is kept for longer.
+    answer = s3.restore_object(Bucket=bucket, Key="cold", RestoreRequest={"Days": 9})
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200 and "RestoreOutputPath" not in answer
+    assert s3.get_object(Bucket=bucket, Key="cold")["Body"].read() == b"brrr"
     [version] = s3.list_object_versions(Bucket=bucket, OptionalObjectAttributes=["RestoreStatus"])["Versions"]
     assert version["RestoreStatus"]["IsRestoreInProgress"] is False and version["RestoreStatus"]["RestoreExpiryDate"]
 
@@ -138,3 +155,63 @@ def test_mfa_delete_demands_a_password(s3, bucket):
                    MFA="arn:aws:iam::000000000000:mfa/none 123456")[:2] == denied
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled", "MFADelete": "Disabled"})
     assert s3.get_bucket_versioning(Bucket=bucket)["MFADelete"] == "Disabled"
+
+
+def password(seed, ahead=0):
+    """What a virtual device shows. Source: RFC 6238."""
+    digest = hmac.new(base64.b32decode(seed), struct.pack(">Q", int(time.time()) // 30 + ahead), hashlib.sha1).digest()
+    at = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 10 ** 6:06}"
+
+
+class Device:
+    """A virtual device of an account. Every password counts once."""
+
+    def __init__(self, iam, unique):
+        user = unique("guard")
+        iam.create_user(UserName=user)
+        made = iam.create_virtual_mfa_device(VirtualMFADeviceName=user)["VirtualMFADevice"]
+        self.serial, self.seed = made["SerialNumber"], made["Base32StringSeed"]
+        iam.enable_mfa_device(UserName=user, SerialNumber=self.serial, AuthenticationCode1=password(self.seed, -20),
+                              AuthenticationCode2=password(self.seed, -19))
+        self.used = -19
+
+    def show(self):
+        # The device's clock is late, so that there are passwords to come.
+        self.used += 1
+        return f"{self.serial} {password(self.seed, self.used)}"
+
+
+def test_mfa_delete(cloud, s3, bucket, account, unique):
+    iam = cloud.client("iam")
+    devices = [Device(iam, unique) for _ in range(6)]
+    show = lambda: devices.pop().show()
+    denied = ("AccessDenied", "Mfa Authentication must be used for this request")
+    admin = unique("admin")
+    iam.create_user(UserName=admin)
+    iam.put_user_policy(UserName=admin, PolicyName="all", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}))
+    key = iam.create_access_key(UserName=admin)["AccessKey"]
+    theirs = cloud.client("s3", key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+    on = {"Status": "Enabled", "MFADelete": "Enabled"}
+    # It is for the root user alone.
+    assert refused(theirs.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=on, MFA=show())[0] == "AccessDenied"
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=on, MFA=show())
+    assert s3.get_bucket_versioning(Bucket=bucket)["MFADelete"] == "Enabled"
+    versions = [s3.put_object(Bucket=bucket, Key="k", Body=b"x")["VersionId"] for _ in range(3)]
+    at = {"Bucket": bucket, "Key": "k", "VersionId": versions[0]}
+    assert refused(s3.delete_object, **at)[:2] == denied
+    assert refused(s3.delete_object, **at, MFA=devices[0].serial + " 000000")[:2] == denied
+    once = show()
+    assert s3.delete_object(**at, MFA=once)["VersionId"] == versions[0]
+    assert refused(s3.delete_object, **{**at, "VersionId": versions[1]}, MFA=once)[:2] == denied
+    wanted = {"Objects": [{"Key": "k", "VersionId": versions[1]}, {"Key": "other"}]}
+    done = s3.delete_objects(Bucket=bucket, Delete=wanted)
+    assert [(e["Code"], e["Message"]) for e in done["Errors"]] == [denied] and [d["Key"] for d in done["Deleted"]] == ["other"]
+    assert len(s3.delete_objects(Bucket=bucket, Delete=wanted, MFA=show())["Deleted"]) == 2
+    # A delete marker needs none; turning it off does.
+    assert s3.delete_object(Bucket=bucket, Key="k")["DeleteMarker"]
+    off = {"Status": "Enabled", "MFADelete": "Disabled"}
+    assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=off)[:2] == denied
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=off, MFA=show())
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=versions[2])

@@ -111,7 +111,9 @@ def test_numbers(cloud, s3, filled, call):
     assert shown(page) == ([], []) and page["IsTruncated"] is False and page["MaxKeys"] == 0
     assert getattr(s3, call)(Bucket=bucket, MaxKeys=5000)["MaxKeys"] == 1000
     answer = refusal(getattr(s3, call), Bucket=bucket, MaxKeys=-1)
-    assert answer["Error"]["ArgumentName"] == "maxKeys" and answer["Error"]["ArgumentValue"] == "-1"
+    of_versions = call == "list_object_versions"
+    assert answer["Error"]["ArgumentName"] == ("max-keys" if of_versions else "maxKeys")
+    assert answer["Error"]["ArgumentValue"] == "-1" and (answer["Error"]["Message"] == "max-keys cannot be negative") == of_versions
     query = {"list_objects": "", "list_objects_v2": "list-type=2&", "list_object_versions": "versions&"}[call]
     answer = signed(cloud, "GET", f"/{bucket}?{query}max-keys=blah")
     assert code(answer) == ("InvalidArgument", 400)
@@ -192,6 +194,7 @@ def test_uploads_by_page(s3, filled):
     one = page["Uploads"][0]
     assert one["StorageClass"] == "STANDARD" and one["Owner"]["ID"] == one["Initiator"]["ID"]
     assert (page["KeyMarker"], page["UploadIdMarker"], page["MaxUploads"], page["IsTruncated"]) == ("", "", 1000, False)
+    assert (page["NextKeyMarker"], page["NextUploadIdMarker"]) == begun[-1]
     first = s3.list_multipart_uploads(Bucket=bucket, MaxUploads=1)
     assert (first["NextKeyMarker"], first["NextUploadIdMarker"], first["IsTruncated"]) == (*begun[0], True)
     rest = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="a", UploadIdMarker=begun[0][1])

@@ -91,7 +91,12 @@ def test_rules_of_completion(s3, bucket):
     assert refused(up.complete, parts=[{**one, "PartNumber": 9999}]) == ("InvalidPart", 400)
     answer = refusal(up.complete, parts=[{**one, "ETag": '"ffffffffffffffffffffffffffffffff"'}])
     assert answer["Error"]["Code"] == "InvalidPart" and answer["Error"]["PartNumber"] == "1"
-    assert refused(up.complete, parts=[]) == ("MalformedXML", 400)
+    answer = refusal(up.complete, parts=[])
+    assert (answer["Error"]["Code"], answer["Error"]["Message"]) == ("InvalidRequest", "You must specify at least one part")
+    answer = refusal(up.complete, parts=[{**one, "PartNumber": 0}])
+    assert (answer["Error"]["Code"], answer["Error"]["Message"]) == ("InvalidArgument", "PartNumber must be >= 1")
+    for bad in ({"PartNumber": 1}, {"ETag": one["ETag"]}):
+        assert refused(s3.complete_multipart_upload, **up.at, MultipartUpload={"Parts": [bad]}) == ("MalformedXML", 400)
     assert refused(s3.complete_multipart_upload, **up.at) == ("MalformedXML", 400)
     # Nothing of that has ended it.
     done = up.complete(parts=[{**one, "ETag": one["ETag"].strip('"')}])

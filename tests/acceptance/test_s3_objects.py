@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from s3_help import code, md5, plain, quote, refusal, refused, signed
+from s3_help import code, md5, plain, quote, refusal, refused, restored, signed
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +239,7 @@ def test_storage_classes(s3, bucket):
     assert refused(s3.restore_object, Bucket=bucket, Key="cl", RestoreRequest={"Days": 1}) == ("InvalidObjectState", 403)
     done = s3.restore_object(Bucket=bucket, Key="gl", RestoreRequest={"Days": 1})
     assert done["ResponseMetadata"]["HTTPStatusCode"] == 202
-    assert s3.head_object(Bucket=bucket, Key="gl")["Restore"].startswith('ongoing-request="false", expiry-date="')
+    assert restored(s3, bucket, "gl").startswith('ongoing-request="false", expiry-date="')
     assert s3.get_object(Bucket=bucket, Key="gl")["Body"].read() == b"x"
     listed = s3.list_objects_v2(Bucket=bucket, Prefix="gl", OptionalObjectAttributes=["RestoreStatus"])["Contents"][0]
     assert listed["RestoreStatus"]["IsRestoreInProgress"] is False and listed["RestoreStatus"]["RestoreExpiryDate"]

@@ -5,8 +5,11 @@ import json
 import socket
 
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-from s3_help import code, form, later, opened, plain, policy_fields, refusal, relative, signed, signed_v2
+from s3_help import code, form, later, opened, plain, policy_fields, refusal, refused, relative, signed, signed_v2
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +297,20 @@ def test_forms_of_odd_shapes(cloud, s3, bucket):
         assert post(cloud, bucket, {"key": "anybody"})[0] == 204
     finally:
         s3.put_bucket_acl(Bucket=bucket, ACL="private")
+
+
+def test_a_conditional_write_conflicts_with_a_deletion(cloud, s3, bucket):
+    """`If-None-Match` fails with 409, not 412, where the object is deleted while the bytes still arrive."""
+    s3.put_object(Bucket=bucket, Key="race", Body=b"old")
+    request = AWSRequest("PUT", f"{cloud.endpoint}/{bucket}/race", data=b"newer!", headers={
+        "If-None-Match": "*", "Content-Length": "6", "Expect": "100-continue"})
+    S3SigV4Auth(Credentials("test", "test"), "s3", "us-east-1").add_auth(request)
+    with socket.create_connection(("localhost", cloud.port), timeout=60) as connection:
+        head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": f"localhost:{cloud.port}", **dict(request.headers)}.items())
+        connection.sendall(f"PUT /{bucket}/race HTTP/1.1\r\n{head}\r\n".encode())
+        assert b" 100 " in connection.recv(1000)
+        s3.delete_object(Bucket=bucket, Key="race")
+        connection.sendall(b"newer!")
+        answer = connection.recv(4000)
+    assert b" 409 " in answer.split(b"\r\n")[0] and b"<Code>ConditionalRequestConflict</Code>" in answer
+    assert refused(s3.get_object, Bucket=bucket, Key="race") == ("NoSuchKey", 404)

@@ -1,4 +1,5 @@
 """S3 Select through boto3's event streams."""
+import bz2
 import gzip
 import json
 
@@ -55,10 +56,29 @@ def test_csv_of_any_size(s3, bucket):
 
 def test_json_and_gzip(s3, bucket):
     lines = "".join(json.dumps({"n": n, "tags": {"a": "x" * n}}) + "\n" for n in range(5))
-    s3.put_object(Bucket=bucket, Key="lines.gz", Body=gzip.compress(lines.encode()))
-    source = {"JSON": {"Type": "LINES"}, "CompressionType": "GZIP"}
-    body, _, _ = select(s3, bucket, "lines.gz", "SELECT s.n, s.tags.a FROM S3Object[*] s WHERE s.n >= 3", source)
-    assert [json.loads(line) for line in body.splitlines()] == [{"n": 3, "a": "xxx"}, {"n": 4, "a": "xxxx"}]
+    query = "SELECT s.n, s.tags.a FROM S3Object[*] s WHERE s.n >= 3"
+    for kind, packed in (("GZIP", gzip.compress(lines.encode())), ("BZIP2", bz2.compress(lines.encode()))):
+        s3.put_object(Bucket=bucket, Key=kind, Body=packed)
+        source = {"JSON": {"Type": "LINES"}, "CompressionType": kind}
+        body, _, events = select(s3, bucket, kind, query, source)
+        assert [json.loads(line) for line in body.splitlines()] == [{"n": 3, "a": "xxx"}, {"n": 4, "a": "xxxx"}]
+        details = events[-2]["Stats"]["Details"]
+        assert (details["BytesScanned"], details["BytesProcessed"]) == (len(packed), len(lines))
+        # The object is not what the request says.
+        s3.put_object(Bucket=bucket, Key="plain", Body=lines)
+        with pytest.raises(EventStreamError) as caught:
+            select(s3, bucket, "plain", query, source)
+        assert "InvalidCompressionFormat" in str(caught.value) and f"{kind} is not applicable" in str(caught.value)
+
+
+def test_numbers_and_columns_of_csv(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="t", Body='a;b;c\n1;"x;y";\n2;"he said ""hi""";3.5\n')
+    source = {"CSV": {"FileHeaderInfo": "USE", "FieldDelimiter": ";"}}
+    out = {"CSV": {"QuoteFields": "ALWAYS", "FieldDelimiter": "|", "RecordDelimiter": "\r\n"}}
+    body, _, _ = select(s3, bucket, "t", "SELECT a, b, c FROM S3Object", source, out)
+    assert body == '"1"|"x;y"|""\r\n"2"|"he said ""hi"""|"3.5"\r\n'
+    body, _, _ = select(s3, bucket, "t", "SELECT SUM(CAST(a AS INT)) AS total, AVG(CAST(a AS FLOAT)) AS mean FROM S3Object", source)
+    assert json.loads(body) == {"total": 3, "mean": 1.5}
 
 
 def test_what_is_wrong(s3, bucket):
@@ -69,6 +89,32 @@ def test_what_is_wrong(s3, bucket):
     with pytest.raises(ClientError) as caught:
         select(s3, bucket, "none", "SELECT * FROM S3Object", {"CSV": {}})
     assert caught.value.response["Error"]["Code"] == "NoSuchKey"
+    for expression, refusal in (
+            ("DELETE FROM S3Object", "ParseExpectedKeyword"), ("SELECT *", "ParseSelectMissingFrom"),
+            ("SELECT * FROM S3Object ORDER BY 1", "UnsupportedSyntax"), ("SELECT FOO(1) FROM S3Object", "UnsupportedFunction"),
+            ("SELECT CAST(1 AS BLOB) FROM S3Object", "InvalidDataType"), ("SELECT ~ FROM S3Object", "LexerInvalidChar"),
+            ("SELECT * FROM S3Object WHERE 'a", None), ("SELECT LOWER(1, 2) FROM S3Object", "IncorrectSqlFunctionArgumentType"),
+            ("SELECT '" + "x" * 262144 + "' FROM S3Object", "ExpressionTooLong")):
+        with pytest.raises(ClientError) as caught:
+            select(s3, bucket, "rows", expression, {"CSV": {}})
+        assert refusal is None or caught.value.response["Error"]["Code"] == refusal, expression
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    everything = "SELECT * FROM S3Object"
+    for source, target, more, refusal in (
+            ({"CSV": {"FileHeaderInfo": "SOME"}}, None, {}, "InvalidFileHeaderInfo"),
+            ({"JSON": {"Type": "LIST"}}, None, {}, "InvalidJsonType"),
+            ({"CSV": {}, "CompressionType": "ZIP"}, None, {}, "InvalidCompressionFormat"),
+            ({}, None, {}, "InvalidDataSource"),
+            ({"CSV": {}}, {"CSV": {"QuoteFields": "NEVER"}}, {}, "InvalidQuoteFields"),
+            ({"CSV": {}, "CompressionType": "GZIP"}, None, {"ScanRange": {"Start": 1}}, "UnsupportedScanRangeInput"),
+            ({"CSV": {}}, None, {"ScanRange": {"Start": 9, "End": 1}}, "InvalidScanRange")):
+        with pytest.raises(ClientError) as caught:
+            select(s3, bucket, "rows", everything, source, target, **more)
+        assert caught.value.response["Error"]["Code"] == refusal, source
+    with pytest.raises(ClientError) as caught:
+        s3.select_object_content(Bucket=bucket, Key="rows", Expression=everything, ExpressionType="XPATH",
+                                 InputSerialization={"CSV": {}}, OutputSerialization={"CSV": {}})
+    assert caught.value.response["Error"]["Code"] == "InvalidExpressionType"
     with pytest.raises(EventStreamError) as caught:
         select(s3, bucket, "rows", "SELECT CAST(s.name AS INT) FROM S3Object s", {"CSV": {"FileHeaderInfo": "USE"}})
     assert "CastFailed" in str(caught.value)

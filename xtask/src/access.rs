@@ -163,7 +163,11 @@ mod tests {
     /// What the reference does not know, or words otherwise than AWS's services do.
     const KNOWN: &[&str] = &[
         // Newer than the reference.
+        "s3:DeleteObjectAnnotation",
         "s3:GetBucketAbac",
+        "s3:GetObjectAnnotation",
+        "s3:ListObjectAnnotations",
+        "s3:PutObjectAnnotation",
         "s3:PutBucketAbac",
         "kms:Decapsulate",
         "kms:Encapsulate",

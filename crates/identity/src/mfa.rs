@@ -32,7 +32,8 @@ pub fn step_of(device: &MfaDevice, given: &str, seconds: i64, window: i64) -> Op
 }
 
 impl Identities {
-    /// Checks a one-time password of a user's device (`None` is the root user) and uses it up.
+    /// Checks a one-time password of a user's device and uses it up. The root user (`None`) may show any device of the
+    /// account: no API of AWS gives it one of its own, only the console does.
     ///
     /// Errors: `AccessDenied`, in the words of STS.
     pub async fn show_mfa(
@@ -55,7 +56,7 @@ impl Identities {
             .store()
             .transact(|tx| {
                 let Some(mut device) = tx.get::<MfaDevice>(&key)? else { return Ok::<_, StoreError>(false) };
-                if device.enabled.is_none() || device.user.as_deref() != Some(user.unwrap_or_default()) {
+                if device.enabled.is_none() || (user.is_some() && device.user.as_deref() != user) {
                     return Ok(false);
                 }
                 let Some(step) = step_of(&device, given, seconds, WINDOW) else { return Ok(false) };

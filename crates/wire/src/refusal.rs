@@ -62,11 +62,7 @@ pub(crate) struct BadValue {
 pub(crate) fn bad_value(api: &Api, protocol: Protocol, bad: BadValue, why: &SerdeError) -> Error {
     let BadValue { name, value } = bad;
     if s3::is(api) {
-        let message = match name.as_str() {
-            "partNumber" => "Part number must be an integer between 1 and 10000, inclusive".to_owned(),
-            _ => format!("Provided {name} not an integer or within integer range"),
-        };
-        return s3::argument(&name, message).with("ArgumentValue", value);
+        return s3::bad_value(&name, value);
     }
     let why = words(why);
     match protocol {

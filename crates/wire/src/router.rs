@@ -114,6 +114,10 @@ impl Router {
         if let Some(action) = action(head, form)? {
             return self.by_action(service, head, &action);
         }
+        // Directory buckets are signed for under a name of their own; the address is S3's.
+        if service == Some(s3::EXPRESS) {
+            return self.express(head);
+        }
         self.by_path(service, head)
     }
 
@@ -199,6 +203,15 @@ impl Router {
         }
     }
 
+    /// A request that is signed for directory buckets: the list of them, or S3's own operations.
+    fn express(&self, head: &Head<'_>) -> Result<Route, Unrouted> {
+        let list = head.method == "GET" && head.path == "/" && head.bucket.is_none();
+        match self.tables.iter().find(|table| s3::is(table.api)) {
+            Some(table) if list => table.named(s3::DIRECTORY_BUCKETS, Protocol::RestXml, &Labels::default()),
+            _ => self.by_path(Some("s3"), head),
+        }
+    }
+
     fn by_path(&self, service: Option<&str>, head: &Head<'_>) -> Result<Route, Unrouted> {
         let mut refused: Option<Unrouted> = None;
         for table in self.candidates(service) {
@@ -237,6 +250,10 @@ impl Table {
                     } else if let Some(header) = member.http_header().and_then(|h| h.value_static()) {
                         candidate.headers.push(header);
                     }
+                }
+                // At the same path as ListBuckets; only the name that it is signed under tells them apart.
+                if s3::is(api) && op.name == s3::DIRECTORY_BUCKETS {
+                    continue;
                 }
                 table.add(op.method, op.uri, candidate);
             }

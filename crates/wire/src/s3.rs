@@ -4,10 +4,17 @@ use crate::head::{Head, Params};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloudlet_service::{Api, Error, Protocol};
+use http::HeaderMap;
 use std::borrow::Cow;
 
 /// The namespace of S3's documents. Source: S3 API Reference, every response syntax.
 pub(crate) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// The name that requests on directory buckets are signed under.
+pub(crate) const EXPRESS: &str = "s3express";
+
+/// The operation that such a request to `/` means.
+pub(crate) const DIRECTORY_BUCKETS: &str = "ListDirectoryBuckets";
 
 /// Whether the API is S3 itself.
 pub(crate) fn is(api: &Api) -> bool {
@@ -42,65 +49,48 @@ pub(crate) fn root(operation: &str) -> Option<&'static str> {
         "ListMultipartUploads" => "ListMultipartUploadsResult",
         "ListObjectVersions" => "ListVersionsResult",
         "ListObjects" | "ListObjectsV2" => "ListBucketResult",
+        "ListObjectAnnotations" => "ListObjectAnnotationsResult",
         "ListParts" => "ListPartsResult",
+        "PutObjectAnnotation" => "PutObjectAnnotationResult",
         _ => return None,
     })
+}
+
+/// Where the results of a restore go.
+const RESTORED_TO: &str = "x-amz-restore-output-path";
+
+/// Headers of GetObjectAttributes in which S3 overlooks what is no number.
+pub(crate) const IGNORED: [&str; 2] = ["x-amz-max-parts", "x-amz-part-number-marker"];
+
+/// A value that is no number, in S3's words. Errors: `InvalidRequest` for some headers, `InvalidArgument`.
+pub(crate) fn bad_value(name: &str, value: String) -> Error {
+    let message = match name {
+        "x-amz-mp-object-size" => {
+            let message = format!("Value for {name} header is invalid: '{value}'");
+            return Error::sender("InvalidRequest", message);
+        }
+        "x-amz-object-lock-retain-until-date" => {
+            "The retain until date must be provided in ISO 8601 format".to_owned()
+        }
+        "partNumber" => "Part number must be an integer between 1 and 10000, inclusive".to_owned(),
+        _ => format!("Provided {name} not an integer or within integer range"),
+    };
+    argument(name, message).with("ArgumentValue", value)
 }
 
 /// The status of success where botocore's model leaves it out, because its clients take any 2xx.
 /// Source: S3 API Reference, the sample responses of these operations.
-pub(crate) fn status(operation: &str) -> Option<u16> {
+pub(crate) fn status(operation: &str, headers: &mut HeaderMap) -> Option<u16> {
     Some(match operation {
+        // No status stands in the model; a path that is empty says that the copy was there already.
+        "RestoreObject" if headers.get(RESTORED_TO).is_some_and(|path| path.is_empty()) => {
+            headers.remove(RESTORED_TO);
+            200
+        }
         "PutBucketPolicy" | "PutBucketTagging" => 204,
         "RestoreObject" => 202,
         _ => return None,
     })
-}
-
-/// The elements that hold a time.
-const TIMES: [&str; 7] = [
-    "LastModified",
-    "CreationDate",
-    "Initiated",
-    "RetainUntilDate",
-    "RestoreExpiryDate",
-    "Date",
-    "Timestamp",
-];
-
-/// Gives every time in a document its milliseconds, as S3 writes them: `2009-10-12T17:50:30.000Z`. The codec leaves
-/// out a fraction that is zero. Text that only looks like it is escaped, so that no name inside it is an element's.
-/// Source: S3 API Reference, the sample responses of all listings.
-pub(crate) fn with_milliseconds(document: String) -> String {
-    let mut out = String::new();
-    let mut copied = 0;
-    for at in memchr::memmem::find_iter(document.as_bytes(), b"Z</") {
-        let after = document.get(at + 3..).unwrap_or_default();
-        let is_time =
-            TIMES.iter().any(|name| after.strip_prefix(name).is_some_and(|rest| rest.starts_with('>')));
-        let start = document[..at].rfind('>').map_or(0, |i| i + 1);
-        let text = &document[start..at];
-        // `2009-10-12T17:50:30`, perhaps with a fraction that lost its zeros.
-        let digits = match text.len() {
-            19 => 0,
-            21..=22 if text.as_bytes()[19] == b'.' => text.len() - 20,
-            _ => continue,
-        };
-        if !is_time {
-            continue;
-        }
-        out.push_str(&document[copied..at]);
-        if digits == 0 {
-            out.push('.');
-        }
-        out.push_str(&"000"[digits..]);
-        copied = at;
-    }
-    if copied == 0 {
-        return document;
-    }
-    out.push_str(&document[copied..]);
-    out
 }
 
 /// Refuses a query that contradicts itself. Errors: `InvalidArgument`.
@@ -110,11 +100,12 @@ pub(crate) fn check(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
             return Err(argument(name, format!("The {name} parameter must appear once.")));
         }
     }
-    if head.method == "PUT" && params.has("partNumber") != params.has("uploadId") {
-        let (given, missing) =
-            if params.has("partNumber") { ("partNumber", "uploadId") } else { ("uploadId", "partNumber") };
-        let error = argument(given, format!("This operation does not accept {given} without {missing}."));
-        return Err(error.with("ArgumentValue", params.get(given).unwrap_or_default()));
+    if head.method == "PUT" && params.has("partNumber") && !params.has("uploadId") {
+        let message = "This operation does not accept partNumber without uploadId";
+        return Err(argument("partNumber", message).with("ArgumentValue", "partNumber"));
+    }
+    if head.method == "PUT" && params.has("uploadId") && !params.has("partNumber") {
+        return Err(method_not_allowed("PUT", "UPLOAD").with_header("allow", "DELETE, POST, GET"));
     }
     Ok(())
 }
@@ -222,16 +213,6 @@ mod tests {
         assert_eq!(decode_words(encode_words("é ü")), "é ü");
         assert_eq!(decode_words(Cow::Borrowed("=?UTF-8?Q?caf=C3=A9_100%?=")), "café 100%");
         assert_eq!(decode_words(Cow::Borrowed("a =?b c")), "a =?b c");
-    }
-
-    #[test]
-    fn times_have_milliseconds() {
-        let given = "<K>2009-10-12T17:50:30Z</K><LastModified>2009-10-12T17:50:30Z</LastModified><Initiated>\
-                     2009-10-12T17:50:30.5Z</Initiated><Date>2009-10-12T17:50:30.123Z</Date>";
-        let shown = "<K>2009-10-12T17:50:30Z</K><LastModified>2009-10-12T17:50:30.000Z</LastModified><Initiated>\
-                     2009-10-12T17:50:30.500Z</Initiated><Date>2009-10-12T17:50:30.123Z</Date>";
-        assert_eq!(with_milliseconds(given.to_owned()), shown);
-        assert_eq!(with_milliseconds("é>Z</Date>".to_owned()), "é>Z</Date>");
     }
 
     #[test]

@@ -62,8 +62,9 @@ fn refuses() {
         ("PATCH /b/k", not_allowed),
         (
             "PUT /b/k?partNumber=1",
-            "InvalidArgument (400): This operation does not accept partNumber without uploadId.",
+            "InvalidArgument (400): This operation does not accept partNumber without uploadId",
         ),
+        ("PUT /b/k?uploadId=u", not_allowed),
         (
             "GET /b?max-keys=x",
             "InvalidArgument (400): Provided max-keys not an integer or within integer range",

@@ -175,6 +175,16 @@ impl S3 {
                 }
                 Ok(all)
             }
+            "PutObjectAnnotation" | "DeleteObjectAnnotation" => {
+                let action = op.access.first().map_or("s3:PutObjectAnnotation", |rule| rule.action);
+                let mut all = one(action)?;
+                if header(cx, "x-amz-bypass-governance-retention")
+                    .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+                {
+                    all.extend(one("s3:BypassGovernanceRetention")?);
+                }
+                Ok(all)
+            }
             "CopyObject" | "UploadPartCopy" => self.copy(op, cx, input, &name, key.unwrap_or_default()),
             "CreateMultipartUpload" => {
                 let mut all = one("s3:PutObject")?;
@@ -374,7 +384,7 @@ impl S3 {
         }
         match self.allowed(cx, bucket, None, None, "s3:ListBucket") {
             Ok(()) => error,
-            Err(_) => access_denied(),
+            Err(denied) => denied,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a request says of a new object beside its bytes: headers, metadata, tags, class, ACL, lock.
 
+use crate::condition_keys::header;
 use crate::errors::{Result, invalid_argument, invalid_request};
 use crate::state::{Bucket, DefaultRetention, Draft, Headers, Retention, Version};
 use aws_smithy_types::DateTime;
@@ -143,7 +144,7 @@ impl LockRequest {
         };
         let retention = match (self.mode, self.until) {
             (None, None) => lock.default.as_ref().map(|default| default_retention(default, cx.millis())),
-            (Some(mode), Some(until)) => Some(retention(cx, mode, &until, "x-amz-object-lock-mode")?),
+            (Some(mode), Some(until)) => Some(retention(cx, mode, &until)?),
             _ => {
                 return Err(invalid_argument(
                     "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
@@ -156,24 +157,16 @@ impl LockRequest {
     }
 }
 
-/// A retention from its parts. Errors: `InvalidArgument`.
-pub(crate) fn retention(
-    cx: &Context,
-    mode: String,
-    until: &DateTime,
-    name: &str,
-) -> Result<Retention, Error> {
+/// A retention from the parts that headers gave. Errors: `InvalidArgument`.
+pub(crate) fn retention(cx: &Context, mode: String, until: &DateTime) -> Result<Retention, Error> {
     if !matches!(mode.as_str(), "GOVERNANCE" | "COMPLIANCE") {
-        return Err(invalid_argument("Unknown wormMode directive.", name, mode));
+        return Err(invalid_argument("Unknown wormMode directive.", "x-amz-object-lock-mode", mode));
     }
     let until = millis(until);
     if until <= cx.millis() {
-        let name = "x-amz-object-lock-retain-until-date";
-        return Err(invalid_argument(
-            "The retain until date must be in the future!",
-            name,
-            until.to_string(),
-        ));
+        const NAME: &str = "x-amz-object-lock-retain-until-date";
+        let given = header(cx, NAME).unwrap_or_default();
+        return Err(invalid_argument("The retain until date must be in the future!", NAME, given));
     }
     Ok(Retention { mode, until })
 }
@@ -216,6 +209,8 @@ impl Draft {
             customer_key: self.customer_key,
             kms: self.kms,
             restored: None,
+            restoring: None,
+            annotations: 0,
             replication: None,
         }
     }

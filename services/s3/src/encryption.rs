@@ -18,11 +18,12 @@ use subtle::ConstantTimeEq;
 
 type Aes = ctr::Ctr128BE<Aes256>;
 
-/// A key under one nonce.
+/// A key under one nonce; with a second layer over it where there are two.
 pub(crate) struct Cipher {
     key: [u8; 32],
+    outer: Option<[u8; 32]>,
     nonce: [u8; 16],
-    stream: Aes,
+    layers: Vec<Aes>,
 }
 
 impl Clone for Cipher {
@@ -37,7 +38,21 @@ impl Cipher {
     pub(crate) fn new(cx: &Context, key: [u8; 32]) -> Self {
         let mut nonce = [0u8; 16];
         cx.random().fill(&mut nonce);
-        Self { key, nonce, stream: Aes::new(&key.into(), &nonce.into()) }
+        Self::under(key, None, nonce)
+    }
+
+    /// The same with a second layer under another key.
+    pub(crate) fn twice(cx: &Context, key: [u8; 32], outer: [u8; 32]) -> Self {
+        let Self { nonce, .. } = Self::new(cx, key);
+        Self::under(key, Some(outer), nonce)
+    }
+
+    fn under(key: [u8; 32], outer: Option<[u8; 32]>, nonce: [u8; 16]) -> Self {
+        let mut layers = vec![Aes::new(&key.into(), &nonce.into())];
+        if let Some(outer) = outer {
+            layers.push(Aes::new(&derived(&outer, &nonce).into(), &nonce.into()));
+        }
+        Self { key, outer, nonce, layers }
     }
 
     pub(crate) fn nonce(&self) -> [u8; 16] {
@@ -46,19 +61,18 @@ impl Cipher {
 
     /// The same key under another nonce, from the start.
     pub(crate) fn with(&self, nonce: Option<[u8; 16]>) -> Self {
-        let nonce = nonce.unwrap_or_default();
-        Self { key: self.key, nonce, stream: Aes::new(&self.key.into(), &nonce.into()) }
+        Self::under(self.key, self.outer, nonce.unwrap_or_default())
     }
 
     /// Goes to a byte position.
     pub(crate) fn seek(&mut self, at: u64) {
-        self.stream.seek(at);
+        self.layers.iter_mut().for_each(|layer| layer.seek(at));
     }
 
     /// Encrypts or decrypts what comes next.
     pub(crate) fn apply(&mut self, bytes: Bytes) -> Bytes {
         let mut buffer = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-        self.stream.apply_keystream(&mut buffer);
+        self.layers.iter_mut().for_each(|layer| layer.apply_keystream(&mut buffer));
         buffer.freeze()
     }
 }
@@ -157,6 +171,16 @@ impl KeyHeaders<'_> {
     }
 }
 
+/// A key or a proof out of a key and a salt: their HMAC-SHA256.
+fn derived(key: &[u8; 32], salt: &[u8]) -> [u8; 32] {
+    let mut out = [0u8; 32];
+    if let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(key) {
+        mac.update(salt);
+        out.copy_from_slice(&mac.finalize().into_bytes());
+    }
+    out
+}
+
 impl Given {
     /// What is kept of the key.
     pub(crate) fn remember(&self, cx: &Context) -> CustomerKey {
@@ -166,12 +190,7 @@ impl Given {
     }
 
     fn proof(&self, salt: &[u8]) -> [u8; 32] {
-        let mut out = [0u8; 32];
-        if let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(&self.key) {
-            mac.update(salt);
-            out.copy_from_slice(&mac.finalize().into_bytes());
-        }
-        out
+        derived(&self.key, salt)
     }
 
     /// A cipher for new bytes.
@@ -212,7 +231,9 @@ pub(crate) fn unlock_kept(
             if bool::from(given.proof(&kept.salt).ct_eq(&kept.proof)) {
                 return Ok(Some(given.cipher(cx)));
             }
-            Err(crate::errors::access_denied())
+            let message = "Requests specifying Server Side Encryption with Customer provided keys must provide the \
+                           correct secret key.";
+            Err(Error::new("AccessDenied", 403, message))
         }
     }
 }
@@ -258,13 +279,17 @@ mod tests {
         let plain: Vec<u8> = (0..1000u32).map(|i| i as u8).collect();
         let nonce = [9u8; 16];
         let key = [7u8; 32];
-        let start = Cipher { key, nonce, stream: Aes::new(&key.into(), &nonce.into()) };
-        let sealed = start.clone().apply(Bytes::from(plain.clone()));
-        assert_ne!(sealed[..], plain[..]);
-        for at in [0usize, 1, 15, 16, 17, 999] {
-            let mut cipher = start.with(Some(nonce));
-            cipher.seek(at as u64);
-            assert_eq!(cipher.apply(sealed.slice(at..))[..], plain[at..]);
+        let once = Cipher::under(key, None, nonce).apply(Bytes::from(plain.clone()));
+        for outer in [None, Some([8u8; 32])] {
+            let start = Cipher::under(key, outer, nonce);
+            let sealed = start.clone().apply(Bytes::from(plain.clone()));
+            assert_ne!(sealed[..], plain[..]);
+            assert_eq!(sealed == once, outer.is_none(), "the second layer is there");
+            for at in [0usize, 1, 15, 16, 17, 999] {
+                let mut cipher = start.with(Some(nonce));
+                cipher.seek(at as u64);
+                assert_eq!(cipher.apply(sealed.slice(at..))[..], plain[at..]);
+            }
         }
     }
 

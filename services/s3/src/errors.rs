@@ -109,6 +109,14 @@ pub(crate) fn conflicting_operation() -> Error {
     )
 }
 
+pub(crate) fn conditional_conflict() -> Error {
+    Error::new(
+        "ConditionalRequestConflict",
+        409,
+        "The conditional request cannot succeed due to a conflicting operation against this resource.",
+    )
+}
+
 pub(crate) fn not_implemented_header(header: &str, what: &str) -> Error {
     Error::new("NotImplemented", 501, "A header you provided implies functionality that is not implemented")
         .with("Header", header)

@@ -75,14 +75,16 @@ impl Claim {
                 "BadDigest",
                 "The Content-MD5 you specified did not match what we received.",
             )
-            .with("ExpectedDigest", STANDARD.encode(md5))
-            .with("CalculatedDigest", STANDARD.encode(received.md5)));
+            .with("CalculatedDigest", STANDARD.encode(received.md5))
+            .with("ExpectedDigest", hex::encode(md5)));
         }
         let Some((algorithm, header)) = &self.checksum else { return Ok(()) };
         let name = algorithm.header();
         let expected = header.clone().or_else(|| body.trailer(name));
         let Some(expected) = expected else { return Ok(()) };
-        algorithm.decode(expected.trim())?;
+        if header.is_none() && algorithm.decode(expected.trim()).is_err() {
+            return Err(invalid_request(format!("Value for {name} trailing header is invalid.")));
+        }
         let found = received.checksums.iter().find(|c| c.algorithm == *algorithm);
         if found.is_some_and(|found| found.value != expected.trim()) {
             let message =
@@ -126,8 +128,8 @@ pub(crate) fn check_document(operation: &Operation, head: &HeaderMap, body: &[u8
                 "BadDigest",
                 "The Content-MD5 you specified did not match what we received.",
             )
-            .with("ExpectedDigest", given)
-            .with("CalculatedDigest", STANDARD.encode(found)));
+            .with("CalculatedDigest", STANDARD.encode(found))
+            .with("ExpectedDigest", given));
         }
     }
     // On completing an upload these headers are about the object.

@@ -2,8 +2,8 @@
 //! the caller and under the key's own policy.
 //!
 //! What is kept beside the object is the encrypted data key and its encryption context; the bytes are encrypted as
-//! those of SSE-C are. With a bucket key the context names the bucket instead of the object. DSSE is served with the
-//! same single layer at rest and AWS's names around it.
+//! those of SSE-C are. With a bucket key the context names the bucket instead of the object. Under DSSE a second layer
+//! lies over the first, with a key of S3's own that KMS never sees.
 //! Source: S3 User Guide, "Using server-side encryption with AWS KMS keys (SSE-KMS)".
 
 use crate::S3;
@@ -23,6 +23,9 @@ const MANAGED: &str = "alias/aws/s3";
 
 /// The entry of the encryption context that S3 adds.
 const CONTEXT: &str = "aws:s3:arn";
+
+/// The secret of the store that holds S3's own key.
+const SECOND_LAYER: &str = "s3-second-layer";
 
 /// What a write says of encryption.
 pub(crate) struct Asked<'a> {
@@ -74,6 +77,8 @@ pub(crate) enum Sealing {
     Kms {
         seal: KmsSeal,
         key: [u8; 32],
+        /// S3's own key for the second layer of DSSE.
+        outer: Option<[u8; 32]>,
     },
 }
 
@@ -83,6 +88,7 @@ impl Sealing {
         match self {
             Self::Plain => None,
             Self::Customer(given) => Some(given.cipher(cx)),
+            Self::Kms { key, outer: Some(outer), .. } => Some(Cipher::twice(cx, *key, *outer)),
             Self::Kms { key, .. } => Some(Cipher::new(cx, *key)),
         }
     }
@@ -185,12 +191,29 @@ impl S3 {
         let seal = KmsSeal {
             key: made.key_id.unwrap_or_default(),
             dual: wish.dual,
+            second: wish.dual,
             given: wish.context.map(str::to_owned),
             context,
             sealed: made.ciphertext_blob.map(Blob::into_inner).unwrap_or_default(),
             bucket_key: wish.bucket_key,
         };
-        Ok(Sealing::Kms { seal, key: data_key(made.plaintext)? })
+        let outer = if wish.dual { Some(self.second_layer(&cx)?) } else { None };
+        Ok(Sealing::Kms { seal, key: data_key(made.plaintext)?, outer })
+    }
+
+    /// S3's own key for the second layer of DSSE, made when it is first needed.
+    fn second_layer(&self, cx: &Context) -> Result<[u8; 32]> {
+        if let Some(key) = self.second_layer.get() {
+            return Ok(*key);
+        }
+        let make = || {
+            let mut key = vec![0u8; 32];
+            cx.random().fill(&mut key);
+            key
+        };
+        let key = self.store.secret(SECOND_LAYER, make)?;
+        let key = key.try_into().map_err(|_| internal("S3's key for the second layer has another length"))?;
+        Ok(*self.second_layer.get_or_init(|| key))
     }
 
     /// The cipher of bytes that KMS keeps the key of. Errors: `AccessDenied`, KMS's own as `KMS.…`.
@@ -205,7 +228,8 @@ impl S3 {
         };
         let asking = asking(cx, &region);
         let opened = cx.cloud.call::<kms::Decrypt>(&asking, input).await.map_err(refused)?;
-        Ok(Cipher::new(cx, data_key(opened.plaintext)?))
+        let key = data_key(opened.plaintext)?;
+        Ok(if seal.second { Cipher::twice(cx, key, self.second_layer(cx)?) } else { Cipher::new(cx, key) })
     }
 }
 
@@ -225,7 +249,7 @@ fn asking(cx: &Context, region: &str) -> Context {
 }
 
 /// KMS asks for an identity. Errors: `InvalidArgument`.
-fn signed(cx: &Context) -> Result<(), Error> {
+pub(crate) fn signed(cx: &Context) -> Result<(), Error> {
     if !matches!(cx.principal, Principal::Anonymous) {
         return Ok(());
     }

@@ -11,6 +11,7 @@
 
 mod access;
 mod acl;
+mod annotations;
 mod checksums;
 mod condition_keys;
 mod conditions;
@@ -54,13 +55,15 @@ use cloudlet_service::{
 };
 use cloudlet_store::Store;
 use http::{HeaderMap, Response};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The service.
 pub struct S3 {
     store: Store,
     policies: access::Policies,
     notes: logging::Notes,
+    /// The key of the second layer of DSSE, once it was needed.
+    second_layer: OnceLock<[u8; 32]>,
 }
 
 impl S3 {
@@ -72,7 +75,12 @@ impl S3 {
             Arc::new(events::Deliverer { cloud: cloud.clone() }),
         );
         let (notes, answers) = logging::notes();
-        let s3 = Arc::new(Self { store, policies: access::Policies::default(), notes });
+        let s3 = Arc::new(Self {
+            store,
+            policies: access::Policies::default(),
+            notes,
+            second_layer: OnceLock::new(),
+        });
         bus.subscribe(
             replication::QUEUE,
             replication::delivery(),

@@ -217,10 +217,13 @@ impl CopySource {
                 "access points as x-amz-copy-source; name the bucket instead",
             ));
         }
-        let named = path.split_once('/').filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
-        let Some((bucket, key)) = named else {
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        if bucket.is_empty() {
             return Err(bad("Copy Source must mention the source bucket and key: sourcebucket/sourcekey"));
-        };
+        }
+        if key.is_empty() {
+            return Err(bad("Invalid copy source object key"));
+        }
         if version.as_deref() == Some("") {
             return Err(bad("Version id cannot be the empty string"));
         }

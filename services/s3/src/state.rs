@@ -273,6 +273,12 @@ pub(crate) struct Version {
     /// Until when a restored copy of an archived object is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restored: Option<i64>,
+    /// From when on it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restoring: Option<i64>,
+    /// How many annotations it has.
+    #[serde(default, skip_serializing_if = "is_zero32")]
+    pub(crate) annotations: u32,
     /// `x-amz-replication-status`, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replication: Option<String>,
@@ -299,6 +305,16 @@ impl Version {
 
     pub(crate) fn class(&self) -> &str {
         self.class.as_deref().unwrap_or("STANDARD")
+    }
+
+    /// Whether a restore is under way.
+    pub(crate) fn is_restoring(&self, now: i64) -> bool {
+        self.restoring.is_some_and(|ready| ready > now)
+    }
+
+    /// Until when a restored copy is there, where one is there now.
+    pub(crate) fn restored_until(&self, now: i64) -> Option<i64> {
+        self.restored.filter(|until| *until > now && !self.is_restoring(now))
     }
 
     pub(crate) fn quoted_etag(&self) -> String {
@@ -361,6 +377,9 @@ pub(crate) struct KmsSeal {
     /// Whether `aws:kms:dsse` was asked for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) dual: bool,
+    /// Whether a second layer of encryption lies over the first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) second: bool,
     /// The encryption context as the client gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) given: Option<String>,

@@ -23,12 +23,20 @@ pub(crate) fn from_header(header: Option<&str>) -> Result<Vec<(String, String)>,
         )
     };
     let decode = |text: &str| -> Result<String, Error> {
+        let escaped =
+            |rest: &str| rest.as_bytes().iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2;
+        if !text.split('%').skip(1).all(escaped) {
+            return Err(bad());
+        }
         let spaced = text.replace('+', " ");
         Ok(percent_decode_str(&spaced).decode_utf8().map_err(|_| bad())?.into_owned())
     };
     let mut tags = Vec::new();
     for pair in header.split('&').filter(|p| !p.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if key.is_empty() {
+            return Err(bad());
+        }
         tags.push((decode(key)?, decode(value)?));
         if tags.len() > BUCKET_TAGS {
             break;
@@ -114,6 +122,10 @@ mod tests {
         );
         assert_eq!(from_header(Some("a=1&a=2")).unwrap_err().code(), "InvalidArgument");
         assert_eq!(from_header(Some("a=%ff")).unwrap_err().code(), "InvalidArgument");
+        for bad in ["=", "=a", "a=%zz", "a=%4"] {
+            assert_eq!(from_header(Some(bad)).unwrap_err().code(), "InvalidArgument", "{bad}");
+        }
+        assert!(from_header(Some("&")).unwrap().is_empty());
         let eleven: Vec<String> = (0..11).map(|i| format!("k{i}=v")).collect();
         assert_eq!(from_header(Some(&eleven.join("&"))).unwrap_err().code(), "BadRequest");
         assert_eq!(from_header(Some(&format!("{}=v", "k".repeat(129)))).unwrap_err().code(), "InvalidTag");

@@ -1,6 +1,7 @@
 //! The versions of a key: which is current, how one is added, how one is removed.
 //! Source: S3 User Guide, "How S3 Versioning works".
 
+use crate::annotations;
 use crate::content;
 use crate::errors::{Result, invalid_argument, no_such_version};
 use crate::state::{Bucket, Object, Version, Versioning};
@@ -149,6 +150,7 @@ pub(crate) fn add(
         object.null = old.null;
         let null = object.version.id.is_none();
         if null && old.version.id.is_none() {
+            annotations::drop_all(tx, bucket.id, &old.version)?;
             content::release(tx, &old.version.body)?;
         } else {
             if old.version.id.is_none() {
@@ -160,6 +162,7 @@ pub(crate) fn add(
         if null && let Some(seq) = object.null.take() {
             let at = Version::key(bucket.id, key, seq);
             if let Some(replaced) = tx.get::<Version>(&at)? {
+                annotations::drop_all(tx, bucket.id, &replaced)?;
                 content::release(tx, &replaced.body)?;
                 tx.delete::<Version>(&at)?;
                 object.older = object.older.saturating_sub(1);
@@ -196,6 +199,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, bucket: u64, key: &str, which: Which<'_>) 
     let Some(mut object) = tx.get::<Object>(&at)? else { return Ok(None) };
     if which.is_current(&object) {
         let gone = object.version;
+        annotations::drop_all(tx, bucket, &gone)?;
         content::release(tx, &gone.body)?;
         let next = match object.older {
             0 => None,
@@ -214,6 +218,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, bucket: u64, key: &str, which: Which<'_>) 
     let Some(seq) = which.older(&object) else { return Ok(None) };
     let stored = Version::key(bucket, key, seq);
     let Some(gone) = tx.get::<Version>(&stored)?.filter(|v| matches(which, v)) else { return Ok(None) };
+    annotations::drop_all(tx, bucket, &gone)?;
     content::release(tx, &gone.body)?;
     tx.delete::<Version>(&stored)?;
     object.older = object.older.saturating_sub(1);

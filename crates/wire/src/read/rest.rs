@@ -139,8 +139,9 @@ impl Reader<'_> {
         }
         // RFC 9110, sections 13.1.3 and 13.1.4: a condition whose date is none is ignored.
         let conditional = member.shape_type() == ShapeType::Timestamp && name.starts_with("if-");
+        let ignored = conditional || (s3::is(self.route.api) && s3::IGNORED.contains(&name));
         let result = self.bound(member, name, Given::One(&value), Place::Header, consumer);
-        if conditional && result.is_err() {
+        if ignored && result.is_err() {
             self.failure = None;
             return Ok(());
         }

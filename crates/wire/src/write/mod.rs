@@ -1,6 +1,7 @@
 //! Turning an operation's output into an answer.
 
 mod error;
+mod millis;
 mod rest;
 
 pub(crate) use error::error_payload;

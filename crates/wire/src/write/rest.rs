@@ -1,5 +1,6 @@
 //! The HTTP bindings of the REST protocols' answers.
 
+use super::millis::Millis;
 use super::{bytes_response, content_type, header_value, to_bytes};
 use crate::router::Route;
 use crate::text::{format_of, join_element, write_timestamp};
@@ -33,10 +34,10 @@ pub(super) fn write(route: &Route, output: &mut dyn Structure) -> Result<Respons
         cloudlet_service::Payload::Stream(_) => output.take_stream(),
         _ => None,
     };
-    let bound = bound(route.protocol, s3::is(route.api), output)?;
+    let mut bound = bound(route.protocol, s3::is(route.api), output)?;
     // RFC 9110, section 15.3.7; S3's model has no member for it.
     let partial = s3::is(route.api) && bound.headers.contains_key(http::header::CONTENT_RANGE);
-    let usual = Some(operation.name).filter(|_| s3::is(route.api)).and_then(s3::status);
+    let usual = if s3::is(route.api) { s3::status(operation.name, &mut bound.headers) } else { None };
     let status = bound.status.unwrap_or(if partial { 206 } else { usual.unwrap_or(operation.status) });
     let (kind, payload) = match (stream, bound.payload) {
         (Some(stream), _) => (Some("application/octet-stream"), Payload::Stream(stream)),
@@ -101,9 +102,13 @@ fn xml_body(route: &Route, output: &dyn Structure) -> Result<Bytes, SerdeError> 
     if !namespace.is_empty() {
         writer.set_next_root_xml_namespace(namespace.to_owned(), None);
     }
-    writer.write_struct(schema, &InBody(output))?;
+    let body = InBody(output);
+    match s3::is(api) {
+        true => writer.write_struct(schema, &Millis(&body))?,
+        false => writer.write_struct(schema, &body)?,
+    }
     out.push_str(&String::from_utf8(writer.finish()).map_err(|e| SerdeError::write_failed(e.to_string()))?);
-    Ok(Bytes::from(if s3::is(api) { s3::with_milliseconds(out) } else { out }))
+    Ok(Bytes::from(out))
 }
 
 /// What of a structure travels outside its body.
@@ -247,12 +252,15 @@ impl ShapeSerializer for Collector {
             if self.s3 && value.schema().xml_namespace().is_none() {
                 writer.set_next_root_xml_namespace(s3::NAMESPACE.to_owned(), None);
             }
-            writer.write_struct(schema, value)?;
+            match self.s3 {
+                true => writer.write_struct(schema, &Millis(value))?,
+                false => writer.write_struct(schema, value)?,
+            }
             let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
             out.push_str(
                 std::str::from_utf8(&writer.finish()).map_err(|e| SerdeError::write_failed(e.to_string()))?,
             );
-            Bytes::from(if self.s3 { s3::with_milliseconds(out) } else { out })
+            Bytes::from(out)
         } else {
             to_bytes(codec::json_writer(), value)?
         };

@@ -17,7 +17,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How often the clock is looked at.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a completed upload is remembered.
 const REMEMBERED: i64 = 7 * super::DAY;
@@ -29,6 +29,9 @@ pub(crate) fn start(s3: Weak<S3>, cloud: Weak<Cloud>) {
         loop {
             tokio::time::sleep(LOOK).await;
             let (Some(s3), Some(cloud)) = (s3.upgrade(), cloud.upgrade()) else { return };
+            if let Err(why) = s3.complete_restores(&cloud).await {
+                tracing::warn!(error = %why.0, "restores could not be completed; they will be");
+            }
             let today = cloud.clock().millis().div_euclid(super::DAY);
             if swept == Some(today) {
                 continue;

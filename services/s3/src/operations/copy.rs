@@ -1,7 +1,9 @@
 //! CopyObject: by reference wherever the bytes need not change.
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl::{self, object_acl};
+use crate::annotations;
 use crate::checksums::{Algorithm, Checksum, Hasher, Kind, show_checksum};
 use crate::conditions::{ReadConditions, WriteConditions};
 use crate::content::{self, Received};
@@ -123,6 +125,7 @@ impl S3 {
                 )));
             }
             let draft = self.copy_draft(cx, &bucket, &input, &source, &sealing)?;
+            let annotated = self.copies_annotations(cx, &bucket, &input, &source, &sealing)?;
             let copied = match self.copy_bytes(cx, &source, algorithm, &sealing).await {
                 Err(fail) if fail.0.is("OperationAborted") => continue,
                 other => other?,
@@ -148,16 +151,45 @@ impl S3 {
                         }
                     };
                     let version = Version { body, ..version.clone() };
-                    insert(tx, cx, &bucket, &input.key, version, &conditions, "ObjectCreated:Copy").map(Some)
+                    let from = match annotated {
+                        true => annotations::gather(tx, source.bucket.id, &source.version)?,
+                        false => Vec::new(),
+                    };
+                    let made = Version { annotations: from.len() as u32, ..version };
+                    let made = insert(tx, cx, &bucket, &input.key, made, &conditions, "ObjectCreated:Copy")?;
+                    annotations::give(tx, from, bucket.id, &made)?;
+                    Ok(Some(made))
                 })
                 .await?;
             let Some(stored) = stored else { continue };
             if let Some(mut received) = received {
                 received.keep();
             }
-            return Ok(answer(&bucket, &source, &stored));
+            let mut output = answer(cx, &bucket, &source, &stored);
+            output.expiration = self.expiration_header(&bucket, &input.key, &stored)?;
+            return Ok(output);
         }
         Err(crate::errors::conflicting_operation())
+    }
+
+    /// Whether the source's annotations come along: they do unless the request says otherwise, and objects under SSE-C
+    /// have none. Errors: `AccessDenied`.
+    fn copies_annotations(
+        &self,
+        cx: &Context,
+        bucket: &Bucket,
+        input: &CopyObjectInput,
+        source: &Source,
+        sealing: &Sealing,
+    ) -> Result<bool, Error> {
+        let wanted = input.annotation_directive.as_deref() != Some("EXCLUDE");
+        if !wanted || source.version.annotations == 0 || sealing.customer_key(cx).is_some() {
+            return Ok(false);
+        }
+        let from = source.at.version.as_deref();
+        self.allowed(cx, &source.bucket, Some(&source.at.key), from, "s3:GetObjectAnnotation")?;
+        self.allowed(cx, bucket, Some(&input.key), None, "s3:PutObjectAnnotation")?;
+        Ok(true)
     }
 
     fn copy_draft(
@@ -262,7 +294,7 @@ impl S3 {
     }
 }
 
-fn answer(bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutput {
+fn answer(cx: &Context, bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutput {
     let mut result = CopyObjectResult {
         e_tag: Some(stored.quoted_etag()),
         last_modified: Some(DateTime::from_secs(stored.modified.div_euclid(1000))),
@@ -275,7 +307,8 @@ fn answer(bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutpu
     let mut output = CopyObjectOutput {
         copy_object_result: Some(result),
         copy_source_version_id: source.shown_version(),
-        version_id: stored.id.clone().or_else(|| shown_version(bucket, stored)),
+        version_id: stored.id.clone(),
+        request_charged: charged(cx, bucket),
         ..Default::default()
     };
     show_encryption!(output, stored);

@@ -58,6 +58,7 @@ impl S3 {
             size: input.if_match_size,
             bypass: input.bypass_governance_retention == Some(true),
         };
+        check_bypass(&bucket, input.bypass_governance_retention)?;
         Which::parse(wanted.version)?;
         if wanted.version.is_some() && bucket.mfa_delete == Some(true) {
             check_mfa(cx, input.mfa.as_deref()).await?;
@@ -81,6 +82,7 @@ impl S3 {
         if objects.is_empty() || objects.len() > MOST {
             return Err(malformed_xml());
         }
+        check_bypass(&bucket, input.bypass_governance_retention)?;
         let quiet = input.delete.quiet == Some(true);
         let bypass = input.bypass_governance_retention == Some(true);
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
@@ -152,6 +154,19 @@ impl S3 {
         }
         Ok(())
     }
+}
+
+/// The right to bypass a retention means nothing where there is none. Errors: `InvalidArgument`.
+fn check_bypass(bucket: &Bucket, given: Option<bool>) -> Result<(), Error> {
+    const NAME: &str = "x-amz-bypass-governance-retention";
+    if given.is_none() || bucket.lock.is_some() {
+        return Ok(());
+    }
+    Err(Error::sender(
+        "InvalidArgument",
+        format!("{NAME} is only applicable to Object Lock enabled buckets."),
+    )
+    .with("ArgumentName", NAME))
 }
 
 fn failed(wanted: &Wanted<'_>, error: &Error) -> ErrorShape {

@@ -295,6 +295,7 @@ impl S3 {
             version_id: shown_version(&bucket, &found),
             ..Default::default()
         };
+        output.request_charged = charged(cx, &bucket);
         if wants("ETag") {
             output.e_tag = Some(found.etag.clone());
         }
@@ -324,7 +325,8 @@ impl S3 {
         version: &Version,
         input: &GetObjectAttributesInput,
     ) -> Result<api::GetObjectAttributesParts, Error> {
-        let most = crate::listing::most(input.max_parts, "max-parts")?;
+        // What is no number of parts is no wish.
+        let most = crate::listing::most(input.max_parts.filter(|n| *n >= 0), "max-parts")?;
         let after = u32::try_from(input.part_number_marker.unwrap_or(0)).unwrap_or(0);
         let mut out = api::GetObjectAttributesParts {
             total_parts_count: Some(version.parts as i32),
@@ -411,9 +413,7 @@ pub(crate) fn shown_version(bucket: &Bucket, version: &Version) -> Option<String
 
 /// Archived objects are read after they have been restored. Errors: `InvalidObjectState`.
 pub(crate) fn check_archived(version: &Version, now: i64) -> Result<(), Error> {
-    if matches!(version.class(), "GLACIER" | "DEEP_ARCHIVE")
-        && version.restored.is_none_or(|until| until <= now)
-    {
+    if matches!(version.class(), "GLACIER" | "DEEP_ARCHIVE") && version.restored_until(now).is_none() {
         let message = "The operation is not valid for the object's storage class";
         return Err(Error::new("InvalidObjectState", 403, message).with("StorageClass", version.class()));
     }
@@ -422,6 +422,9 @@ pub(crate) fn check_archived(version: &Version, now: i64) -> Result<(), Error> {
 
 /// `x-amz-restore`.
 fn restore_header(version: &Version, now: i64) -> Option<String> {
-    let until = version.restored.filter(|until| *until > now)?;
+    if version.is_restoring(now) {
+        return Some("ongoing-request=\"true\"".to_owned());
+    }
+    let until = version.restored_until(now)?;
     Some(format!("ongoing-request=\"false\", expiry-date=\"{}\"", http_date(until)))
 }

@@ -82,11 +82,12 @@ impl S3 {
             most: limit,
         };
         let page = walk(&Objects { store: &self.store, bucket: bucket.id }, &query).await?;
+        let optional = input.optional_object_attributes.as_deref().unwrap_or_default();
         let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
         for entry in page.entries {
             match entry {
                 Entry::Item(name, version) => {
-                    contents.push(object(&names, &bucket, &name, version, true, &[]))
+                    contents.push(object(&names, &bucket, &name, version, true, optional, cx.millis()))
                 }
                 Entry::Prefix(prefix) => prefixes.push(names.prefix(&prefix)),
             }
@@ -135,7 +136,15 @@ impl S3 {
         for entry in page.entries {
             match entry {
                 Entry::Item(name, version) => {
-                    contents.push(object(&names, &bucket, &name, version, with_owner, &optional));
+                    contents.push(object(
+                        &names,
+                        &bucket,
+                        &name,
+                        version,
+                        with_owner,
+                        &optional,
+                        cx.millis(),
+                    ));
                 }
                 Entry::Prefix(prefix) => prefixes.push(names.prefix(&prefix)),
             }
@@ -166,6 +175,9 @@ impl S3 {
     ) -> Result<ListObjectVersionsOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         let names = Names(url_encoding(input.encoding_type.as_deref())?);
+        if let Some(negative) = input.max_keys.filter(|n| *n < 0) {
+            return Err(invalid_argument("max-keys cannot be negative", "max-keys", negative.to_string()));
+        }
         let limit = most(input.max_keys, "maxKeys")?;
         let key_marker = input.key_marker.as_deref().unwrap_or_default();
         let version_marker = input.version_id_marker.as_deref().filter(|m| !m.is_empty());
@@ -184,7 +196,8 @@ impl S3 {
         if limit > 0 {
             self.walk_versions(&bucket, &query, version_marker, &mut page).await?;
         }
-        let restored = wants_restored(input.optional_object_attributes.as_deref().unwrap_or_default());
+        let restored = wants_restored(input.optional_object_attributes.as_deref().unwrap_or_default())
+            .then(|| cx.millis());
         let (mut versions, mut markers, mut prefixes) = (Vec::new(), Vec::new(), Vec::new());
         let mut last = None;
         for entry in page.entries {
@@ -354,8 +367,9 @@ fn object(
     version: Version,
     with_owner: bool,
     optional: &[String],
+    now: i64,
 ) -> api::Object {
-    let restored = restore_status(&version, wants_restored(optional));
+    let restored = restore_status(&version, wants_restored(optional), now);
     api::Object {
         key: Some(names.show(name)),
         last_modified: Some(DateTime::from_secs(version.modified.div_euclid(1000))),
@@ -374,8 +388,14 @@ fn wants_restored(optional: &[String]) -> bool {
     optional.iter().any(|o| o.split(',').any(|o| o.trim() == "RestoreStatus"))
 }
 
-fn restore_status(version: &Version, wanted: bool) -> Option<api::RestoreStatus> {
-    version.restored.filter(|_| wanted).map(|until| api::RestoreStatus {
+fn restore_status(version: &Version, wanted: bool, now: i64) -> Option<api::RestoreStatus> {
+    if !wanted {
+        return None;
+    }
+    if version.is_restoring(now) {
+        return Some(api::RestoreStatus { is_restore_in_progress: Some(true), restore_expiry_date: None });
+    }
+    version.restored_until(now).map(|until| api::RestoreStatus {
         is_restore_in_progress: Some(false),
         restore_expiry_date: Some(DateTime::from_millis(until)),
     })
@@ -387,7 +407,7 @@ fn version_entry(
     name: &str,
     version: &Version,
     latest: bool,
-    restored: bool,
+    restored: Option<i64>,
 ) -> api::ObjectVersion {
     api::ObjectVersion {
         e_tag: Some(version.quoted_etag()),
@@ -400,7 +420,7 @@ fn version_entry(
         is_latest: Some(latest),
         last_modified: Some(DateTime::from_secs(version.modified.div_euclid(1000))),
         owner: Some(acl::owner(version.owner.as_deref().unwrap_or(&bucket.owner))),
-        restore_status: restore_status(version, restored),
+        restore_status: restored.and_then(|now| restore_status(version, true, now)),
     }
 }
 

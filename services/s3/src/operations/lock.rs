@@ -2,12 +2,14 @@
 //! Source: S3 User Guide, "Locking objects with Object Lock".
 
 use crate::S3;
-use crate::draft::retention;
-use crate::errors::{Result, invalid_request, malformed_xml, no_such_configuration};
+use crate::access::charged;
+use crate::draft::millis;
+use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml, no_such_configuration};
 use crate::state::{Bucket, DefaultRetention, ObjectLock, Retention, Versioning};
 use aws_smithy_types::DateTime;
 use cloudlet_api_s3 as api;
 use cloudlet_service::{Context, Error};
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime};
 
 impl S3 {
     /// Whether object lock is on, and its default. Errors: `ObjectLockConfigurationNotFoundError`.
@@ -44,7 +46,7 @@ impl S3 {
     /// Errors: `InvalidBucketState` without versioning, `MalformedXML`, `InvalidRetentionPeriod`.
     pub async fn put_object_lock_configuration(
         &self,
-        _: &Context,
+        cx: &Context,
         input: api::PutObjectLockConfigurationInput,
     ) -> Result<api::PutObjectLockConfigurationOutput, Error> {
         let configuration = input.object_lock_configuration.ok_or_else(malformed_xml)?;
@@ -55,6 +57,7 @@ impl S3 {
             None => None,
             Some(rule) => Some(default_retention(rule)?),
         };
+        let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
             if bucket.versioning != Versioning::Enabled {
                 let message =
@@ -65,7 +68,7 @@ impl S3 {
             Ok(())
         })
         .await?;
-        Ok(api::PutObjectLockConfigurationOutput::default())
+        Ok(api::PutObjectLockConfigurationOutput { request_charged: charged(cx, &bucket) })
     }
 
     /// The retention of a version. Errors: `NoSuchObjectLockConfiguration`, `InvalidRequest`.
@@ -77,7 +80,7 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         locked(&bucket)?;
         let version = self.existing(cx, &bucket, &input.key, input.version_id.as_deref(), "GET")?;
-        let retention = version.retention.ok_or_else(|| none(&bucket))?;
+        let retention = version.retention.ok_or_else(|| none(&input.key))?;
         Ok(api::GetObjectRetentionOutput {
             retention: Some(api::ObjectLockRetention {
                 mode: Some(retention.mode),
@@ -97,12 +100,14 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         locked(&bucket)?;
         let wanted = match input.retention.map(|r| (r.mode, r.retain_until_date)) {
-            None | Some((None, None)) => None,
+            None => return Err(malformed_xml()),
+            Some((None, None)) => None,
             Some((Some(mode), Some(until))) => {
                 if !matches!(mode.as_str(), "GOVERNANCE" | "COMPLIANCE") {
                     return Err(malformed_xml());
                 }
-                Some(retention(cx, mode, &until, "Mode")?)
+                check_future(cx, &until)?;
+                Some(Retention { mode, until: millis(&until) })
             }
             Some(_) => return Err(malformed_xml()),
         };
@@ -114,7 +119,7 @@ impl S3 {
             Ok(())
         })
         .await?;
-        Ok(api::PutObjectRetentionOutput::default())
+        Ok(api::PutObjectRetentionOutput { request_charged: charged(cx, &bucket) })
     }
 
     /// The legal hold of a version. Errors: `NoSuchObjectLockConfiguration`, `InvalidRequest`.
@@ -126,7 +131,7 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         locked(&bucket)?;
         let version = self.existing(cx, &bucket, &input.key, input.version_id.as_deref(), "GET")?;
-        let hold = version.hold.ok_or_else(|| none(&bucket))?;
+        let hold = version.hold.ok_or_else(|| none(&input.key))?;
         let status = if hold { "ON" } else { "OFF" };
         Ok(api::GetObjectLegalHoldOutput {
             legal_hold: Some(api::ObjectLockLegalHold { status: Some(status.to_owned()) }),
@@ -151,8 +156,44 @@ impl S3 {
             Ok(())
         })
         .await?;
-        Ok(api::PutObjectLegalHoldOutput::default())
+        Ok(api::PutObjectLegalHoldOutput { request_charged: charged(cx, &bucket) })
     }
+}
+
+/// Errors: `InvalidArgument`. S3 shows the time as its servers' own, wherever the bucket is.
+fn check_future(cx: &Context, until: &DateTime) -> Result<(), Error> {
+    if millis(until) > cx.millis() {
+        return Ok(());
+    }
+    let shown = pacific(until.secs()).unwrap_or_default();
+    Err(invalid_argument("The retain until date must be in the future!", "RetainUntilDate", shown))
+}
+
+/// `Tue Dec 31 16:00:00 PST 2019`: the time in Seattle, where clocks are put forward from the second Sunday of March
+/// to the first of November.
+fn pacific(seconds: i64) -> Option<String> {
+    let at = |hours: i64| OffsetDateTime::from_unix_timestamp(seconds.checked_add(hours * 3600)?).ok();
+    let standard = at(-8)?;
+    let sunday = |month: Month, which: u8| {
+        let first = Date::from_calendar_date(standard.year(), month, 1).ok()?;
+        let to_sunday = (7 - first.weekday().number_days_from_sunday()) % 7;
+        Date::from_calendar_date(standard.year(), month, 1 + to_sunday + 7 * (which - 1)).ok()
+    };
+    let forward = sunday(Month::March, 2)?.with_hms(2, 0, 0).ok()?;
+    let back = sunday(Month::November, 1)?.with_hms(1, 0, 0).ok()?;
+    let clock = PrimitiveDateTime::new(standard.date(), standard.time());
+    let (local, zone) = if clock >= forward && clock < back { (at(-7)?, "PDT") } else { (standard, "PST") };
+    let (day, month) = (local.weekday().to_string(), local.month().to_string());
+    Some(format!(
+        "{} {} {:02} {:02}:{:02}:{:02} {zone} {}",
+        day.get(..3)?,
+        month.get(..3)?,
+        local.day(),
+        local.hour(),
+        local.minute(),
+        local.second(),
+        local.year()
+    ))
 }
 
 /// Errors: `InvalidRequest` for a bucket without object lock.
@@ -163,12 +204,9 @@ fn locked(bucket: &Bucket) -> Result<(), Error> {
     Ok(())
 }
 
-fn none(bucket: &Bucket) -> Error {
-    no_such_configuration(
-        "NoSuchObjectLockConfiguration",
-        "The specified object does not have a ObjectLock configuration",
-        &bucket.name,
-    )
+fn none(key: &str) -> Error {
+    let message = "The specified object does not have a ObjectLock configuration";
+    Error::new("NoSuchObjectLockConfiguration", 404, message).with("Key", key)
 }
 
 /// Errors: `MalformedXML`, `InvalidArgument`.
@@ -180,18 +218,20 @@ fn default_retention(rule: api::ObjectLockRule) -> Result<DefaultRetention, Erro
         .ok_or_else(malformed_xml)?;
     match (default.days, default.years) {
         (Some(_), Some(_)) | (None, None) => Err(malformed_xml()),
-        (Some(n), None) | (None, Some(n)) if n <= 0 => Err(Error::sender(
-            "InvalidArgument",
-            "Default retention period must be a positive integer value.",
-        )),
-        (Some(days), None) if days > 36_500 => {
-            Err(Error::sender("InvalidArgument", "Default retention period too large."))
+        (Some(n), None) | (None, Some(n)) if n <= 0 => {
+            Err(period("Default retention period must be a positive integer value.", default.days))
         }
-        (None, Some(years)) if years > 100 => {
-            Err(Error::sender("InvalidArgument", "Default retention period too large."))
+        (Some(36_501..), None) | (None, Some(101..)) => {
+            Err(period("Default retention period too large.", default.days))
         }
         (days, years) => Ok(DefaultRetention { mode, days, years }),
     }
+}
+
+/// A period that cannot be, in days where they are given, else in years.
+fn period(message: &str, days: Option<i32>) -> Error {
+    let name = if days.is_some() { "Days" } else { "Years" };
+    Error::sender("InvalidArgument", message).with("ArgumentName", name)
 }
 
 /// A retention may always become stricter. Errors: `AccessDenied`.
@@ -206,4 +246,21 @@ fn check_change(cx: &Context, old: Option<&Retention>, new: Option<&Retention>, 
         return Ok(());
     }
     Err(Error::new("AccessDenied", 403, "Access Denied because object protected by object lock.").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pacific;
+
+    #[test]
+    fn times_in_seattle() {
+        for (seconds, shown) in [
+            (1_577_836_800, "Tue Dec 31 16:00:00 PST 2019"),
+            (1_593_561_600, "Tue Jun 30 17:00:00 PDT 2020"),
+            (1_583_661_599, "Sun Mar 08 01:59:59 PST 2020"),
+            (1_583_661_600, "Sun Mar 08 03:00:00 PDT 2020"),
+        ] {
+            assert_eq!(pacific(seconds).unwrap(), shown);
+        }
+    }
 }

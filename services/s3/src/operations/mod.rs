@@ -1,9 +1,12 @@
 //! The operations of the API, one file per family.
 
 mod acls;
+mod annotations;
 mod buckets;
 mod copy;
 mod delete;
+mod encryption;
+mod express;
 mod get;
 mod lifecycle;
 mod list;
@@ -26,4 +29,5 @@ pub(crate) use delete::check_lock;
 pub(crate) use multipart::drop_parts;
 pub(crate) use put::insert;
 pub(crate) use settings::{ENCRYPTION, LOGGING, check_mfa};
+pub(crate) use tagging::tell;
 pub(crate) use web::CORS;

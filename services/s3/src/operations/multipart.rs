@@ -9,7 +9,7 @@ use crate::conditions::ReadConditions;
 use crate::content::{self, Received};
 use crate::draft::{self, headers, lock_request};
 use crate::encryption::{KeyHeaders, customer_key, source_key, unlock_kept};
-use crate::errors::{Result, invalid_argument, invalid_request, no_such_upload};
+use crate::errors::{Result, invalid_argument, invalid_request, no_such_upload, not_implemented_header};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
 use crate::names::{caller, check_key};
@@ -216,6 +216,7 @@ impl S3 {
             show_checksum!(output, checksum.algorithm, checksum.value);
         }
         show_encryption!(output, upload.draft);
+        output.request_charged = charged(cx, &bucket);
         Ok(output)
     }
 
@@ -258,6 +259,7 @@ impl S3 {
         let mut output = UploadPartCopyOutput {
             copy_source_version_id: source.shown_version(),
             copy_part_result: Some(result),
+            request_charged: charged(cx, &bucket),
             ..Default::default()
         };
         show_encryption!(output, upload.draft);
@@ -307,14 +309,13 @@ impl S3 {
     /// Ends an upload and deletes its parts. Errors: `NoSuchUpload`.
     pub async fn abort_multipart_upload(
         &self,
-        _: &Context,
+        cx: &Context,
         input: AbortMultipartUploadInput,
     ) -> Result<AbortMultipartUploadOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         if input.if_match_initiated_time.is_some() {
-            return Err(Error::not_implemented_part(
-                "x-amz-if-match-initiated-time, which is for directory buckets",
-            ));
+            let why = "This header is for directory buckets";
+            return Err(not_implemented_header("x-amz-if-match-initiated-time", why));
         }
         let upload = UploadRef { bucket: bucket.id, key: &input.key, id: &input.upload_id };
         self.store
@@ -325,7 +326,7 @@ impl S3 {
                 Ok(())
             })
             .await?;
-        Ok(AbortMultipartUploadOutput::default())
+        Ok(AbortMultipartUploadOutput { request_charged: charged(cx, &bucket), ..Default::default() })
     }
 }
 

@@ -1,11 +1,12 @@
 //! CompleteMultipartUpload: the parts become the object, without a byte being moved.
 
 use crate::S3;
+use crate::access::charged;
 use crate::checksums::{Algorithm, Checksum, Hasher, Kind, given_checksums, show_checksum};
 use crate::conditions::WriteConditions;
 use crate::content;
 use crate::encryption::{customer_key, unlock_kept};
-use crate::errors::{Result, invalid_request, malformed_xml};
+use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml};
 use crate::operations::multipart::UploadRef;
 use crate::operations::put::insert;
 use crate::state::{Body, Bucket, Completed, Layout, LayoutPart, Part, Upload, Version};
@@ -42,6 +43,10 @@ impl S3 {
         };
         conditions.supported()?;
         let upload = UploadRef { bucket: bucket.id, key: &input.key, id: &input.upload_id };
+        if let Some(size) = input.mpu_object_size.filter(|size| *size < 0) {
+            let message = format!("Value for x-amz-mp-object-size header is less than zero: '{size}'");
+            return Err(invalid_request(message));
+        }
         let named = named(&input)?;
         let claimed = given_checksums!(input);
         if claimed.len() > 1 {
@@ -135,14 +140,15 @@ impl S3 {
 
 /// The parts of the request. Errors: `MalformedXML`, `InvalidPartOrder`.
 fn named(input: &CompleteMultipartUploadInput) -> Result<Vec<Named>, Error> {
-    let parts = input.multipart_upload.as_ref().and_then(|m| m.parts.as_ref()).filter(|p| !p.is_empty());
+    let upload = input.multipart_upload.as_ref().ok_or_else(malformed_xml)?;
+    let parts = upload.parts.as_ref().filter(|parts| !parts.is_empty());
     let mut named: Vec<Named> = Vec::new();
-    for part in parts.ok_or_else(malformed_xml)? {
-        let number = part
-            .part_number
-            .and_then(|n| u32::try_from(n).ok())
+    for part in parts.ok_or_else(|| invalid_request("You must specify at least one part"))? {
+        let number = part.part_number.ok_or_else(malformed_xml)?;
+        let number = u32::try_from(number)
+            .ok()
             .filter(|n| *n > 0)
-            .ok_or_else(malformed_xml)?;
+            .ok_or_else(|| invalid_argument("PartNumber must be >= 1", "PartNumber", number.to_string()))?;
         let etag = part.e_tag.as_deref().ok_or_else(malformed_xml)?.trim_matches('"').to_owned();
         if named.last().is_some_and(|last| last.number >= number) {
             return Err(Error::sender(
@@ -151,7 +157,13 @@ fn named(input: &CompleteMultipartUploadInput) -> Result<Vec<Named>, Error> {
             )
             .with("UploadId", input.upload_id.clone()));
         }
-        named.push(Named { number, etag, checksums: given_checksums!(part) });
+        let checksums = given_checksums!(part);
+        if checksums.len() > 1 || checksums.iter().any(|(algorithm, value)| algorithm.decode(value).is_err())
+        {
+            let message = "Invalid Base64 or multiple checksums present in request";
+            return Err(Error::sender("InvalidArgument", message));
+        }
+        named.push(Named { number, etag, checksums });
     }
     Ok(named)
 }
@@ -300,6 +312,7 @@ fn answer(
         e_tag: Some(format!("\"{}\"", done.etag)),
         version_id: done.version.clone(),
         checksum_type: done.checksum.as_ref().map(|c| c.kind.name().to_owned()),
+        request_charged: charged(cx, bucket),
         ..Default::default()
     };
     if let Some(seal) = &done.kms {

@@ -1,6 +1,7 @@
 //! ListParts and ListMultipartUploads.
 
 use crate::S3;
+use crate::access::charged;
 use crate::acl;
 use crate::checksums::show_checksum;
 use crate::errors::{Fail, Result, invalid_argument};
@@ -58,7 +59,7 @@ impl S3 {
     /// The uploads under way. Errors: `NoSuchBucket`, `InvalidArgument`.
     pub async fn list_multipart_uploads(
         &self,
-        _: &Context,
+        cx: &Context,
         input: ListMultipartUploadsInput,
     ) -> Result<ListMultipartUploadsOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
@@ -83,7 +84,7 @@ impl S3 {
         };
         let page = walk(&Uploads { store: &self.store, bucket: bucket.id, after }, &query).await?;
         let (mut uploads, mut prefixes) = (Vec::new(), Vec::new());
-        let mut last_id = None;
+        let (mut last_id, mut last_upload) = (None, None);
         for entry in page.entries {
             match entry {
                 Entry::Prefix(prefix) => {
@@ -92,30 +93,36 @@ impl S3 {
                 }
                 Entry::Item(name, upload) => {
                     last_id = Some(upload.id.clone());
+                    last_upload = Some((name.clone(), upload.id.clone()));
                     uploads.push(entry_of(&bucket, show(&name), upload));
                 }
             }
         }
         let truncated = page.next.is_some();
+        // Where nothing follows, S3 still names the last upload that it shows.
+        let (next_key, next_id) = match page.next {
+            Some(next) => (next, last_id.unwrap_or_default()),
+            None => last_upload.unwrap_or_default(),
+        };
         Ok(ListMultipartUploadsOutput {
             bucket: Some(bucket.name.clone()),
             key_marker: Some(show(key_marker)),
             upload_id_marker: Some(id_marker.unwrap_or_default().to_owned()),
-            next_key_marker: Some(page.next.map(|n| show(&n)).unwrap_or_default()),
+            next_key_marker: Some(show(&next_key)),
             prefix: Some(show(query.prefix)),
             delimiter: input.delimiter.as_deref().filter(|d| !d.is_empty()).map(show),
-            next_upload_id_marker: Some(last_id.filter(|_| truncated).unwrap_or_default()),
+            next_upload_id_marker: Some(next_id),
             max_uploads: Some(limit as i32),
             is_truncated: Some(truncated),
             uploads: (!uploads.is_empty()).then_some(uploads),
             common_prefixes: (!prefixes.is_empty()).then_some(prefixes),
             encoding_type: encode.then(|| "url".to_owned()),
-            request_charged: None,
+            request_charged: charged(cx, &bucket),
         })
     }
 
     /// The parts of an upload by number. Errors: `NoSuchUpload`, `InvalidArgument`.
-    pub async fn list_parts(&self, _: &Context, input: ListPartsInput) -> Result<ListPartsOutput, Error> {
+    pub async fn list_parts(&self, cx: &Context, input: ListPartsInput) -> Result<ListPartsOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         let limit = most(input.max_parts, "max-parts")?;
         let marker = input.part_number_marker.unwrap_or(0);
@@ -161,6 +168,7 @@ impl S3 {
             storage_class: Some(upload.draft.class.clone().unwrap_or_else(|| "STANDARD".to_owned())),
             checksum_algorithm: upload.algorithm.map(|a| a.name().to_owned()),
             checksum_type: upload.kind.map(|k| k.name().to_owned()),
+            request_charged: charged(cx, &bucket),
             ..Default::default()
         })
     }

@@ -7,12 +7,11 @@ use crate::checksums::{Algorithm, given_checksums, show_checksum};
 use crate::conditions::WriteConditions;
 use crate::content;
 use crate::draft::{self, headers, lock_request};
-use crate::errors::{Result, invalid_request, not_implemented_header};
+use crate::errors::{Result, conditional_conflict, invalid_request, not_implemented_header};
 use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
 use crate::names::{caller, check_key};
-use crate::operations::get::shown_version;
 use crate::replication::{self, What};
 use crate::state::{Bucket, Draft, Live, Object, Version};
 use crate::tags;
@@ -44,9 +43,8 @@ impl S3 {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         check_key(&input.key)?;
         if input.write_offset_bytes.is_some() {
-            return Err(invalid_request(
-                "The write offset value that you specified is not supported by this bucket type.",
-            ));
+            let why = "Appending to objects is for directory buckets";
+            return Err(not_implemented_header("x-amz-write-offset-bytes", why));
         }
         let conditions = WriteConditions {
             if_match: input.if_match.as_deref(),
@@ -84,6 +82,7 @@ impl S3 {
         // Where the client chose none, S3 keeps CRC64NVME.
         let algorithm = claim.algorithm().unwrap_or(Algorithm::Crc64Nvme);
         let cipher = sealing.cipher(cx);
+        let before = self.present(&bucket, &input.key, &conditions)?;
         let mut received =
             content::receive(&self.store, &mut input.body, &[algorithm], cipher, MOST_AT_ONCE).await?;
         claim.check(&input.body, &received)?;
@@ -94,6 +93,7 @@ impl S3 {
         let stored = self
             .store
             .transact(|tx| -> Result<Version> {
+                check_conflict(tx, &bucket, &input.key, before)?;
                 let version = Version { body: received.place(tx)?, ..version.clone() };
                 insert(tx, cx, &bucket, &input.key, version, &conditions, event)
             })
@@ -101,7 +101,8 @@ impl S3 {
         received.keep();
         let mut output = PutObjectOutput {
             e_tag: Some(stored.quoted_etag()),
-            version_id: shown_version(&bucket, &stored),
+            // None for the null version of a bucket whose versioning is suspended.
+            version_id: stored.id.clone(),
             checksum_type: stored.checksum.as_ref().map(|c| c.kind.name().to_owned()),
             request_charged: charged(cx, &bucket),
             ..Default::default()
@@ -114,6 +115,27 @@ impl S3 {
         output.expiration = self.expiration_header(&bucket, &input.key, &stored)?;
         Ok(output)
     }
+}
+
+impl S3 {
+    /// Whether there is an object before the bytes of a write under `If-None-Match` arrive.
+    fn present(&self, bucket: &Bucket, key: &str, conditions: &WriteConditions<'_>) -> Result<bool> {
+        if conditions.if_none_match.is_none() {
+            return Ok(false);
+        }
+        let current = self.store.table::<Object>().get_arc(&Object::key(bucket.id, key))?;
+        Ok(current.is_some_and(|object| !object.version.marker))
+    }
+}
+
+/// A write under `If-None-Match` conflicts with the deletion of the object that was there when it began.
+/// Errors: `ConditionalRequestConflict`. Source: S3 User Guide, "How to prevent object overwrites with conditional writes".
+fn check_conflict(tx: &mut Tx<'_>, bucket: &Bucket, key: &str, before: bool) -> Result<()> {
+    let there = |object: Object| !object.version.marker;
+    if before && !tx.get::<Object>(&Object::key(bucket.id, key))?.is_some_and(there) {
+        return Err(conditional_conflict().into());
+    }
+    Ok(())
 }
 
 /// Bytes come with their length. Errors: `MissingContentLength`, `NotImplemented` for HTTP's own chunks.

@@ -1,15 +1,22 @@
 //! RestoreObject, and what S3 has given up.
 
 use crate::S3;
+use crate::access::charged;
 use crate::errors::{Result, invalid_argument, malformed_xml, method_not_allowed};
 use cloudlet_api_s3 as api;
 use cloudlet_service::{Context, Error};
 
 const DAY: i64 = 86_400_000;
 
+/// How long a restore takes, in milliseconds: long enough to be seen.
+const RESTORING: i64 = 2_000;
+
 impl S3 {
-    /// Makes an archived object readable for some days. Bytes here are never away, so that it is done at once.
-    /// Errors: `InvalidObjectState` for an object that is not archived, `MalformedXML`, `InvalidArgument`.
+    /// Makes an archived object readable for some days: from [`RESTORING`] later on, where AWS takes minutes or hours.
+    /// One that is readable already is so for longer.
+    ///
+    /// Errors: `RestoreAlreadyInProgress`, `InvalidObjectState` for an object that is not archived, `MalformedXML`,
+    /// `InvalidArgument`.
     pub async fn restore_object(
         &self,
         cx: &Context,
@@ -34,20 +41,30 @@ impl S3 {
         // Days end at midnight UTC, as with lifecycle rules.
         let until = (cx.millis() / DAY + i64::from(days) + 1) * DAY;
         let version = input.version_id.as_deref();
-        let events = &["ObjectRestore:Post", "ObjectRestore:Completed"];
-        let restored = self.alter(cx, &bucket, &input.key, version, "POST", events, |version| {
-            if !matches!(version.class(), "GLACIER" | "DEEP_ARCHIVE") {
-                let message = "Restore is not allowed for the object's current storage class";
-                return Err(Error::new("InvalidObjectState", 403, message)
-                    .with("StorageClass", version.class())
-                    .into());
-            }
-            version.restored = Some(until);
-            Ok(())
-        });
+        let (now, mut begins) = (cx.millis(), false);
+        let restored =
+            self.alter(cx, &bucket, &input.key, version, "POST", &["ObjectRestore:Post"], |version| {
+                if !matches!(version.class(), "GLACIER" | "DEEP_ARCHIVE") {
+                    let message = "Restore is not allowed for the object's current storage class";
+                    return Err(Error::new("InvalidObjectState", 403, message)
+                        .with("StorageClass", version.class())
+                        .into());
+                }
+                if version.is_restoring(now) {
+                    let message = "Object restore is already in progress";
+                    return Err(Error::new("RestoreAlreadyInProgress", 409, message).into());
+                }
+                begins = version.restored_until(now).is_none();
+                version.restored = Some(until);
+                version.restoring = begins.then_some(now + RESTORING);
+                Ok(())
+            });
         let restored = restored.await?;
         self.remember_restored(&bucket, &input.key, &restored).await?;
-        Ok(api::RestoreObjectOutput::default())
+        Ok(api::RestoreObjectOutput {
+            request_charged: charged(cx, &bucket),
+            restore_output_path: (!begins).then(String::new),
+        })
     }
 
     /// Refused: S3 has ended BitTorrent. Errors: always.

@@ -120,7 +120,7 @@ impl S3 {
 }
 
 /// An event over what is said of a version; that of a restored copy says until when it is there.
-fn tell(tx: &mut Tx<'_>, cx: &Context, bucket: &Bucket, event: &Event<'_>) -> Result<()> {
+pub(crate) fn tell(tx: &mut Tx<'_>, cx: &Context, bucket: &Bucket, event: &Event<'_>) -> Result<()> {
     let restored = event.version.restored.filter(|_| event.name == "ObjectRestore:Completed");
     let more = restored.map(|until| {
         let data = json!({
@@ -135,6 +135,7 @@ fn tell(tx: &mut Tx<'_>, cx: &Context, bucket: &Bucket, event: &Event<'_>) -> Re
 fn on_marker(key: &str, version: Option<&str>, method: &str) -> Error {
     match version {
         None => crate::errors::no_such_key(key),
-        Some(_) => method_not_allowed(method, "DeleteMarker").with_header("x-amz-delete-marker", "true"),
+        Some(_) => method_not_allowed(method, "DeleteMarker"),
     }
+    .with_header("x-amz-delete-marker", "true")
 }

@@ -187,6 +187,8 @@ impl S3 {
                     retention: version.retention.clone().filter(|_| locked),
                     hold: version.hold.filter(|_| locked),
                     restored: None,
+                    restoring: None,
+                    annotations: 0,
                     ..version.clone()
                 };
                 if let Some(mut there) = versions::find_in(tx, target.id, &parcel.key, which)? {

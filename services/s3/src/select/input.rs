@@ -1,12 +1,12 @@
 //! Records out of bytes: CSV, JSON lines, JSON documents.
 
 use super::Refused;
-use super::eval::{Header, Record};
 use super::parse::Step;
+use super::record::{Header, Record};
 use cloudlet_api_s3 as api;
 use serde_json::Value as Json;
 use std::collections::VecDeque;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::sync::Arc;
 
 /// The longest record. Source: S3 API Reference, SelectObjectContent: 1 MB.
@@ -22,6 +22,12 @@ fn too_long() -> Refused {
 }
 
 fn unreadable(error: &std::io::Error) -> Refused {
+    if error.kind() == ErrorKind::InvalidData {
+        let message = format!(
+            "{error} is not applicable to the queried object. Please correct the request and try again."
+        );
+        return Refused::new("InvalidCompressionFormat", message);
+    }
     Refused::new("InternalError", format!("The object cannot be read: {error}"))
 }
 

@@ -3,14 +3,19 @@
 //! The object streams through a thread of its own, which may wait: a record at a time is read, asked and written, so
 //! that memory does not grow with the object. Source: S3 User Guide, "Querying data in place with Amazon S3 Select".
 
+mod aggregate;
 mod eval;
+mod functions;
 mod input;
 mod lex;
+mod like;
 mod output;
 mod parse;
+mod record;
 mod value;
 
 use bytes::Bytes;
+use bzip2::read::MultiBzDecoder;
 use cloudlet_api_s3 as api;
 use cloudlet_service::{BodyError, ByteStream, Error};
 use eval::Evaluator;
@@ -18,7 +23,7 @@ use flate2::read::MultiGzDecoder;
 use input::{Csv, Scan, Source};
 use output::Output;
 use parse::{Query, Step};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
@@ -59,9 +64,17 @@ pub(crate) struct Plan {
     query: Query,
     output: Output,
     form: Form,
-    gzip: bool,
+    packed: Packed,
     scan: Scan,
     progress: bool,
+}
+
+/// How the object is compressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packed {
+    Not,
+    Gzip,
+    Bzip2,
 }
 
 enum Form {
@@ -71,8 +84,12 @@ enum Form {
 }
 
 impl Plan {
-    /// Reads a request about an object of this size. Errors: S3 Select's own; 501 for Parquet and BZIP2.
+    /// Reads a request about an object of this size. Errors: S3 Select's own; 501 for Parquet.
     pub(crate) fn read(input: &api::SelectObjectContentInput, size: u64) -> Result<Self, Error> {
+        if !input.expression_type.eq_ignore_ascii_case("SQL") {
+            let message = "The ExpressionType is invalid. Only SQL expressions are supported.";
+            return Err(Refused::new("InvalidExpressionType", message).into());
+        }
         let from = &input.input_serialization;
         let compression = from.compression_type.as_deref().unwrap_or("NONE");
         let form = match (&from.csv, &from.json, &from.parquet) {
@@ -95,12 +112,10 @@ impl Plan {
                 return Err(Refused::new("InvalidDataSource", message).into());
             }
         };
-        let gzip = match compression {
-            "NONE" => false,
-            "GZIP" => true,
-            "BZIP2" => {
-                return Err(Error::not_implemented_part("s3:SelectObjectContent of BZIP2; use GZIP or NONE"));
-            }
+        let packed = match compression {
+            "NONE" => Packed::Not,
+            "GZIP" => Packed::Gzip,
+            "BZIP2" => Packed::Bzip2,
             _ => {
                 let message =
                     "The file is not in a supported compression format. Only GZIP and BZIP2 are supported.";
@@ -108,7 +123,7 @@ impl Plan {
             }
         };
         let scan = scan(input.scan_range.as_ref(), size)?;
-        if input.scan_range.is_some() && (gzip || matches!(form, Form::Document)) {
+        if input.scan_range.is_some() && (packed != Packed::Not || matches!(form, Form::Document)) {
             let message = "Scan range queries are not supported on this type of object.";
             return Err(Refused::new("UnsupportedScanRangeInput", message).into());
         }
@@ -116,7 +131,7 @@ impl Plan {
             query: parse::parse(&input.expression)?,
             output: Output::read(&input.output_serialization)?,
             form,
-            gzip,
+            packed,
             scan,
             progress: input.request_progress.as_ref().is_some_and(|p| p.enabled == Some(true)),
         })
@@ -137,10 +152,15 @@ impl Plan {
             let scanned = Arc::new(AtomicU64::new(0));
             let raw = Incoming { chunks: incoming, held: Bytes::new(), read: scanned.clone() };
             let processed = Arc::new(AtomicU64::new(0));
-            let plain: Box<dyn Read> =
-                if self.gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
-            let reader =
-                BufReader::with_capacity(64 << 10, Counted { inner: plain, read: processed.clone() });
+            let plain: Box<dyn Read> = match self.packed {
+                Packed::Not => Box::new(raw),
+                Packed::Gzip => Box::new(MultiGzDecoder::new(raw)),
+                Packed::Bzip2 => Box::new(MultiBzDecoder::new(raw)),
+            };
+            let reader = BufReader::with_capacity(
+                64 << 10,
+                Counted { inner: plain, read: processed.clone(), packed: self.packed },
+            );
             let counts = Counts { scanned, processed, returned: 0 };
             self.work(reader, millis, &tell, counts);
         });
@@ -182,7 +202,7 @@ impl Plan {
                 }
             }
             if aggregated && left > 0 {
-                let none = eval::Record::Json(serde_json::Value::Null);
+                let none = record::Record::Json(serde_json::Value::Null);
                 output.write(evaluator.row(last.as_ref().unwrap_or(&none))?, &mut gathered);
             }
             Ok(gathered.is_empty() || counts.send(&mut gathered, tell, progress))
@@ -267,11 +287,21 @@ impl Read for Incoming {
 struct Counted {
     inner: Box<dyn Read>,
     read: Arc<AtomicU64>,
+    packed: Packed,
 }
 
 impl Read for Counted {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(out)?;
+        // What our own storage says is of the kind `Other`; all else is the decoder's word on the object.
+        let count = self.inner.read(out).map_err(|why| match self.packed {
+            Packed::Gzip if why.kind() != ErrorKind::Other => {
+                std::io::Error::new(ErrorKind::InvalidData, "GZIP")
+            }
+            Packed::Bzip2 if why.kind() != ErrorKind::Other => {
+                std::io::Error::new(ErrorKind::InvalidData, "BZIP2")
+            }
+            _ => why,
+        })?;
         self.read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }

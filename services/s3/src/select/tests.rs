@@ -1,7 +1,11 @@
 use super::*;
 
 fn request(expression: &str, csv: bool) -> api::SelectObjectContentInput {
-    let mut input = api::SelectObjectContentInput { expression: expression.into(), ..Default::default() };
+    let mut input = api::SelectObjectContentInput {
+        expression: expression.into(),
+        expression_type: "SQL".into(),
+        ..Default::default()
+    };
     if csv {
         input.input_serialization.csv =
             Some(api::CSVInput { file_header_info: Some("USE".into()), ..Default::default() });

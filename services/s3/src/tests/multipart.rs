@@ -135,7 +135,7 @@ async fn what_cannot_be_completed() {
     assert_eq!(try_it(vec![(2, &other), (1, &small)]).await, "InvalidPartOrder");
     assert_eq!(try_it(vec![(1, &other)]).await, "InvalidPart");
     assert_eq!(try_it(vec![(3, &other)]).await, "InvalidPart");
-    assert_eq!(try_it(vec![]).await, "MalformedXML");
+    assert_eq!(try_it(vec![]).await, "InvalidRequest");
     let abort = api::AbortMultipartUploadInput {
         bucket: "parts".into(),
         key: "big".into(),

@@ -1,0 +1,63 @@
+//! `LIKE`.
+
+/// `LIKE`: `%` stands for any text, `_` for any character.
+pub(super) fn like(text: &str, pattern: &str, escape: Option<char>) -> bool {
+    #[derive(PartialEq)]
+    enum Part {
+        Any,
+        One,
+        Is(char),
+    }
+    let mut parts = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        parts.push(match c {
+            c if Some(c) == escape => Part::Is(chars.next().unwrap_or(c)),
+            '%' => Part::Any,
+            '_' => Part::One,
+            c => Part::Is(c),
+        });
+    }
+    let text: Vec<char> = text.chars().collect();
+    // The last `%` is where a mismatch goes back to; no other choice needs to be remembered.
+    let (mut t, mut p, mut back) = (0, 0, None);
+    while t < text.len() {
+        match parts.get(p) {
+            Some(Part::Any) => {
+                back = Some((p, t));
+                p += 1;
+            }
+            Some(Part::One) => (t, p) = (t + 1, p + 1),
+            Some(Part::Is(c)) if *c == text[t] => (t, p) = (t + 1, p + 1),
+            _ => match back {
+                Some((at, from)) => {
+                    back = Some((at, from + 1));
+                    (t, p) = (from + 1, at + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    parts[p.min(parts.len())..].iter().all(|part| *part == Part::Any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (text, pattern, escape, expected) in [
+            ("abc", "a%", None, true),
+            ("abc", "%b%", None, true),
+            ("abc", "a_c", None, true),
+            ("abc", "a_", None, false),
+            ("", "%", None, true),
+            ("a%c", "a!%c", Some('!'), true),
+            ("abc", "a!%c", Some('!'), false),
+            ("aXbXb", "a%b", None, true),
+        ] {
+            assert_eq!(like(text, pattern, escape), expected, "{text} {pattern}");
+        }
+    }
+}
