@@ -13,6 +13,7 @@ mod explain;
 mod instance;
 mod localstack;
 mod logs;
+mod memory;
 mod own;
 mod paths;
 mod run;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|role| role == cloudlet_compute::CHILD_ARGUMENT) {
         cloudlet_compute::child_main(std::env::args_os().collect());
     }
+    memory::share_heaps();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
