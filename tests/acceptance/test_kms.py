@@ -347,3 +347,80 @@ def test_keys_outlive_kill_and_nothing_secret_is_logged(new_cloud, tmp_path):
     for secret in (b"a very secret text", made["Plaintext"], master.read_bytes()):
         assert base64.b64encode(secret).decode() not in log and secret.hex() not in log
     assert "a very secret text" not in log
+
+
+def test_custom_key_stores_are_refused_as_aws_refuses_where_there_is_no_cluster(kms):
+    assert kms.describe_custom_key_stores()["CustomKeyStores"] == []
+    store = "cks-1234567890abcdef0"
+    for call in (kms.connect_custom_key_store, kms.disconnect_custom_key_store, kms.delete_custom_key_store,
+                 kms.update_custom_key_store, kms.describe_custom_key_stores):
+        assert refused(call, CustomKeyStoreId=store)[0] == "CustomKeyStoreNotFoundException"
+    assert refused(kms.create_key, Origin="AWS_CLOUDHSM", CustomKeyStoreId=store)[0] == "CustomKeyStoreNotFoundException"
+    assert refused(kms.generate_random, NumberOfBytes=8, CustomKeyStoreId=store)[0] == "CustomKeyStoreNotFoundException"
+    ask = dict(CustomKeyStoreName="mine", CloudHsmClusterId="cluster-234567abcdef")
+    assert refused(kms.create_custom_key_store, **ask)[0] == "ValidationException"
+    assert refused(kms.create_custom_key_store, **ask, TrustAnchorCertificate="pem", KeyStorePassword="kmspswd")[0] == (
+        "CloudHsmClusterNotFoundException")
+
+
+def test_the_last_use_of_a_key(kms):
+    key = make(kms)
+    unused = kms.get_key_last_usage(KeyId=key["KeyId"])
+    assert unused["KeyLastUsage"] == {} and unused["KeyCreationDate"] == key["CreationDate"]
+    sealed = kms.encrypt(KeyId=key["KeyId"], Plaintext=b"x")["CiphertextBlob"]
+    assert kms.get_key_last_usage(KeyId=key["Arn"])["KeyLastUsage"]["Operation"] == "Encrypt"
+    opened = kms.decrypt(CiphertextBlob=sealed)
+    last = kms.get_key_last_usage(KeyId=key["KeyId"])["KeyLastUsage"]
+    assert last["Operation"] == "Decrypt" and last["Timestamp"] >= key["CreationDate"]
+    assert last["KmsRequestId"] == opened["ResponseMetadata"]["RequestId"]
+    # What is refused is no use.
+    assert refused(kms.encrypt, KeyId=key["KeyId"], Plaintext=b"x", DryRun=True)[0] == "DryRunOperationException"
+    assert refused(kms.decrypt, CiphertextBlob=sealed, EncryptionContext={"a": "b"}) == ("InvalidCiphertextException", "")
+    assert kms.get_key_last_usage(KeyId=key["KeyId"])["KeyLastUsage"] == last
+    other = make(kms)
+    kms.re_encrypt(CiphertextBlob=sealed, DestinationKeyId=other["KeyId"])
+    for used in (key, other):
+        assert kms.get_key_last_usage(KeyId=used["KeyId"])["KeyLastUsage"]["Operation"] == "ReEncrypt"
+    assert refused(kms.get_key_last_usage, KeyId="alias/aws/s3")[0] == "NotFoundException"
+
+
+def test_ciphertexts_that_are_none_of_the_keys(kms):
+    key, other = make(kms), make(kms)
+    sealed = kms.encrypt(KeyId=key["KeyId"], Plaintext=b"hello", EncryptionContext={"a": "b"})["CiphertextBlob"]
+    for bad in (sealed[:-1], sealed + b"x", sealed[:20], b"x", sealed[:-1] + bytes([sealed[-1] ^ 1]),
+                sealed[:70] + bytes([sealed[70] ^ 1]) + sealed[71:]):
+        assert refused(kms.decrypt, CiphertextBlob=bad, EncryptionContext={"a": "b"}) == ("InvalidCiphertextException", "")
+        assert refused(kms.decrypt, CiphertextBlob=bad, KeyId=key["KeyId"], EncryptionContext={"a": "b"})[0] == (
+            "InvalidCiphertextException")
+    assert refused(kms.decrypt, CiphertextBlob=sealed, KeyId=other["KeyId"], EncryptionContext={"a": "b"}) == (
+        "IncorrectKeyException",
+        "The key ID in the request does not identify a CMK that can perform this operation.")
+    assert refused(kms.decrypt, CiphertextBlob=sealed, EncryptionContext={"ab": ""})[0] == "InvalidCiphertextException"
+
+
+def test_import_tokens_do_not_disturb_each_other(kms):
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives import hashes, keywrap
+    from cryptography.hazmat.primitives.asymmetric import padding
+    key = make(kms, Origin="EXTERNAL")
+    offers = [kms.get_parameters_for_import(KeyId=key["KeyId"], WrappingAlgorithm=algorithm, WrappingKeySpec="RSA_2048")
+              for algorithm in ("RSAES_OAEP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256")]
+    publics = [serialization.load_der_public_key(offer["PublicKey"]) for offer in offers]
+    sha1 = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
+    sha256 = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    bring = dict(KeyId=key["KeyId"], ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")
+    assert refused(kms.import_key_material, **bring, ImportToken=b"nobody's", EncryptedKeyMaterial=b"x")[0] == (
+        "InvalidImportTokenException")
+    assert refused(kms.import_key_material, **bring, ImportToken=offers[0]["ImportToken"],
+                   EncryptedKeyMaterial=publics[1].encrypt(b"k" * 32, sha1))[0] == "InvalidCiphertextException"
+    kms.import_key_material(**bring, ImportToken=offers[0]["ImportToken"],
+                            EncryptedKeyMaterial=publics[0].encrypt(b"k" * 32, sha1))
+    inner = b"a" * 32
+    wrapped = publics[1].encrypt(inner, sha256) + keywrap.aes_key_wrap_with_padding(inner, b"n" * 32)
+    kms.import_key_material(**bring, ImportToken=offers[1]["ImportToken"], EncryptedKeyMaterial=wrapped,
+                            ImportType="NEW_KEY_MATERIAL", KeyMaterialDescription="the second")
+    kms.rotate_key_on_demand(KeyId=key["KeyId"])
+    shown = kms.list_key_rotations(KeyId=key["KeyId"], IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+    assert [r["KeyMaterialState"] for r in shown] == ["NON_CURRENT", "CURRENT"]
+    assert refused(kms.rotate_key_on_demand, KeyId=key["KeyId"]) == (
+        "KMSInvalidStateException", f"No available key material pending rotation for the key: {key['Arn']}.")

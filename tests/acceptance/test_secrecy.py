@@ -58,3 +58,63 @@ def test_nothing_secret_is_ever_logged(new_cloud):
     for what, secret in secrets.items():
         assert secret not in written, f"the {what} is in the log"
         assert secret.replace("/", "%2F").replace("+", "%2B").replace("=", "%3D") not in written, f"the {what}"
+
+
+def test_no_key_plaintext_or_value_is_ever_logged(new_cloud, tmp_path):
+    """The keys' own services: KMS, Secrets Manager, Parameter Store, and S3 as one that uses them."""
+    import base64
+    data = tmp_path / "data"
+    cloud = new_cloud("--data", str(data), "--log", "trace")
+    kms, secrets, ssm, s3 = (cloud.client(s) for s in ("kms", "secretsmanager", "ssm", "s3"))
+    plain = "the plain text of a message"
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    sealed = kms.encrypt(KeyId=key, Plaintext=plain, EncryptionContext={"who": "ann"})["CiphertextBlob"]
+    data_key = kms.generate_data_key(KeyId=key, KeySpec="AES_256")["Plaintext"]
+    pair = kms.generate_data_key_pair(KeyId=key, KeyPairSpec="ECC_NIST_P256")["PrivateKeyPlaintext"]
+    random = kms.generate_random(NumberOfBytes=32)["Plaintext"]
+    hmac = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["KeyId"]
+    mac = kms.generate_mac(KeyId=hmac, Message=b"m", MacAlgorithm="HMAC_SHA_256")["Mac"]
+    secrets.create_secret(Name="s", SecretString="first-secret-value", KmsKeyId=key)
+    secrets.put_secret_value(SecretId="s", SecretBinary=b"second-secret-value")
+    password = secrets.get_random_password(PasswordLength=40, ExcludePunctuation=True)["RandomPassword"]
+    ssm.put_parameter(Name="p", Value="parameter-secret-value", Type="SecureString", KeyId=key)
+    s3.create_bucket(Bucket="secrecy-kms")
+    s3.put_object(Bucket="secrecy-kms", Key="o", Body=b"object-secret-value", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    calls = [
+        lambda: kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"who": "ann"}),
+        lambda: kms.decrypt(CiphertextBlob=sealed[:-1], EncryptionContext={"who": "ann"}),
+        lambda: kms.encrypt(KeyId="alias/nobody", Plaintext=plain),
+        lambda: kms.verify_mac(KeyId=hmac, Message=b"n", Mac=mac, MacAlgorithm="HMAC_SHA_256"),
+        lambda: secrets.get_secret_value(SecretId="s", VersionStage="AWSPREVIOUS"),
+        lambda: secrets.create_secret(Name="s", SecretString="first-secret-value"),
+        lambda: secrets.create_secret(Name="a b", SecretString="first-secret-value"),
+        lambda: ssm.put_parameter(Name="p", Value="parameter-secret-value", Type="SecureString"),
+        lambda: ssm.get_parameter(Name="p", WithDecryption=True),
+        lambda: s3.get_object(Bucket="secrecy-kms", Key="o")["Body"].read(),
+        lambda: kms.disable_key(KeyId=key),
+        lambda: ssm.get_parameter(Name="p", WithDecryption=True),
+        lambda: secrets.get_secret_value(SecretId="s"),
+        lambda: s3.get_object(Bucket="secrecy-kms", Key="o"),
+    ]
+    for call in calls:
+        try:
+            call()
+        except ClientError:
+            pass
+    cloud.stop()
+    master = (data / "secrets" / "kms-master-key").read_bytes()
+    written = "".join(cloud.output + cloud.errors)
+    hidden = [plain.encode(), data_key, pair, random, mac, password.encode(), master, b"first-secret-value",
+              b"second-secret-value", b"parameter-secret-value", b"object-secret-value"]
+    for secret in hidden:
+        forms = [base64.b64encode(secret).decode().rstrip("="), secret.hex(), str(list(secret))[1:-1]]
+        if secret.isascii():
+            forms.append(secret.decode())
+        for form in forms:
+            assert form not in written, form
+    # Nor does it lie open on the disk: what is sealed there, only the master key opens.
+    stored = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file() and path.name != "kms-master-key")
+    for secret in hidden:
+        assert secret not in stored
+    for path in (data / "secrets").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path

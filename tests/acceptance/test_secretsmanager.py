@@ -187,6 +187,7 @@ def test_resource_policies(cloud, secrets, account):
     secrets.put_resource_policy(SecretId="shared", ResourcePolicy=policy)
     assert json.loads(secrets.get_resource_policy(SecretId="shared")["ResourcePolicy"]) == json.loads(policy)
     assert theirs.describe_secret(SecretId=made["ARN"])["Name"] == "shared"
+    assert secrets.list_resource_policies(SecretId="shared")["ResourcePolicies"] == [{"PolicyName": "default"}]
     # AWS's own key is for its own account.
     assert refused(theirs.get_secret_value, SecretId=made["ARN"])[0] == "AccessDeniedException"
     public = policy.replace(other, "*")
@@ -198,6 +199,7 @@ def test_resource_policies(cloud, secrets, account):
     assert secrets.validate_resource_policy(ResourcePolicy=public)["PolicyValidationPassed"] is False
     secrets.delete_resource_policy(SecretId="shared")
     assert "ResourcePolicy" not in secrets.get_resource_policy(SecretId="shared")
+    assert secrets.list_resource_policies(SecretId="shared")["ResourcePolicies"] == []
 
 
 def test_replicas(cloud, secrets, account):
@@ -220,6 +222,15 @@ def test_replicas(cloud, secrets, account):
         SecretId="wide", AddReplicaRegions=[{"Region": "eu-west-1"}], ForceOverwriteReplicaSecret=True)
     assert forced["ReplicationStatus"][0]["Status"] == "InSync"
     assert there.get_secret_value(SecretId="wide")["SecretString"] == "y"
+    tags = [{"Key": "a", "Value": "b"}]
+    secrets.tag_resource(SecretId="wide", Tags=tags)
+    secrets.update_secret(SecretId="wide", Description="of all")
+    described = there.describe_secret(SecretId="wide")
+    assert described["Tags"] == tags and described["Description"] == "of all"
+    assert described["VersionIdsToStages"] == secrets.describe_secret(SecretId="wide")["VersionIdsToStages"]
+    assert there.get_secret_value(SecretId="wide", VersionStage="AWSPREVIOUS")["SecretString"] == "x"
+    assert refused(secrets.replicate_secret_to_regions, SecretId="wide", AddReplicaRegions=[{"Region": "us-east-1"}]) == (
+        "InvalidParameterException", "Invalid replica region.")
     secrets.remove_regions_from_replication(SecretId="wide", RemoveReplicaRegions=["eu-west-1"])
     assert refused(there.get_secret_value, SecretId="wide") == MISSING
 
@@ -246,7 +257,26 @@ def handler(event, context):
 """
 
 
-def test_rotation_through_all_four_steps(client, secrets, account):
+def test_a_replica_that_cannot_be_sealed_says_so(client, cloud, secrets, account):
+    """A key of the other Region that is disabled: the primary changes, the replica tells why it did not."""
+    there = cloud.client("kms", account=account, region="eu-west-1")
+    key = there.create_key()["KeyMetadata"]["KeyId"]
+    made = secrets.create_secret(Name="held", SecretString="1", AddReplicaRegions=[{"Region": "eu-west-1", "KmsKeyId": key}])
+    assert made["ReplicationStatus"][0]["Status"] == "InSync" and made["ReplicationStatus"][0]["KmsKeyId"] == key
+    there.disable_key(KeyId=key)
+    secrets.put_secret_value(SecretId="held", SecretString="2")
+    [status] = secrets.describe_secret(SecretId="held")["ReplicationStatus"]
+    assert status["Status"] == "Failed" and "is disabled" in status["StatusMessage"]
+    there.enable_key(KeyId=key)
+    secrets.put_secret_value(SecretId="held", SecretString="3")
+    assert secrets.describe_secret(SecretId="held")["ReplicationStatus"][0]["Status"] == "InSync"
+    replica = cloud.client("secretsmanager", account=account, region="eu-west-1")
+    assert replica.get_secret_value(SecretId="held")["SecretString"] == "3"
+    assert replica.get_secret_value(SecretId="held", VersionStage="AWSPREVIOUS")["SecretString"] == "2"
+
+
+def rotator(client, code):
+    """A rotation function that the service may invoke."""
     iam = client("iam")
     role = iam.create_role(RoleName="rotator", AssumeRolePolicyDocument=json.dumps(
         {"Version": "2012-10-17", "Statement": [
@@ -256,13 +286,50 @@ def test_rotation_through_all_four_steps(client, secrets, account):
                                                  "Resource": "*"}]}))
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
-        archive.writestr("index.py", ROTATOR)
+        archive.writestr("index.py", code)
     functions = client("lambda")
-    functions.create_function(
+    made = functions.create_function(
         FunctionName="rotator", Runtime="python3.12", Handler="index.handler", Role=role["Role"]["Arn"],
         Code={"ZipFile": package.getvalue()}, Timeout=60)
     functions.get_waiter("function_active_v2").wait(FunctionName="rotator")
-    function = f"arn:aws:lambda:us-east-1:{account}:function:rotator"
+    return made["FunctionArn"]
+
+
+def test_a_rotation_that_fails_stays_pending_and_is_taken_up_again(client, secrets):
+    function = rotator(client, "def handler(event, context):\n    raise ValueError('not yet')\n")
+    client("lambda").add_permission(FunctionName="rotator", StatementId="s", Action="lambda:InvokeFunction",
+                                    Principal="secretsmanager.amazonaws.com")
+    secrets.create_secret(Name="stuck", SecretString="old")
+    ask = dict(SecretId="stuck", RotationLambdaARN=function, RotationRules={"ScheduleExpression": "rate(10 days)"})
+    begun = secrets.rotate_secret(**ask)
+    unfinished = ("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+    assert refused(secrets.rotate_secret, **ask) == unfinished
+    stages = secrets.describe_secret(SecretId="stuck")["VersionIdsToStages"]
+    assert stages[begun["VersionId"]] == ["AWSPENDING"]
+    assert secrets.get_secret_value(SecretId="stuck")["SecretString"] == "old"
+    assert refused(secrets.get_secret_value, SecretId="stuck", VersionStage="AWSPENDING")[0] == "ResourceNotFoundException"
+    # The function mends its ways, and the next call makes it try again, with the same version.
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("index.py", ROTATOR)
+    functions = client("lambda")
+    functions.update_function_code(FunctionName="rotator", ZipFile=package.getvalue())
+    functions.get_waiter("function_updated_v2").wait(FunctionName="rotator")
+    assert refused(secrets.rotate_secret, **ask) == unfinished
+    deadline = time.time() + 60
+    while time.time() < deadline:
+        described = secrets.describe_secret(SecretId="stuck")
+        if "LastRotatedDate" in described:
+            break
+        time.sleep(0.2)
+    assert "AWSCURRENT" in described["VersionIdsToStages"][begun["VersionId"]], described
+    assert described["RotationRules"] == {"ScheduleExpression": "rate(10 days)"} and "NextRotationDate" in described
+
+
+def test_rotation_through_all_four_steps(client, secrets, account):
+    functions = client("lambda")
+    function = rotator(client, ROTATOR)
+    assert function == f"arn:aws:lambda:us-east-1:{account}:function:rotator"
     secrets.create_secret(Name="turning", SecretString="old")
     assert refused(secrets.rotate_secret, SecretId="turning") == (
         "InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")

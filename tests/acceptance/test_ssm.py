@@ -220,3 +220,58 @@ def test_secrets_by_reference(client, ssm):
     assert refused(ssm.get_parameter, Name=name) == (
         "ValidationException", "WithDecryption flag must be True for retrieving a Secret Manager secret.")
     assert refused(ssm.get_parameter, Name=f"{name}x", WithDecryption=True)[0] == "ParameterNotFound"
+
+
+def test_public_images_that_templates_resolve(ssm):
+    root = "/aws/service"
+    names = [f"{root}/eks/optimized-ami/1.31/amazon-linux-2023/x86_64/standard/recommended/image_id",
+             f"{root}/bottlerocket/aws-k8s-1.31/arm64/latest/image_id",
+             f"{root}/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"]
+    found = ssm.get_parameters(Names=names)
+    assert found["InvalidParameters"] == [] and all(p["Value"].startswith("ami-") for p in found["Parameters"])
+    recommended = ssm.get_parameter(Name=f"{root}/ecs/optimized-ami/amazon-linux-2023/recommended")["Parameter"]
+    assert json.loads(recommended["Value"])["image_id"] == ssm.get_parameter(Name=names[2])["Parameter"]["Value"]
+    here = ssm.get_parameters_by_path(Path=f"{root}/global-infrastructure/current-region")["Parameters"]
+    assert {p["Name"].rsplit("/", 1)[1]: p["Value"] for p in here}["longName"] == "US East (N. Virginia)"
+
+
+def test_sharing_with_another_account(cloud, client, ssm, account):
+    other = f"{(int(account) + 3) % 10**12:012d}"
+    theirs = cloud.client("ssm", account=other)
+    put(ssm, "/shared/one", "v", Tier="Advanced")
+    arn = f"arn:aws:ssm:us-east-1:{account}:parameter/shared/one"
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": other}, "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": arn}]})
+    assert refused(theirs.get_parameter, Name=arn)[0] == "AccessDeniedException"
+    made = ssm.put_resource_policy(ResourceArn=arn, Policy=policy)
+    assert theirs.get_parameter(Name=arn)["Parameter"]["Value"] == "v"
+    assert theirs.get_parameters(Names=[arn])["Parameters"][0]["ARN"] == arn
+    assert refused(theirs.get_parameter_history, Name=arn)[0] == "AccessDeniedException"
+    [shown] = ssm.get_resource_policies(ResourceArn=arn)["Policies"]
+    assert (shown["PolicyId"], shown["PolicyHash"], shown["Policy"]) == (made["PolicyId"], made["PolicyHash"], policy)
+    named = dict(ResourceArn=arn, PolicyId=made["PolicyId"])
+    assert refused(ssm.delete_resource_policy, **named, PolicyHash="0")[0] == "ResourcePolicyConflictException"
+    put(ssm, "/shared/one", "w", Overwrite=True)
+    assert theirs.get_parameter(Name=arn)["Parameter"]["Value"] == "w"
+    ssm.delete_resource_policy(**named, PolicyHash=made["PolicyHash"])
+    assert refused(theirs.get_parameter, Name=arn)[0] == "AccessDeniedException"
+    assert refused(ssm.delete_resource_policy, **named, PolicyHash=made["PolicyHash"])[0] == "ResourcePolicyNotFoundException"
+    assert refused(ssm.put_resource_policy, ResourceArn=arn, Policy="{")[0] == "MalformedResourcePolicyDocumentException"
+    put(ssm, "plain")
+    assert refused(ssm.put_resource_policy, ResourceArn=f"arn:aws:ssm:us-east-1:{account}:parameter/plain", Policy=policy)[0] == (
+        "ResourcePolicyInvalidParameterException")
+    assert refused(ssm.get_resource_policies, ResourceArn=arn + "x")[0] == "ResourceNotFoundException"
+
+
+def test_service_settings(ssm, account):
+    setting = "/ssm/parameter-store/default-parameter-tier"
+    shown = ssm.get_service_setting(SettingId=setting)["ServiceSetting"]
+    assert (shown["SettingValue"], shown["Status"]) == ("Standard", "Default")
+    assert shown["ARN"] == f"arn:aws:ssm:us-east-1:{account}:servicesetting{setting}"
+    ssm.update_service_setting(SettingId=shown["ARN"], SettingValue="Intelligent-Tiering")
+    shown = ssm.get_service_setting(SettingId=setting)["ServiceSetting"]
+    assert (shown["SettingValue"], shown["Status"]) == ("Intelligent-Tiering", "Customized")
+    assert put(ssm, "big", "v" * 5000)["Tier"] == "Advanced" and put(ssm, "small")["Tier"] == "Standard"
+    assert ssm.reset_service_setting(SettingId=setting)["ServiceSetting"]["SettingValue"] == "Standard"
+    assert refused(ssm.put_parameter, Name="other", Value="v" * 5000, Type="String")[0] == "ValidationException"
+    assert refused(ssm.get_service_setting, SettingId="/ssm/nobody")[0] == "ServiceSettingNotFound"

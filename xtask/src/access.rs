@@ -171,9 +171,11 @@ mod tests {
         "s3:PutBucketAbac",
         "kms:Decapsulate",
         "kms:Encapsulate",
+        "kms:GetKeyLastUsage",
         "lambda:DeleteResourcePolicy",
         "lambda:GetResourcePolicy",
         "lambda:PutResourcePolicy",
+        "secretsmanager:ListResourcePolicies",
     ];
 
     fn reference() -> BTreeMap<String, Value> {

@@ -2,6 +2,7 @@
 //! that what else runs on the machine hurts both alike; every ratio is the median of several turns.
 
 mod dynamodb;
+mod kms;
 mod server;
 
 use crate::test::{cargo, environment, target};
@@ -49,6 +50,7 @@ const PARTS: &[Part] = &[
         Bench::dynamodb,
     ),
     ("dynamodb-size", "DynamoDB with more and more items (--items)", Bench::dynamodb_size),
+    ("kms", "KMS Encrypt, Decrypt, GenerateDataKey on one pool of connections", Bench::kms),
     ("start", "start to first answer on an existing data directory, and idle memory", Bench::start),
     ("large", "one large object up and down, and the memory it takes", Bench::large),
     ("functions", "Lambda: cold and warm invocations", Bench::functions),

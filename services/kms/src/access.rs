@@ -71,6 +71,7 @@ impl Kms {
             "GenerateRandom" | "ListKeys" | "ListAliases" | "ListRetirableGrants" => {
                 Ok(default_access(op, cx, input))
             }
+            store if store.contains("CustomKeyStore") => Ok(default_access(op, cx, input)),
             "CreateAlias" | "UpdateAlias" | "DeleteAlias" => self.alias_access(op, cx, input, action).await,
             "RetireGrant" => {
                 let Some(input) = input.as_any().downcast_ref::<RetireGrantInput>() else {

@@ -6,7 +6,9 @@
 use crate::Kms;
 use crate::crypto::Rng;
 use crate::errors::{Failure, stored};
-use crate::state::{Alias, DAY, Grant, ImportOffer, KeyRecord, Material, Materials, State, key_place, place};
+use crate::state::{
+    Alias, DAY, Grant, ImportOffer, KeyRecord, Material, Materials, State, Usage, key_place, place,
+};
 use cloudlet_bus::{Handler, Message, MessageId, Outcome};
 use cloudlet_service::{BoxFuture, Error};
 use cloudlet_store::{Key, Tx};
@@ -113,6 +115,21 @@ fn expire(key: &mut KeyRecord, materials: &mut Materials, now: i64) {
     }
 }
 
+/// Forgets the wrapping keys of a key that have expired by this time; gives how many are left.
+pub(crate) fn forget_offers(tx: &mut Tx<'_>, key: &Key, now: i64) -> Result<usize, Failure> {
+    let offers: Vec<(Key, ImportOffer)> =
+        tx.scan::<ImportOffer>(key.prefix_range(), false).collect::<Result<_, _>>()?;
+    let mut left = 0;
+    for (at, offer) in offers {
+        if offer.expires <= now {
+            tx.delete::<ImportOffer>(&at)?;
+        } else {
+            left += 1;
+        }
+    }
+    Ok(left)
+}
+
 /// Takes a key away, and all that hangs on it.
 fn erase(tx: &mut Tx<'_>, key: &KeyRecord, now: i64) -> Result<(), Failure> {
     let at = key.place();
@@ -126,7 +143,8 @@ fn erase(tx: &mut Tx<'_>, key: &KeyRecord, now: i64) -> Result<(), Failure> {
     for grant in grants {
         tx.delete::<Grant>(&grant)?;
     }
-    tx.delete::<ImportOffer>(&at)?;
+    forget_offers(tx, &at, i64::MAX)?;
+    tx.delete::<Usage>(&at)?;
     tx.delete::<KeyRecord>(&at)?;
     let Some(family) = &key.family else {
         tx.delete::<Materials>(&key.material_place())?;

@@ -34,7 +34,9 @@ use crypto::seal::Sealer;
 use crypto::{Rng, Secret};
 use errors::{Failure, bad_state, internal, no_alias, no_key, stored};
 use names::Named;
-use state::{Alias, KeyRecord, Material, Materials, State, key_place, place};
+use parking_lot::Mutex;
+use state::{Alias, KeyRecord, Material, Materials, State, Usage, key_place, place};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 /// The secret of the data directory that wraps all key material.
@@ -47,6 +49,8 @@ pub struct Kms {
     /// The master key is the operator's and not in the data directory.
     given: bool,
     pub(crate) cloud: Weak<Cloud>,
+    /// The last use of keys, by their place, and when it was last written down.
+    pub(crate) used: Mutex<HashMap<Vec<u8>, (Usage, i64)>>,
 }
 
 impl Kms {
@@ -67,7 +71,8 @@ impl Kms {
         };
         let sealer = Sealer::new(&master)
             .map_err(|_| StoreError::Corrupt { what: MASTER.into(), detail: "not a key".into() })?;
-        let kms = Arc::new(Self { store, sealer, given, cloud: Arc::downgrade(cloud) });
+        let kms =
+            Arc::new(Self { store, sealer, given, cloud: Arc::downgrade(cloud), used: Mutex::default() });
         let one = Delivery { concurrency: 1, per_group: 1, ..Delivery::default() };
         bus.subscribe(deadlines::QUEUE, one, Arc::new(deadlines::Deadlines(kms.clone())));
         Ok(kms)

@@ -8,6 +8,7 @@ use cloudlet_access::{Policy, PolicyKind};
 use cloudlet_store::{Key, Record};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
@@ -280,10 +281,9 @@ impl Record for Grant {
     const TABLE: &'static str = "kms.grants";
 }
 
-/// A wrapping key of `GetParametersForImport`. Key: account, region, the key's id.
+/// A wrapping key of `GetParametersForImport`. Key: account, region, the key's id, the token's digest.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) struct ImportOffer {
-    pub(crate) token: String,
     pub(crate) algorithm: String,
     pub(crate) spec: String,
     #[serde(with = "cloudlet_store::as_bytes")]
@@ -292,7 +292,19 @@ pub(crate) struct ImportOffer {
 }
 
 impl Record for ImportOffer {
-    const TABLE: &'static str = "kms.imports";
+    const TABLE: &'static str = "kms.offers";
+}
+
+/// The last use of a key. Key: account, region, the key's id.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Usage {
+    pub(crate) operation: String,
+    pub(crate) at: i64,
+    pub(crate) request: String,
+}
+
+impl Record for Usage {
+    const TABLE: &'static str = "kms.usage";
 }
 
 pub(crate) fn place(account: &str, region: &str) -> Key {
@@ -301,6 +313,10 @@ pub(crate) fn place(account: &str, region: &str) -> Key {
 
 pub(crate) fn key_place(account: &str, region: &str, id: &str) -> Key {
     place(account, region).text(id)
+}
+
+pub(crate) fn offer_place(key: &KeyRecord, token: &[u8]) -> Key {
+    key.place().text(&hex::encode(Sha256::digest(token)))
 }
 
 pub(crate) fn grant_place(key: &KeyRecord, grant: &str) -> Key {

@@ -1,107 +1,168 @@
-//! Replicas: the same secret in other Regions, encrypted there, and kept the same by whatever changes the primary.
+//! Replicas: the same secret in other Regions, encrypted there, and changed in one transaction with the primary, so that
+//! no crash can come between them.
 //!
 //! Source: User Guide, "Replicate AWS Secrets Manager secrets across Regions".
 
 use crate::SecretsManager;
-use crate::errors::{Failure, invalid, stored};
-use crate::state::{Replica, Secret, Value, secret_place};
+use crate::errors::{Failure, invalid, no_secret, stored};
+use crate::rotation::erase;
+use crate::state::{Replica, Secret, Value, Version, secret_place};
+use crate::values::Plain;
 use cloudlet_api_secretsmanager::*;
+use cloudlet_store::Tx;
+
+/// How often a change begins again because another came between.
+const ATTEMPTS: usize = 16;
+
+/// New values of a change, by the id of their version.
+pub(crate) type Fresh<'a> = &'a [(&'a str, &'a Plain)];
+
+/// A replica that a call asks for.
+pub(crate) struct Wanted {
+    region: String,
+    kms_key: Option<String>,
+    /// Whether it may take the place of another secret of its name.
+    overwrite: bool,
+}
+
+/// What a replica needs before it can be written: the values that it lacks, or why they cannot be had.
+struct Ready {
+    replica: Replica,
+    overwrite: bool,
+    values: Vec<(String, Value)>,
+}
 
 impl SecretsManager {
-    /// Adds replicas; gives the primary as it is then. What cannot be replicated is told in its status.
-    pub(crate) async fn add_replicas(
+    /// The replicas that a call asks for. Errors: `InvalidParameterException`.
+    pub(crate) fn wanted_replicas(
+        cx: &Context,
+        region_of_primary: &str,
+        regions: &[ReplicaRegionType],
+        overwrite: bool,
+    ) -> Result<Vec<Wanted>, Error> {
+        let mut out: Vec<Wanted> = Vec::new();
+        for wanted in regions {
+            let region = wanted.region.clone().unwrap_or_default();
+            if region == region_of_primary || cx.located(&cx.account, &region).partition() != cx.partition() {
+                return Err(invalid("Invalid replica region."));
+            }
+            if out.iter().any(|there| there.region == region) {
+                return Err(invalid(format!("Duplicate replica region {region}.")));
+            }
+            out.push(Wanted { region, kms_key: wanted.kms_key_id.clone(), overwrite });
+        }
+        Ok(out)
+    }
+
+    /// Changes a secret and all its replicas at once; gives the primary as it is then, with their status.
+    pub(crate) async fn change_all(
         &self,
         cx: &Context,
         secret: &Secret,
-        regions: &[ReplicaRegionType],
-        overwrite: bool,
+        fresh: Fresh<'_>,
+        added: &[Wanted],
+        mut f: impl FnMut(&mut Tx<'_>, &mut Secret) -> Result<(), Failure> + Send,
     ) -> Result<Secret, Error> {
-        check(cx, secret, regions)?;
-        let mut added = Vec::new();
-        for wanted in regions {
-            let region = wanted.region.clone().unwrap_or_default();
-            let at = secret_place(&secret.account, &region, &secret.name);
-            let there = self.store.table::<Secret>().get(&at).map_err(stored)?;
-            let taken = there.filter(|there| there.primary.as_ref() != Some(&secret.region));
-            let mut replica = Replica { region, kms_key: wanted.kms_key_id.clone(), failed: None };
-            match taken {
-                Some(there) if overwrite => self.forget(&there).await?,
-                Some(_) => {
-                    replica.failed = Some(format!(
-                        "Replication failed: Secret name {} already exists in region {}.",
-                        secret.name, replica.region
-                    ));
-                }
-                None => {}
+        let at = secret.place();
+        for _ in 0..ATTEMPTS {
+            let base = self.store.table::<Secret>().get(&at).map_err(stored)?;
+            let base = base.filter(|there| there.suffix == secret.suffix).ok_or_else(no_secret)?;
+            if base.replicas.is_empty() && added.is_empty() {
+                return self.change(secret, f).await;
             }
-            added.push(replica);
-        }
-        let changed = self
-            .change(secret, |_, secret| {
-                for replica in &added {
-                    secret.replicas.retain(|there| there.region != replica.region);
-                    secret.replicas.push(replica.clone());
+            let outcome = self.write_all(cx, &base, fresh, added, |tx| {
+                let found = tx.get::<Secret>(&at)?.filter(|found| found.suffix == secret.suffix);
+                let mut record = found.ok_or_else(no_secret)?;
+                if !same_values(&record, &base) {
+                    return Ok(None);
                 }
-                Ok(())
-            })
-            .await?;
-        self.spread(cx, changed).await
+                f(tx, &mut record)?;
+                Ok(Some(record))
+            });
+            if let Some(changed) = outcome.await? {
+                return Ok(changed);
+            }
+        }
+        Err(InternalServiceError::error("An error occurred on the server side."))
     }
 
-    /// Brings all replicas to what the primary is now; gives the primary with their status.
-    pub(crate) async fn spread(&self, cx: &Context, secret: Secret) -> Result<Secret, Error> {
-        if secret.replicas.is_empty() {
-            return Ok(secret);
-        }
-        let mut replicas = secret.replicas.clone();
-        for replica in &mut replicas {
-            let name_taken = replica.failed.as_ref().is_some_and(|why| why.contains("already exists"));
-            if !name_taken {
-                let copied = self.copy(cx, &secret, replica).await;
-                replica.failed = copied.err().map(|error| format!("Replication failed: {}", error.message()));
+    /// Writes what `f` makes of a secret, and its replicas, in one transaction; `None` where `f` wants to begin again.
+    /// What cannot be replicated is told in the replica's status.
+    pub(crate) async fn write_all(
+        &self,
+        cx: &Context,
+        base: &Secret,
+        fresh: Fresh<'_>,
+        added: &[Wanted],
+        mut f: impl FnMut(&mut Tx<'_>) -> Result<Option<Secret>, Failure> + Send,
+    ) -> Result<Option<Secret>, Error> {
+        let mut ready = Vec::new();
+        for replica in &base.replicas {
+            if !added.iter().any(|wanted| wanted.region == replica.region) {
+                ready.push(self.prepare(cx, base, replica.clone(), false, fresh).await?);
             }
         }
-        if replicas == secret.replicas {
-            return Ok(secret);
+        for wanted in added {
+            let replica =
+                Replica { region: wanted.region.clone(), kms_key: wanted.kms_key.clone(), failed: None };
+            ready.push(self.prepare(cx, base, replica, wanted.overwrite, fresh).await?);
         }
-        self.change(&secret, |_, secret| {
-            secret.replicas.clone_from(&replicas);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Makes or renews one replica.
-    async fn copy(&self, cx: &Context, secret: &Secret, replica: &Replica) -> Result<(), Error> {
-        let at = secret_place(&secret.account, &replica.region, &secret.name);
-        let old = self.store.table::<Secret>().get(&at).map_err(stored)?;
-        let mut copy = Secret {
-            region: replica.region.clone(),
-            kms_key: replica.kms_key.clone(),
-            primary: Some(secret.region.clone()),
-            replicas: Vec::new(),
-            accessed: old.as_ref().and_then(|old| old.accessed),
-            rotation: None,
-            ..secret.clone()
-        };
-        for version in &mut copy.versions {
-            version.kms_key.clone_from(&replica.kms_key);
-        }
-        let mut values = Vec::new();
-        for version in secret.versions.iter().filter(|version| !version.empty) {
-            let place = copy.value_place(&version.id);
-            if !self.store.table::<Value>().exists(&place).map_err(stored)? {
-                let plain = self.open(cx, secret, &version.id).await?;
-                values.push((place, self.seal(cx, &copy, &version.id, &plain).await?));
+        let written = self.store.transact(|tx| {
+            let Some(mut secret) = f(tx)? else { return Ok(None) };
+            let mut replicas = Vec::with_capacity(ready.len());
+            for ready in &ready {
+                replicas.push(put(tx, &secret, ready)?);
             }
-        }
-        let put = self.store.transact(|tx| {
-            for (place, value) in &values {
-                tx.put(place, value)?;
-            }
-            Ok::<_, Failure>(tx.put(&at, &copy)?)
+            secret.replicas = replicas;
+            tx.put(&secret.place(), &secret)?;
+            Ok::<_, Failure>(Some(secret))
         });
-        Ok(put.await?)
+        Ok(written.await?)
+    }
+
+    /// Seals in the replica's Region what it has not yet.
+    async fn prepare(
+        &self,
+        cx: &Context,
+        secret: &Secret,
+        replica: Replica,
+        overwrite: bool,
+        fresh: Fresh<'_>,
+    ) -> Result<Ready, Error> {
+        let mut ready = Ready { replica, overwrite, values: Vec::new() };
+        // A name that is taken stays taken until somebody asks for the replica again.
+        if ready.name_taken() {
+            return Ok(ready);
+        }
+        let copy = copy_of(secret, &ready.replica);
+        let there = self.store.table::<Secret>().get(&copy.place()).map_err(stored)?;
+        // What another secret has there, or what is under another key, is of no use.
+        let useless = there.is_some_and(|there| !is_replica(&there, secret) || there.kms_key != copy.kms_key);
+        ready.replica.failed = None;
+        let old = secret.versions.iter().filter(|version| !version.empty);
+        let old = old.filter(|version| !fresh.iter().any(|(id, _)| *id == version.id));
+        for id in old.map(|version| version.id.as_str()).chain(fresh.iter().map(|(id, _)| *id)) {
+            let new = fresh.iter().find(|(fresh, _)| *fresh == id).map(|(_, plain)| *plain);
+            let known = self.store.table::<Value>().exists(&copy.value_place(id)).map_err(stored)?;
+            if known && !useless {
+                continue;
+            }
+            let sealed = match new {
+                Some(plain) => self.seal(cx, &copy, id, plain).await,
+                None => match self.open(cx, secret, id).await {
+                    Ok(plain) => self.seal(cx, &copy, id, &plain).await,
+                    Err(error) => Err(error),
+                },
+            };
+            match sealed {
+                Ok(value) => ready.values.push((id.to_owned(), value)),
+                Err(error) => {
+                    ready.replica.failed = Some(format!("Replication failed: {}", error.message()));
+                    break;
+                }
+            }
+        }
+        Ok(ready)
     }
 
     /// The replica of a secret in a Region.
@@ -112,12 +173,77 @@ impl SecretsManager {
     }
 }
 
-fn check(cx: &Context, secret: &Secret, regions: &[ReplicaRegionType]) -> Result<(), Error> {
-    for wanted in regions {
-        let region = wanted.region.as_deref().unwrap_or_default();
-        if region == secret.region || cx.located(&cx.account, region).partition() != cx.partition() {
-            return Err(invalid("Invalid replica region."));
+impl Ready {
+    fn name_taken(&self) -> bool {
+        self.replica.failed.as_ref().is_some_and(|why| why.contains("already exists"))
+    }
+}
+
+/// Whether a secret still has the versions and the replicas that were prepared for.
+fn same_values(now: &Secret, base: &Secret) -> bool {
+    let filled = |secret: &Secret| -> Vec<String> {
+        let filled = secret.versions.iter().filter(|version| !version.empty);
+        filled.map(|version| version.id.clone()).collect()
+    };
+    now.replicas == base.replicas && filled(now) == filled(base)
+}
+
+fn is_replica(there: &Secret, secret: &Secret) -> bool {
+    there.primary.as_ref() == Some(&secret.region) && there.suffix == secret.suffix
+}
+
+/// The secret as its replica has it.
+fn copy_of(secret: &Secret, replica: &Replica) -> Secret {
+    let mut copy = Secret {
+        region: replica.region.clone(),
+        kms_key: replica.kms_key.clone(),
+        primary: Some(secret.region.clone()),
+        replicas: Vec::new(),
+        accessed: None,
+        rotation: None,
+        ..secret.clone()
+    };
+    for version in &mut copy.versions {
+        version.kms_key.clone_from(&replica.kms_key);
+        version.accessed = None;
+    }
+    copy
+}
+
+/// Writes one replica; gives it with its status.
+fn put(tx: &mut Tx<'_>, secret: &Secret, ready: &Ready) -> Result<Replica, Failure> {
+    let mut replica = ready.replica.clone();
+    if replica.failed.is_some() {
+        return Ok(replica);
+    }
+    let mut copy = copy_of(secret, &replica);
+    let at = copy.place();
+    let mut old = tx.get::<Secret>(&at)?;
+    if old.as_ref().is_some_and(|old| !is_replica(old, secret)) {
+        if !ready.overwrite {
+            replica.failed = Some(format!(
+                "Replication failed: Secret name {} already exists in region {}.",
+                secret.name, replica.region
+            ));
+            return Ok(replica);
+        }
+        if let Some(other) = old.take() {
+            erase(tx, &other)?;
         }
     }
-    Ok(())
+    if let Some(old) = &old {
+        copy.accessed = old.accessed;
+        let kept = |version: &Version| old.version(&version.id).and_then(|version| version.accessed);
+        for version in &mut copy.versions {
+            version.accessed = kept(version);
+        }
+        for gone in old.versions.iter().filter(|version| copy.version(&version.id).is_none()) {
+            tx.delete::<Value>(&copy.value_place(&gone.id))?;
+        }
+    }
+    for (id, value) in ready.values.iter().filter(|(id, _)| copy.version(id).is_some()) {
+        tx.put(&copy.value_place(id), value)?;
+    }
+    tx.put(&at, &copy)?;
+    Ok(replica)
 }

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The queue of rotations and deletions.
 pub(crate) const QUEUE: &str = "secretsmanager.tasks";
 
+/// What a rotation function is asked for, in this order.
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
 /// What is to be done with a secret.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) enum Task {
@@ -103,11 +106,16 @@ impl SecretsManager {
         let Some(cloud) = self.cloud.upgrade() else { return Ok(()) };
         let token = cloud.random().uuid();
         self.change(secret, |tx, secret| {
-            if in_progress(secret) {
-                return Ok(());
-            }
-            pend(secret, &token, now);
-            tx.emit(order(secret, Task::Rotate { token: token.clone() }, now))?;
+            // One that has not ended is tried again.
+            let token = match secret.staged(PENDING).filter(|_| in_progress(secret)) {
+                Some(pending) => pending.id.clone(),
+                None => {
+                    pend(secret, &token, now);
+                    token.clone()
+                }
+            };
+            plan(tx, secret, now)?;
+            tx.emit(order(secret, Task::Rotate { token }, now))?;
             Ok(())
         })
         .await
@@ -116,7 +124,18 @@ impl SecretsManager {
 
     /// The four steps. Any that fails lets the whole rotation be tried again, which functions are made to stand.
     async fn rotate(&self, secret: &Secret, token: &str) -> Result<(), Error> {
-        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+        let current = secret.staged(CURRENT).filter(|version| version.id == token);
+        let finished = match current {
+            // The function has done its part; whether we have noted it, the times tell.
+            Some(version) if secret.rotated.is_some_and(|at| at >= version.created) => return Ok(()),
+            Some(_) => true,
+            None => false,
+        };
+        // It may have been asked for twice, or been given up for another one.
+        if !finished && secret.staged(PENDING).is_none_or(|pending| pending.id != token) {
+            return Ok(());
+        }
+        for step in if finished { &[][..] } else { &STEPS[..] } {
             self.step(secret, step, token).await?;
         }
         let Some(cloud) = self.cloud.upgrade() else { return Ok(()) };
@@ -182,23 +201,25 @@ impl SecretsManager {
 
     /// Takes a secret away with all its values.
     pub(crate) async fn forget(&self, secret: &Secret) -> Result<(), Error> {
-        let (at, values) = (secret.place(), secret.values_place());
-        let gone = self.store.transact(|tx| {
-            let Some(found) = tx.get::<Secret>(&at)? else { return Ok(()) };
-            if found.suffix != secret.suffix {
-                return Ok(());
-            }
-            let keys: Vec<Key> = tx
-                .scan::<Value>(values.prefix_range(), false)
-                .map(|row| row.map(|(key, _)| key))
-                .collect::<Result<_, _>>()?;
-            for key in keys {
-                tx.delete::<Value>(&key)?;
-            }
-            Ok::<_, Failure>(tx.delete::<Secret>(&at)?)
-        });
-        Ok(gone.await?)
+        Ok(self.store.transact(|tx| erase(tx, secret)).await?)
     }
+}
+
+/// Takes a secret away with all its values, if it is still the same.
+pub(crate) fn erase(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), Failure> {
+    let at = secret.place();
+    let Some(found) = tx.get::<Secret>(&at)? else { return Ok(()) };
+    if found.suffix != secret.suffix {
+        return Ok(());
+    }
+    let keys: Vec<Key> = tx
+        .scan::<Value>(secret.values_place().prefix_range(), false)
+        .map(|row| row.map(|(key, _)| key))
+        .collect::<Result<_, _>>()?;
+    for key in keys {
+        tx.delete::<Value>(&key)?;
+    }
+    Ok(tx.delete::<Secret>(&at)?)
 }
 
 /// Whether a rotation has begun and not ended: `AWSPENDING` is somewhere else than `AWSCURRENT`.

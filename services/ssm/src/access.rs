@@ -19,8 +19,9 @@ impl Ssm {
         } else if let Some(input) = any.downcast_ref::<DeleteParametersInput>() {
             input.names.clone()
         } else {
-            let name =
-                ["Name", "Path", "ResourceId"].into_iter().find_map(|member| text_member(input, member));
+            let name = ["Name", "Path", "ResourceId", "ResourceArn"]
+                .into_iter()
+                .find_map(|member| text_member(input, member));
             match name {
                 Some(name) => vec![name],
                 None => return default_access(op, cx, input),
@@ -43,6 +44,7 @@ impl Ssm {
             access.resource_account = Some(named.account.clone());
         }
         if let Ok((_, parameter)) = self.look_up(cx, name) {
+            access.resource_policy = parameter.resource_policy();
             for (key, value) in &parameter.tags {
                 access.keys.push((format!("aws:ResourceTag/{key}"), vec![value.clone()]));
                 access.keys.push((format!("ssm:resourceTag/{key}"), vec![value.clone()]));

@@ -1,5 +1,6 @@
 //! Deletes parameters whose `Expiration` policy says so. Until the bus comes by, they are hidden.
 
+use crate::counts;
 use crate::errors::{Failure, stored};
 use crate::state::{Parameter, Version};
 use cloudlet_bus::{Handler, Message, MessageId, Outcome};
@@ -53,6 +54,9 @@ pub(crate) fn erase(tx: &mut Tx<'_>, key: &Key) -> Result<(), Failure> {
         .collect::<Result<_, _>>()?;
     for version in versions {
         tx.delete::<Version>(&version)?;
+    }
+    if let Some(parameter) = tx.get::<Parameter>(key)? {
+        counts::remove(tx, &parameter)?;
     }
     Ok(tx.delete::<Parameter>(key)?)
 }

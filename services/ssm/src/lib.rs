@@ -6,9 +6,11 @@
 //! Source: AWS Systems Manager API Reference and User Guide, "AWS Systems Manager Parameter Store".
 
 mod access;
+mod counts;
 mod errors;
 mod expiry;
 mod filters;
+mod images;
 mod kinds;
 mod names;
 mod operations;

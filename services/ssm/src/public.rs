@@ -1,68 +1,13 @@
-//! AWS's own parameters under `/aws/service`: what templates look up. Images are placeholders that stay the same for a
-//! name and a Region; what runs in them is for compute services to say. Regions are AWS's, services are this cloud's.
+//! AWS's own parameters under `/aws/service`: what templates look up. Images are in `images`. Regions are AWS's, services are this cloud's.
 //!
 //! Source: User Guide, "Working with public parameters"; EC2 User Guide, "Find the latest AMI using Systems Manager".
 
+use crate::images;
 use crate::state::{Value, Version};
 use cloudlet_service::Context;
-use sha2::{Digest, Sha256};
 
 /// When AWS's parameters were last changed, as far as we tell: 2025-01-01.
-const MODIFIED: i64 = 1_735_689_600_000;
-
-/// The images of Amazon Linux, after `/aws/service/ami-amazon-linux-latest/`.
-const AMAZON_LINUX: &[&str] = &[
-    "al2023-ami-kernel-6.1-arm64",
-    "al2023-ami-kernel-6.1-x86_64",
-    "al2023-ami-kernel-6.12-arm64",
-    "al2023-ami-kernel-6.12-x86_64",
-    "al2023-ami-kernel-default-arm64",
-    "al2023-ami-kernel-default-x86_64",
-    "al2023-ami-minimal-kernel-6.1-arm64",
-    "al2023-ami-minimal-kernel-6.1-x86_64",
-    "al2023-ami-minimal-kernel-6.12-arm64",
-    "al2023-ami-minimal-kernel-6.12-x86_64",
-    "al2023-ami-minimal-kernel-default-arm64",
-    "al2023-ami-minimal-kernel-default-x86_64",
-    "amzn-ami-hvm-x86_64-ebs",
-    "amzn-ami-hvm-x86_64-gp2",
-    "amzn-ami-hvm-x86_64-s3",
-    "amzn-ami-minimal-hvm-x86_64-ebs",
-    "amzn-ami-minimal-hvm-x86_64-s3",
-    "amzn-ami-minimal-pv-x86_64-ebs",
-    "amzn-ami-minimal-pv-x86_64-s3",
-    "amzn-ami-pv-x86_64-ebs",
-    "amzn-ami-pv-x86_64-s3",
-    "amzn2-ami-hvm-arm64-gp2",
-    "amzn2-ami-hvm-x86_64-ebs",
-    "amzn2-ami-hvm-x86_64-gp2",
-    "amzn2-ami-kernel-5.10-hvm-arm64-gp2",
-    "amzn2-ami-kernel-5.10-hvm-x86_64-ebs",
-    "amzn2-ami-kernel-5.10-hvm-x86_64-gp2",
-    "amzn2-ami-minimal-hvm-arm64-ebs",
-    "amzn2-ami-minimal-hvm-x86_64-ebs",
-];
-
-/// Further images that templates name, after `/aws/service/`.
-const IMAGES: &[&str] = &[
-    "ami-windows-latest/Windows_Server-2019-English-Full-Base",
-    "ami-windows-latest/Windows_Server-2022-English-Core-Base",
-    "ami-windows-latest/Windows_Server-2022-English-Full-Base",
-    "ami-windows-latest/Windows_Server-2025-English-Full-Base",
-    "bottlerocket/aws-ecs-2/arm64/latest/image_id",
-    "bottlerocket/aws-ecs-2/x86_64/latest/image_id",
-    "canonical/ubuntu/server/20.04/stable/current/amd64/hvm/ebs-gp2/ami-id",
-    "canonical/ubuntu/server/20.04/stable/current/arm64/hvm/ebs-gp2/ami-id",
-    "canonical/ubuntu/server/22.04/stable/current/amd64/hvm/ebs-gp2/ami-id",
-    "canonical/ubuntu/server/22.04/stable/current/arm64/hvm/ebs-gp2/ami-id",
-    "canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id",
-    "canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id",
-    "ecs/optimized-ami/amazon-linux-2/arm64/recommended/image_id",
-    "ecs/optimized-ami/amazon-linux-2/gpu/recommended/image_id",
-    "ecs/optimized-ami/amazon-linux-2/recommended/image_id",
-    "ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id",
-    "ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
-];
+pub(crate) const MODIFIED: i64 = 1_735_689_600_000;
 
 /// Regions: code, long name, country, ISO 3166-2 subdivision. Source: AWS Regions and Availability Zones.
 const REGIONS: &[(&str, &str, &str, &str)] = &[
@@ -97,6 +42,9 @@ const REGIONS: &[(&str, &str, &str, &str)] = &[
     ("us-west-2", "US West (Oregon)", "US", "US-OR"),
 ];
 
+/// What is told of a Region.
+const FACTS: &[&str] = &["domain", "geolocationCountry", "geolocationRegion", "longName", "partition"];
+
 /// Whether a name is one of AWS's.
 pub(crate) fn is_public(name: &str) -> bool {
     name.starts_with("/aws/service/")
@@ -105,16 +53,18 @@ pub(crate) fn is_public(name: &str) -> bool {
 /// The value of one of AWS's parameters.
 pub(crate) fn get(cx: &Context, name: &str) -> Option<String> {
     let rest = name.strip_prefix("/aws/service/")?;
-    if let Some(image) = rest.strip_prefix("ami-amazon-linux-latest/") {
-        return AMAZON_LINUX.contains(&image).then(|| image_id(cx, rest));
-    }
-    if IMAGES.contains(&rest) {
-        return Some(image_id(cx, rest));
+    if let Some(value) = images::get(&cx.region, rest) {
+        return Some(value);
     }
     let rest = rest.strip_prefix("global-infrastructure/")?;
     let region = |code: &str| REGIONS.iter().find(|(known, ..)| *known == code);
     let service = |name: &str| services(cx).into_iter().any(|known| known == name).then(|| name.to_owned());
-    match *rest.split('/').collect::<Vec<_>>().as_slice() {
+    let mut parts = rest.split('/').collect::<Vec<_>>();
+    // The Region of the call has a second name.
+    if parts.first() == Some(&"current-region") {
+        parts.splice(..1, ["regions", &*cx.region]);
+    }
+    match *parts.as_slice() {
         ["regions", code] => region(code).map(|_| code.to_owned()),
         ["regions", code, "longName"] => region(code).map(|(_, name, ..)| (*name).to_owned()),
         ["regions", code, "domain"] => region(code).map(|_| "amazonaws.com".to_owned()),
@@ -135,16 +85,16 @@ pub(crate) fn get(cx: &Context, name: &str) -> Option<String> {
 /// All names under a path, sorted.
 pub(crate) fn under(cx: &Context, path: &str, recursive: bool) -> Vec<String> {
     let root = "/aws/service/";
-    let mut all: Vec<String> = AMAZON_LINUX
-        .iter()
-        .map(|image| format!("{root}ami-amazon-linux-latest/{image}"))
-        .chain(IMAGES.iter().map(|image| format!("{root}{image}")))
-        .collect();
+    let mut all: Vec<String> = images::names().map(|name| format!("{root}{name}")).collect();
+    all.push("/aws/service/global-infrastructure/current-region".to_owned());
     let root = "/aws/service/global-infrastructure/";
     let services = services(cx);
     for (code, ..) in REGIONS {
         all.push(format!("{root}regions/{code}"));
-        for more in ["domain", "geolocationCountry", "geolocationRegion", "longName", "partition"] {
+        for more in FACTS {
+            if **code == *cx.region {
+                all.push(format!("{root}current-region/{more}"));
+            }
             all.push(format!("{root}regions/{code}/{more}"));
         }
         for service in &services {
@@ -179,9 +129,4 @@ fn services(cx: &Context) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = cx.cloud.services().map(|service| service.api().name).collect();
     names.sort_unstable();
     names
-}
-
-fn image_id(cx: &Context, name: &str) -> String {
-    let digest = Sha256::new().chain_update(&*cx.region).chain_update(" ").chain_update(name).finalize();
-    format!("ami-{}", &hex::encode(digest)[..17])
 }

@@ -1,5 +1,6 @@
 //! What is stored: parameters with their latest version, and a record for each version.
 
+use cloudlet_access as access;
 use cloudlet_service::Context;
 use cloudlet_store::{Key, Record};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,29 @@ pub(crate) struct Parameter {
     pub(crate) labels: BTreeMap<String, i64>,
     /// When a policy deletes it.
     pub(crate) expires: Option<i64>,
+    /// The resource policies that share it.
+    #[serde(default)]
+    pub(crate) shared: Vec<Shared>,
+}
+
+/// A resource policy of a parameter.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shared {
+    pub(crate) id: String,
+    pub(crate) hash: String,
+    pub(crate) text: String,
+}
+
+/// What an account has set for its Parameter Store. Key: account, region, the setting's id.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) value: String,
+    pub(crate) modified: i64,
+    pub(crate) user: String,
+}
+
+impl Record for Setting {
+    const TABLE: &'static str = "ssm.settings";
 }
 
 impl Record for Parameter {
@@ -91,6 +115,25 @@ impl Parameter {
 
     pub(crate) fn version_place(&self, number: i64) -> Key {
         self.place().number(u64::try_from(number).unwrap_or(0))
+    }
+
+    /// All resource policies in one, as they are evaluated.
+    pub(crate) fn resource_policy(&self) -> Option<access::Policy> {
+        let statements: Vec<serde_json::Value> = self
+            .shared
+            .iter()
+            .filter_map(|policy| serde_json::from_str::<serde_json::Value>(&policy.text).ok())
+            .filter_map(|mut document| document.get_mut("Statement").map(serde_json::Value::take))
+            .flat_map(|statements| match statements {
+                serde_json::Value::Array(all) => all,
+                one => vec![one],
+            })
+            .collect();
+        if statements.is_empty() {
+            return None;
+        }
+        let document = serde_json::json!({ "Version": "2012-10-17", "Statement": statements });
+        access::Policy::parse(&document.to_string(), access::PolicyKind::Resource).ok()
     }
 
     /// The labels of a version, sorted.

@@ -26,6 +26,7 @@ impl Kms {
                  KMS key.",
             )
         })?;
+        self.note_use(cx, &key, "DeriveSharedSecret").await;
         Ok(DeriveSharedSecretOutput {
             key_id: Some(key.arn()),
             shared_secret: Some(Blob::new(shared)),
@@ -46,6 +47,7 @@ impl Kms {
         dry_run(input.dry_run)?;
         let (_, secret) = self.current(&key)?;
         let (ciphertext, shared) = secret.encapsulate(&mut Rng(cx.random())).map_err(internal)?;
+        self.note_use(cx, &key, "Encapsulate").await;
         Ok(EncapsulateOutput {
             key_id: Some(key.arn()),
             shared_secret: Some(Blob::new(shared)),
@@ -67,6 +69,7 @@ impl Kms {
         let (_, secret) = self.current(&key)?;
         let shared =
             secret.decapsulate(input.shared_secret_ciphertext_blob.as_ref()).map_err(|_| bad_ciphertext())?;
+        self.note_use(cx, &key, "Decapsulate").await;
         Ok(DecapsulateOutput {
             key_id: Some(key.arn()),
             shared_secret: Some(Blob::new(shared)),

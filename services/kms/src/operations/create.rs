@@ -1,5 +1,6 @@
 //! CreateKey, and the keys that AWS's services make for themselves.
 
+use super::stores::no_store;
 use super::tags;
 use crate::crypto::{Rng, Secret};
 use crate::errors::{Failure, internal, stored, unsupported, validation};
@@ -165,9 +166,7 @@ fn wanted(input: &CreateKeyInput) -> Result<Wanted<'_>, Error> {
     };
     let origin = input.origin.as_deref().unwrap_or("AWS_KMS");
     if let Some(store) = &input.custom_key_store_id {
-        return Err(CustomKeyStoreNotFoundException::error(format!(
-            "Custom key store with id {store} does not exist."
-        )));
+        return Err(no_store(store));
     }
     match origin {
         "AWS_CLOUDHSM" | "EXTERNAL_KEY_STORE" => {

@@ -125,7 +125,7 @@ impl Kms {
     async fn data_key(
         &self,
         cx: &Context,
-        operation: &str,
+        operation: &'static str,
         key_id: &str,
         bytes: usize,
         context: Option<BTreeMap<String, String>>,
@@ -137,13 +137,14 @@ impl Kms {
         dry_run(asked)?;
         let plaintext = Rng(cx.random()).vec(bytes);
         let (ciphertext, material) = self.seal_for(cx, &key, SYMMETRIC, &context, &plaintext)?;
+        self.note_use(cx, &key, operation).await;
         Ok(Made { key, plaintext, ciphertext, material })
     }
 
     async fn pair(
         &self,
         cx: &Context,
-        operation: &str,
+        operation: &'static str,
         key_id: &str,
         spec: &str,
         context: Option<BTreeMap<String, String>>,
@@ -159,6 +160,7 @@ impl Kms {
         let secret = generate(cx, spec).await?;
         let private = secret.to_pkcs8().map_err(internal)?;
         let (sealed, material) = self.seal_for(cx, &key, SYMMETRIC, &context, &private)?;
+        self.note_use(cx, &key, operation).await;
         Ok(Pair { key, sealed, public: secret.public().map_err(internal)?, private, material })
     }
 }

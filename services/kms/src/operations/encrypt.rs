@@ -42,6 +42,7 @@ impl Kms {
         let context = checked_context(&key, input.encryption_context)?;
         dry_run_after(input.dry_run, || capacity(self, &key, &algorithm, input.plaintext.as_ref().len()))?;
         let (blob, _) = self.seal_for(cx, &key, &algorithm, &context, input.plaintext.as_ref())?;
+        self.note_use(cx, &key, "Encrypt").await;
         Ok(EncryptOutput {
             ciphertext_blob: Some(Blob::new(blob)),
             key_id: Some(key.arn()),
@@ -67,6 +68,7 @@ impl Kms {
         };
         let opened = self.unseal_from(cx, &sealed).await?;
         dry_run(input.dry_run)?;
+        self.note_use(cx, &opened.key, "Decrypt").await;
         Ok(DecryptOutput {
             key_id: Some(opened.key.arn()),
             plaintext: Some(Blob::new(opened.plaintext)),
@@ -96,6 +98,8 @@ impl Kms {
         let context = checked_context(&destination, input.destination_encryption_context)?;
         dry_run(input.dry_run)?;
         let (blob, material) = self.seal_for(cx, &destination, &algorithm, &context, &opened.plaintext)?;
+        self.note_use(cx, &opened.key, "ReEncrypt").await;
+        self.note_use(cx, &destination, "ReEncrypt").await;
         Ok(ReEncryptOutput {
             ciphertext_blob: Some(Blob::new(blob)),
             source_key_id: Some(opened.key.arn()),

@@ -5,15 +5,16 @@
 use super::create::generate;
 use crate::crypto::wrap;
 use crate::crypto::{Rng, Secret};
-use crate::errors::{Failure, bad_ciphertext, internal, stored, unsupported, validation};
+use crate::errors::{Failure, bad_ciphertext, internal, limit, stored, unsupported, validation};
 use crate::shown::when;
 use crate::spec;
-use crate::state::{DAY, ImportOffer, KeyRecord, Material, Materials, State};
+use crate::state::{DAY, ImportOffer, KeyRecord, Material, Materials, State, offer_place};
 use crate::{Kms, deadlines, living};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use cloudlet_api_kms::*;
 use sha2::{Digest, Sha256};
+
+/// Wrapping keys that one key may have at a time.
+const MOST_OFFERS: usize = 1000;
 
 impl Kms {
     /// Errors: `UnsupportedOperationException`, `KMSInvalidStateException`, `ValidationException`.
@@ -49,19 +50,30 @@ impl Kms {
         }
         let secret = generate(cx, &input.wrapping_key_spec).await?;
         let token = Rng(cx.random()).vec(256);
-        let expires = cx.millis() + DAY;
+        let now = cx.millis();
+        let expires = now + DAY;
         let name = format!("{}/import", key.seal_name(""));
         let plain = secret.write().map_err(internal)?;
         let sealed = self.sealer.seal(&name, &plain, &Rng(cx.random())).map_err(internal)?;
         let offer = ImportOffer {
-            token: STANDARD.encode(&token),
             algorithm: input.wrapping_algorithm,
             spec: input.wrapping_key_spec,
             sealed,
             expires,
         };
-        let at = key.place();
-        self.store.transact(|tx| Ok::<_, Failure>(tx.put(&at, &offer)?)).await?;
+        let at = offer_place(&key, &token);
+        self.store
+            .transact(|tx| {
+                // Those that have expired stay a while, so that their tokens are told from wrong ones.
+                if deadlines::forget_offers(tx, &key.place(), now - 30 * DAY)? >= MOST_OFFERS {
+                    return Err(Failure(limit(format!(
+                        "{} has {MOST_OFFERS} import tokens already.",
+                        key.arn()
+                    ))));
+                }
+                Ok(tx.put(&at, &offer)?)
+            })
+            .await?;
         Ok(GetParametersForImportOutput {
             key_id: Some(key.arn()),
             import_token: Some(Blob::new(token)),
@@ -164,9 +176,9 @@ impl Kms {
         key: &KeyRecord,
         input: &ImportKeyMaterialInput,
     ) -> Result<Secret, Error> {
-        let offer = self.store.table::<ImportOffer>().get(&key.place()).map_err(stored)?;
-        let token = STANDARD.encode(input.import_token.as_ref());
-        let offer = offer.filter(|offer| offer.token == token).ok_or_else(|| {
+        let at = offer_place(key, input.import_token.as_ref());
+        let offer = self.store.table::<ImportOffer>().get(&at).map_err(stored)?;
+        let offer = offer.ok_or_else(|| {
             InvalidImportTokenException::error("The import token is not valid for this KMS key.")
         })?;
         if offer.expires <= cx.millis() {

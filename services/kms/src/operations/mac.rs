@@ -18,6 +18,7 @@ impl Kms {
         dry_run(input.dry_run)?;
         let (_, secret) = self.current(&key)?;
         let mac = secret.mac(&input.mac_algorithm, input.message.as_ref()).map_err(internal)?;
+        self.note_use(cx, &key, "GenerateMac").await;
         Ok(GenerateMacOutput {
             mac: Some(Blob::new(mac)),
             mac_algorithm: Some(input.mac_algorithm),
@@ -35,6 +36,7 @@ impl Kms {
         secret
             .verify_mac(&input.mac_algorithm, input.message.as_ref(), input.mac.as_ref())
             .map_err(|_| Error::sender("KMSInvalidMacException", ""))?;
+        self.note_use(cx, &key, "VerifyMac").await;
         Ok(VerifyMacOutput {
             key_id: Some(key.arn()),
             mac_valid: Some(true),

@@ -14,7 +14,9 @@ mod random;
 mod replicas;
 mod rotation;
 mod sign;
+mod stores;
 mod tags;
+mod usage;
 
 use crate::errors::{bad_marker, bad_usage};
 use crate::state::KeyRecord;

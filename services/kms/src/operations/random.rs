@@ -1,5 +1,6 @@
 //! GenerateRandom.
 
+use super::stores::no_store;
 use crate::Kms;
 use crate::crypto::Rng;
 use crate::errors::{no_recipient, validation};
@@ -14,9 +15,7 @@ impl Kms {
     ) -> Result<GenerateRandomOutput, Error> {
         no_recipient(input.recipient.as_ref())?;
         if let Some(store) = input.custom_key_store_id {
-            return Err(CustomKeyStoreNotFoundException::error(format!(
-                "Custom key store with id {store} does not exist."
-            )));
+            return Err(no_store(&store));
         }
         let bytes = input.number_of_bytes.and_then(|bytes| usize::try_from(bytes).ok());
         let bytes = bytes.ok_or_else(|| validation("NumberOfBytes is required."))?;

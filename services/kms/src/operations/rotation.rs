@@ -116,7 +116,7 @@ impl Kms {
                 let waiting = materials.all.iter_mut().find(|m| m.waiting && !m.sealed.is_empty());
                 let Some(material) = waiting else {
                     return Err(Failure(bad_state(format!(
-                        "{} has no imported key material that is pending rotation.",
+                        "No available key material pending rotation for the key: {}.",
                         key.arn()
                     ))));
                 };

@@ -18,6 +18,7 @@ impl Kms {
         let (_, secret) = self.current(&key)?;
         let signature =
             secret.sign(&input.signing_algorithm, message, &mut Rng(cx.random())).map_err(internal)?;
+        self.note_use(cx, &key, "Sign").await;
         Ok(SignOutput {
             key_id: Some(key.arn()),
             signature: Some(Blob::new(signature)),
@@ -37,6 +38,7 @@ impl Kms {
         secret
             .verify(&input.signing_algorithm, message, input.signature.as_ref())
             .map_err(|_| Error::sender("KMSInvalidSignatureException", ""))?;
+        self.note_use(cx, &key, "Verify").await;
         Ok(VerifyOutput {
             key_id: Some(key.arn()),
             signature_valid: Some(true),

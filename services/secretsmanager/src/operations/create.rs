@@ -26,6 +26,9 @@ impl SecretsManager {
             return Err(Error::not_implemented_part("secretsmanager:CreateSecret CrossAccountPrimaryARN"));
         }
         let plain = Plain::of(input.secret_string, input.secret_binary, both)?;
+        let force = input.force_overwrite_replica_secret.unwrap_or(false);
+        let regions = input.add_replica_regions.unwrap_or_default();
+        let replicas = Self::wanted_replicas(cx, &cx.region, &regions, force)?;
         let token = token(cx, input.client_request_token);
         let at = secret_place(&cx.account, &cx.region, &input.name);
         let now = cx.millis();
@@ -71,21 +74,17 @@ impl SecretsManager {
                 empty: false,
             });
         }
-        self.store
-            .transact(|tx| {
-                if tx.exists::<Secret>(&at)? {
-                    return Err(Failure(exists(&secret.name)));
-                }
-                if let Some(value) = &value {
-                    tx.put(&secret.value_place(&token), value)?;
-                }
-                Ok(tx.put(&at, &secret)?)
-            })
-            .await?;
-        if let Some(regions) = input.add_replica_regions {
-            let force = input.force_overwrite_replica_secret.unwrap_or(false);
-            secret = self.add_replicas(cx, &secret, &regions, force).await?;
-        }
+        let fresh: Vec<(&str, &Plain)> = plain.iter().map(|plain| (token.as_str(), plain)).collect();
+        let written = self.write_all(cx, &secret, &fresh, &replicas, |tx| {
+            if tx.exists::<Secret>(&at)? {
+                return Err(Failure(exists(&secret.name)));
+            }
+            if let Some(value) = &value {
+                tx.put(&secret.value_place(&token), value)?;
+            }
+            Ok(Some(secret.clone()))
+        });
+        let secret = written.await?.ok_or_else(|| exists(&secret.name))?;
         Ok(CreateSecretOutput {
             arn: Some(secret.arn()),
             name: Some(secret.name.clone()),

@@ -5,6 +5,9 @@ use crate::errors::invalid;
 use cloudlet_access::{Effect, Policy, PolicyKind, PrincipalKind};
 use cloudlet_api_secretsmanager::*;
 
+/// The name of the policy that callers may change.
+const DEFAULT: &str = "default";
+
 impl SecretsManager {
     /// Errors: `MalformedPolicyDocumentException`, `PublicPolicyException`, `ResourceNotFoundException`.
     pub async fn put_resource_policy(
@@ -21,13 +24,11 @@ impl SecretsManager {
                  BlockPublicPolicy.",
             ));
         }
-        let changed = self
-            .change(&secret, |_, secret| {
-                secret.policy = Some(input.resource_policy.clone());
-                Ok(())
-            })
-            .await?;
-        self.spread(cx, changed).await?;
+        self.change_all(cx, &secret, &[], &[], |_, secret| {
+            secret.policy = Some(input.resource_policy.clone());
+            Ok(())
+        })
+        .await?;
         Ok(PutResourcePolicyOutput {
             arn: Some(secret.arn()),
             name: Some(secret.name.clone()),
@@ -51,6 +52,23 @@ impl SecretsManager {
         })
     }
 
+    /// The names of the policies: there is the default one, or none.
+    ///
+    /// Errors: `ResourceNotFoundException`, `InvalidNextTokenException`.
+    pub async fn list_resource_policies(
+        &self,
+        cx: &Context,
+        input: ListResourcePoliciesInput,
+    ) -> Result<ListResourcePoliciesOutput, Error> {
+        let secret = self.living(cx, &input.secret_id)?;
+        if input.next_token.is_some() {
+            return Err(crate::errors::bad_token());
+        }
+        let default = ResourcePolicySummary { policy_name: Some(DEFAULT.to_owned()), ..Default::default() };
+        let resource_policies = secret.policy.iter().map(|_| default.clone()).collect();
+        Ok(ListResourcePoliciesOutput { resource_policies, ..Default::default() })
+    }
+
     /// Errors: `ResourceNotFoundException`.
     pub async fn delete_resource_policy(
         &self,
@@ -59,13 +77,11 @@ impl SecretsManager {
     ) -> Result<DeleteResourcePolicyOutput, Error> {
         only_default(input.policy_name.as_deref())?;
         let secret = self.primary(cx, &input.secret_id)?;
-        let changed = self
-            .change(&secret, |_, secret| {
-                secret.policy = None;
-                Ok(())
-            })
-            .await?;
-        self.spread(cx, changed).await?;
+        self.change_all(cx, &secret, &[], &[], |_, secret| {
+            secret.policy = None;
+            Ok(())
+        })
+        .await?;
         Ok(DeleteResourcePolicyOutput {
             arn: Some(secret.arn()),
             name: Some(secret.name.clone()),
@@ -117,10 +133,15 @@ fn is_public(policy: &Policy) -> bool {
     })
 }
 
+/// A secret has one policy, which callers may change: the default one.
 fn only_default(name: Option<&str>) -> Result<(), Error> {
     match name {
-        None => Ok(()),
+        None | Some(DEFAULT) => Ok(()),
         Some("") => Err(invalid("PolicyName must not be empty.")),
-        Some(_) => Err(Error::not_implemented_part("secretsmanager PolicyName: further named policies")),
+        Some(_) => Err(no_policy()),
     }
+}
+
+fn no_policy() -> Error {
+    ResourceNotFoundException::error("Secrets Manager can't find the specified resource policy.")
 }

@@ -70,7 +70,7 @@ impl SecretsManager {
             };
             let now = cx.millis();
             let changed = self
-                .change(&secret, |tx, secret| {
+                .change_all(cx, &secret, &[], &[], |tx, secret| {
                     settle(secret);
                     secret.changed = now;
                     for (id, value) in &again {
@@ -83,7 +83,6 @@ impl SecretsManager {
                     Ok(())
                 })
                 .await?;
-            let changed = self.spread(cx, changed).await?;
             return Ok(UpdateSecretOutput {
                 arn: Some(changed.arn()),
                 name: Some(changed.name),
@@ -118,44 +117,42 @@ impl SecretsManager {
         }
         let value = self.seal(cx, secret, token, plain).await?;
         let now = cx.millis();
-        let changed = self
-            .change(secret, |tx, secret| {
-                settle(secret);
-                if secret.deletion.is_some() {
-                    return Err(Failure(crate::errors::marked()));
+        self.change_all(cx, secret, &[(token, plain)], &[], |tx, secret| {
+            settle(secret);
+            if secret.deletion.is_some() {
+                return Err(Failure(crate::errors::marked()));
+            }
+            let first = !secret.versions.iter().any(|version| !version.empty);
+            let key = secret.kms_key.clone();
+            match secret.versions.iter_mut().find(|version| version.id == token) {
+                Some(version) if !version.empty => {
+                    return Err(Failure(token_used(token, &secret.arn())));
                 }
-                let first = !secret.versions.iter().any(|version| !version.empty);
-                let key = secret.kms_key.clone();
-                match secret.versions.iter_mut().find(|version| version.id == token) {
-                    Some(version) if !version.empty => {
-                        return Err(Failure(token_used(token, &secret.arn())));
-                    }
-                    Some(version) => (version.empty, version.kms_key) = (false, key),
-                    None => secret.versions.push(Version {
-                        id: token.to_owned(),
-                        stages: Vec::new(),
-                        created: now,
-                        accessed: None,
-                        kms_key: key,
-                        empty: false,
-                    }),
-                }
-                secret.attach(token, stages);
-                if first && secret.staged(CURRENT).is_none() {
-                    secret.attach(token, &[CURRENT.to_owned()]);
-                }
-                secret.changed = now;
-                prune(tx, secret, now)?;
-                // A value put by hand counts as a rotation where days are counted.
-                if stages.iter().any(|stage| stage == CURRENT)
-                    && secret.rotation.as_ref().is_some_and(|r| r.enabled && r.days.is_some())
-                {
-                    rotation::plan(tx, secret, now)?;
-                }
-                Ok(tx.put(&secret.value_place(token), &value)?)
-            })
-            .await?;
-        self.spread(cx, changed).await
+                Some(version) => (version.empty, version.kms_key) = (false, key),
+                None => secret.versions.push(Version {
+                    id: token.to_owned(),
+                    stages: Vec::new(),
+                    created: now,
+                    accessed: None,
+                    kms_key: key,
+                    empty: false,
+                }),
+            }
+            secret.attach(token, stages);
+            if first && secret.staged(CURRENT).is_none() {
+                secret.attach(token, &[CURRENT.to_owned()]);
+            }
+            secret.changed = now;
+            prune(tx, secret, now)?;
+            // A value put by hand counts as a rotation where days are counted.
+            if stages.iter().any(|stage| stage == CURRENT)
+                && secret.rotation.as_ref().is_some_and(|r| r.enabled && r.days.is_some())
+            {
+                rotation::plan(tx, secret, now)?;
+            }
+            Ok(tx.put(&secret.value_place(token), &value)?)
+        })
+        .await
     }
 
     /// The labelled versions again, sealed with another key.

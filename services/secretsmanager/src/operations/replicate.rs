@@ -2,6 +2,7 @@
 
 use crate::SecretsManager;
 use crate::errors::stored;
+use crate::rotation::erase;
 use crate::shown::replication;
 use crate::state::{Secret, secret_place};
 use cloudlet_api_secretsmanager::*;
@@ -15,7 +16,8 @@ impl SecretsManager {
     ) -> Result<ReplicateSecretToRegionsOutput, Error> {
         let secret = self.primary(cx, &input.secret_id)?;
         let force = input.force_overwrite_replica_secret.unwrap_or(false);
-        let secret = self.add_replicas(cx, &secret, &input.add_replica_regions, force).await?;
+        let added = Self::wanted_replicas(cx, &secret.region, &input.add_replica_regions, force)?;
+        let secret = self.change_all(cx, &secret, &[], &added, |_, _| Ok(())).await?;
         Ok(ReplicateSecretToRegionsOutput {
             arn: Some(secret.arn()),
             replication_status: replication(&secret.replicas),
@@ -30,13 +32,15 @@ impl SecretsManager {
         input: RemoveRegionsFromReplicationInput,
     ) -> Result<RemoveRegionsFromReplicationOutput, Error> {
         let secret = self.primary(cx, &input.secret_id)?;
+        let mut gone = Vec::new();
         for region in &input.remove_replica_regions {
-            if let Some(replica) = self.replica(&secret, region)? {
-                self.forget(&replica).await?;
-            }
+            gone.extend(self.replica(&secret, region)?);
         }
         let changed = self
-            .change(&secret, |_, secret| {
+            .change(&secret, |tx, secret| {
+                for replica in &gone {
+                    erase(tx, replica)?;
+                }
                 secret.replicas.retain(|r| !input.remove_replica_regions.contains(&r.region));
                 Ok(())
             })

@@ -26,8 +26,14 @@ impl SecretsManager {
         let rotation = wanted(&secret, input.rotation_lambda_arn, input.rotation_rules)?;
         let now = cx.millis();
         schedule::next(&rotation, now)?;
-        if in_progress(&secret) {
-            return Err(bad_request("Previous rotation isn't complete. That rotation will be reattempted."));
+        if let Some(pending) = secret.staged(PENDING).filter(|_| in_progress(&secret)) {
+            let token = pending.id.clone();
+            self.change(&secret, |tx, secret| {
+                tx.emit(order(secret, Task::Rotate { token: token.clone() }, now))?;
+                Ok(())
+            })
+            .await?;
+            return Err(unfinished());
         }
         let settled = Secret { rotation: Some(rotation.clone()), ..Secret::clone(&secret) };
         self.check_function(cx, &settled).await?;
@@ -35,9 +41,7 @@ impl SecretsManager {
         let immediately = input.rotate_immediately.unwrap_or(true);
         self.change(&secret, |tx, secret| {
             if in_progress(secret) {
-                return Err(Failure(bad_request(
-                    "Previous rotation isn't complete. That rotation will be reattempted.",
-                )));
+                return Err(Failure(unfinished()));
             }
             secret.rotation = Some(rotation.clone());
             secret.changed = now;
@@ -102,6 +106,10 @@ impl SecretsManager {
             )),
         }
     }
+}
+
+fn unfinished() -> Error {
+    bad_request("A previous rotation isn't complete. That rotation will be reattempted.")
 }
 
 /// The rotation as the request would have it.

@@ -15,7 +15,7 @@ impl SecretsManager {
         let secret = self.primary(cx, &input.secret_id)?;
         let now = cx.millis();
         let changed = self
-            .change(&secret, |_, secret| {
+            .change_all(cx, &secret, &[], &[], |_, secret| {
                 check(secret, &input)?;
                 let stage = &input.version_stage;
                 match &input.move_to_version_id {
@@ -26,7 +26,6 @@ impl SecretsManager {
                 Ok::<_, Failure>(())
             })
             .await?;
-        let changed = self.spread(cx, changed).await?;
         Ok(UpdateSecretVersionStageOutput {
             arn: Some(changed.arn()),
             name: Some(changed.name),

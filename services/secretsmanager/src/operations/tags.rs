@@ -16,19 +16,17 @@ impl SecretsManager {
     ) -> Result<TagResourceOutput, Error> {
         let secret = self.primary(cx, &input.secret_id)?;
         let tags = checked(input.tags)?;
-        let changed = self
-            .change(&secret, |_, secret| {
-                secret.tagged = true;
-                for (key, value) in &tags {
-                    match secret.tags.iter_mut().find(|(there, _)| there == key) {
-                        Some((_, there)) => there.clone_from(value),
-                        None => secret.tags.push((key.clone(), value.clone())),
-                    }
+        self.change_all(cx, &secret, &[], &[], |_, secret| {
+            secret.tagged = true;
+            for (key, value) in &tags {
+                match secret.tags.iter_mut().find(|(there, _)| there == key) {
+                    Some((_, there)) => there.clone_from(value),
+                    None => secret.tags.push((key.clone(), value.clone())),
                 }
-                Ok::<_, Failure>(count(secret.tags.len())?)
-            })
-            .await?;
-        self.spread(cx, changed).await?;
+            }
+            Ok::<_, Failure>(count(secret.tags.len())?)
+        })
+        .await?;
         Ok(TagResourceOutput::default())
     }
 
@@ -39,13 +37,11 @@ impl SecretsManager {
         input: UntagResourceInput,
     ) -> Result<UntagResourceOutput, Error> {
         let secret = self.primary(cx, &input.secret_id)?;
-        let changed = self
-            .change(&secret, |_, secret| {
-                secret.tags.retain(|(key, _)| !input.tag_keys.contains(key));
-                Ok(())
-            })
-            .await?;
-        self.spread(cx, changed).await?;
+        self.change_all(cx, &secret, &[], &[], |_, secret| {
+            secret.tags.retain(|(key, _)| !input.tag_keys.contains(key));
+            Ok(())
+        })
+        .await?;
         Ok(UntagResourceOutput::default())
     }
 }

@@ -5,7 +5,9 @@ mod describe;
 mod get;
 mod history;
 mod labels;
+mod policies;
 mod put;
+mod settings;
 mod tags;
 
 use crate::errors::bad_token;

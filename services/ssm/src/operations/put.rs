@@ -5,7 +5,7 @@ use crate::errors::{Failure, stored, validation};
 use crate::names::check_new;
 use crate::state::{Parameter as Stored, Value, Version, arn, parameter_place};
 use crate::values::DEFAULT_KEY;
-use crate::{Ssm, expiry, kinds};
+use crate::{Ssm, counts, expiry, kinds};
 use cloudlet_api_ssm::*;
 use cloudlet_store::Tx;
 
@@ -69,8 +69,13 @@ impl Ssm {
                 before.as_ref().and_then(|parameter| parameter.expires),
             ),
         };
+        let asked = match input.tier {
+            Some(tier) => Some(tier),
+            // A standard default takes nothing away from what is advanced already.
+            None => self.default_tier(cx)?.filter(|tier| tier != kinds::STANDARD_TIER),
+        };
         let tier = kinds::tier(
-            input.tier.as_deref(),
+            asked.as_deref(),
             latest.map(|latest| latest.tier.as_str()),
             &input.value,
             !policies.is_empty(),
@@ -113,6 +118,7 @@ impl Ssm {
             oldest: 1,
             labels: BTreeMap::new(),
             expires,
+            shared: Vec::new(),
         };
         let number = self
             .store
@@ -121,9 +127,15 @@ impl Ssm {
                 let mut next = fresh.clone();
                 match there {
                     Some(_) if !overwrite => return Err(Failure(already())),
-                    Some(there) => follow(tx, &mut next, there)?,
+                    Some(there) => {
+                        counts::add(tx, &next, Some(&there.latest.tier))?;
+                        follow(tx, &mut next, there)?;
+                    }
                     // What has expired makes room, also for its number.
-                    None => expiry::erase(tx, &at)?,
+                    None => {
+                        expiry::erase(tx, &at)?;
+                        counts::add(tx, &next, None)?;
+                    }
                 }
                 tx.put(&next.version_place(next.latest.number), &next.latest)?;
                 tx.put(&at, &next)?;
@@ -142,6 +154,7 @@ fn follow(tx: &mut Tx<'_>, next: &mut Stored, there: Stored) -> Result<(), Failu
     next.latest.number = there.latest.number + 1;
     next.tags = there.tags;
     next.labels = there.labels;
+    next.shared = there.shared;
     next.oldest = there.oldest;
     while next.latest.number - next.oldest >= KEPT {
         let oldest = next.oldest;
