@@ -73,6 +73,7 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
         _ if first.absent && is_payload(op, &first.member) => {
             Error::sender("MissingRequestBodyError", "Request Body is empty")
         }
+        "Id" if op.name.ends_with("Configuration") => crate::operations::invalid_id(),
         "Key" => invalid_request("Missing required key 'Key' in request"),
         "StorageClass" => {
             Error::sender("InvalidStorageClass", "The storage class you specified is not valid")

@@ -30,4 +30,5 @@ pub(crate) use multipart::drop_parts;
 pub(crate) use put::insert;
 pub(crate) use settings::{ENCRYPTION, LOGGING, check_mfa};
 pub(crate) use tagging::tell;
+pub(crate) use stored::invalid_id;
 pub(crate) use web::CORS;
