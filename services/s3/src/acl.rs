@@ -248,12 +248,7 @@ pub(crate) fn for_object(
     let owner = match bucket.ownership {
         Some(BucketOwnerEnforced) => {
             // What says no more than what holds anyway is let through.
-            let private = request.canned.as_deref() == Some("private") && !request.has_grants();
-            if !request.is_empty()
-                && !full_control
-                && !private
-                && !request.is_owner_full_control(&bucket.owner)
-            {
+            if !request.is_empty() && !full_control && !request.is_owner_full_control(&bucket.owner) {
                 return Err(not_supported());
             }
             return Ok((None, None));

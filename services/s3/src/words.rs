@@ -17,6 +17,8 @@ pub(crate) fn lets_through(op: &'static Operation, violation: &Violation) -> boo
             return true;
         }
         "ChecksumMode" | "CopySource" | "RenameSource" => return true,
+        // Which regions there are, and what each endpoint takes, CreateBucket knows better.
+        "LocationConstraint" => return true,
         "ChecksumAlgorithm" if Algorithm::parse(value).is_some() => return true,
         _ => {}
     }
@@ -34,10 +36,6 @@ fn is_payload(op: &'static Operation, member: &str) -> bool {
 pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> Error {
     let Some(first) = violations.0.first() else { return invalid_request("Invalid Request") };
     let value = first.value.clone().unwrap_or_default();
-    if first.member == "LocationConstraint" {
-        return Error::sender("InvalidLocationConstraint", "The specified location-constraint is not valid")
-            .with("LocationConstraint", value);
-    }
     if first.member == "Protocol" && op.name == "PutBucketWebsite" && !first.absent {
         return invalid_request(crate::website::PROTOCOL);
     }
@@ -116,6 +114,7 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
              CRC64NVME, SHA1, SHA256]",
         ),
         "ChecksumType" => invalid_request("Value for x-amz-checksum-type header is invalid."),
+        "MaxBuckets" => invalid_argument(crate::operations::MAX_BUCKETS, "max-buckets", value),
         "PartNumber" => invalid_argument(
             "Part number must be an integer between 1 and 10000, inclusive",
             "partNumber",

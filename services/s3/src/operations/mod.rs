@@ -25,6 +25,7 @@ mod stored;
 mod tagging;
 mod web;
 
+pub(crate) use buckets::MAX_BUCKETS;
 pub(crate) use delete::check_lock;
 pub(crate) use multipart::drop_parts;
 pub(crate) use put::insert;
