@@ -150,7 +150,7 @@ impl S3 {
             let lock = put.object_lock_mode.is_some() || put.object_lock_retain_until_date.is_some();
             let also = Also {
                 tags: put.tagging.as_deref().is_some_and(|t| !t.is_empty()),
-                acl: put.acl.is_some()
+                acl: put.acl.as_ref().is_some_and(|acl| !acl.is_empty())
                     || put.grant_full_control.is_some()
                     || put.grant_read.is_some()
                     || put.grant_read_acp.is_some()
@@ -518,7 +518,7 @@ fn looks_at_object(action: &str) -> bool {
 fn create_bucket(cx: &Context, input: &dyn Structure) -> Vec<Access> {
     let name = text_member(input, "Bucket").unwrap_or_default();
     let resource = crate::events::bucket_arn(&cx.region, &name);
-    let has = |member: &str| text_member(input, member).is_some();
+    let has = |member: &str| text_member(input, member).is_some_and(|value| !value.is_empty());
     let mut all = vec![Access::new("s3:CreateBucket", resource.clone())];
     if let Some(create) = input.as_any().downcast_ref::<api::CreateBucketInput>() {
         let constraint =

@@ -29,7 +29,7 @@ pub(crate) struct AclRequest {
 macro_rules! object_acl {
     ($input:expr) => {
         $crate::acl::AclRequest {
-            canned: $input.acl.take(),
+            canned: $input.acl.take().filter(|acl| !acl.is_empty()),
             full_control: $input.grant_full_control.take(),
             read: $input.grant_read.take(),
             write: None,
@@ -248,7 +248,12 @@ pub(crate) fn for_object(
     let owner = match bucket.ownership {
         Some(BucketOwnerEnforced) => {
             // What says no more than what holds anyway is let through.
-            if !request.is_empty() && !full_control && !request.is_owner_full_control(&bucket.owner) {
+            let private = request.canned.as_deref() == Some("private") && !request.has_grants();
+            if !request.is_empty()
+                && !full_control
+                && !(private && bucket.ownership_unsaid)
+                && !request.is_owner_full_control(&bucket.owner)
+            {
                 return Err(not_supported());
             }
             return Ok((None, None));

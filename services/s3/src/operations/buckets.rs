@@ -45,7 +45,7 @@ impl S3 {
         }
         let ownership = ownership(input.object_ownership.as_deref())?;
         let request = AclRequest {
-            canned: input.acl.take(),
+            canned: input.acl.take().filter(|acl| !acl.is_empty()),
             full_control: input.grant_full_control.take(),
             read: input.grant_read.take(),
             write: input.grant_write.take(),
@@ -75,6 +75,7 @@ impl S3 {
             created: cx.millis(),
             versioning: if locked { Versioning::Enabled } else { Versioning::Never },
             ownership: Some(ownership),
+            ownership_unsaid: input.object_ownership.is_none(),
             acl,
             block: Some(all),
             policy: None,

@@ -178,6 +178,7 @@ impl S3 {
                 return Err(Error::sender("InvalidBucketAclWithObjectOwnership", message).into());
             }
             bucket.ownership = Some(ownership);
+            bucket.ownership_unsaid = false;
             Ok(())
         })
         .await?;
