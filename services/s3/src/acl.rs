@@ -249,14 +249,11 @@ pub(crate) fn for_object(
         Some(BucketOwnerEnforced) => {
             // What says no more than what holds anyway is let through.
             let private = request.canned.as_deref() == Some("private") && !request.has_grants();
-            if !request.is_empty()
-                && !full_control
-                && !(private && bucket.ownership_unsaid)
-                && !request.is_owner_full_control(&bucket.owner)
-            {
-                return Err(not_supported());
-            }
-            return Ok((None, None));
+            let passes = request.is_empty()
+                || full_control
+                || request.is_owner_full_control(&bucket.owner)
+                || (private && bucket.ownership_unsaid);
+            return if passes { Ok((None, None)) } else { Err(not_supported()) };
         }
         Some(BucketOwnerPreferred) if full_control => &bucket.owner,
         None | Some(BucketOwnerPreferred | ObjectWriter) => caller(cx),

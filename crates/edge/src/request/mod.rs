@@ -117,7 +117,8 @@ async fn enter(
     if parts.method == Method::OPTIONS
         && !signed
         && let Some(bucket) = place.bucket.or_else(|| first_segment(&parts))
-        && let Some(response) = s3_web(gate).and_then(|web| web.preflight(bucket, means_object(&parts, place), &headers))
+        && let Some(response) =
+            s3_web(gate).and_then(|web| web.preflight(bucket, means_object(&parts, place), &headers))
     {
         // A preflight that lacks what a preflight has: the bucket says so.
         return of_s3(gate, response);

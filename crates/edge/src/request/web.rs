@@ -106,7 +106,7 @@ fn error_code(document: &[u8]) -> Option<String> {
 }
 
 /// Hands a form to S3, and the line that it is in the bucket's access log.
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments)] // Each is a part of the one request.
 pub(super) async fn form(
     gate: &Arc<Gate>,
     peer: &Peer,
