@@ -30,6 +30,6 @@ pub(crate) use delete::check_lock;
 pub(crate) use multipart::drop_parts;
 pub(crate) use put::insert;
 pub(crate) use settings::{ENCRYPTION, LOGGING, check_mfa};
-pub(crate) use tagging::tell;
 pub(crate) use stored::invalid_id;
+pub(crate) use tagging::tell;
 pub(crate) use web::CORS;

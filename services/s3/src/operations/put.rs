@@ -11,7 +11,7 @@ use crate::errors::{Result, conditional_conflict, invalid_request, not_implement
 use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
-use crate::names::{caller, check_key};
+use crate::names::check_key;
 use crate::replication::{self, What};
 use crate::state::{Bucket, Draft, Live, Object, Version};
 use crate::tags;
