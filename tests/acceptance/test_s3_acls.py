@@ -83,8 +83,12 @@ def test_preferred_ownership(s3, other, bucket):
 
 def test_disabled_acls(s3, bucket):
     s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
-    for acl in ("private", "bucket-owner-full-control"):
-        s3.put_object(Bucket=bucket, Key="k", Body=b"", ACL=acl)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"", ACL="bucket-owner-full-control")
+    own = me(s3)["ID"]
+    s3.put_object(Bucket=bucket, Key="k", Body=b"", GrantFullControl=f"id={own}")
+    # Not even the list that holds anyway, by the name of `private`, once somebody has said that there are none.
+    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"", ACL="private") == ("AccessControlListNotSupported", 400)
+    assert refused(s3.put_bucket_acl, Bucket=bucket, ACL="private") == ("AccessControlListNotSupported", 400)
     for call, more in [("put_bucket_acl", {}), ("put_object_acl", {"Key": "k"}), ("put_object", {"Key": "k", "Body": b""})]:
         answer = refusal(getattr(s3, call), Bucket=bucket, ACL="public-read", **more)
         assert answer["Error"] == {"Code": "AccessControlListNotSupported", "Message": "The bucket does not allow ACLs"}
@@ -93,6 +97,13 @@ def test_disabled_acls(s3, bucket):
     policy = {k: acl[k] for k in ("Owner", "Grants")}
     s3.put_object_acl(Bucket=bucket, Key="k", AccessControlPolicy=policy)
     s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy=policy)
+
+
+def test_old_clients_may_say_private(s3, unique):
+    name = unique("b")
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="k", Body=b"", ACL="private")
+    assert refused(s3.put_object, Bucket=name, Key="k", Body=b"", ACL="public-read") == ("AccessControlListNotSupported", 400)
 
 
 def test_headers_that_grant(s3, other, bucket):

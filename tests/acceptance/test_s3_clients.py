@@ -1,6 +1,7 @@
 """S3 through clients that are not AWS's own. Those that are not installed are skipped."""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -51,16 +52,84 @@ def test_minio_client(cloud, unique):
     assert client.stat_object(bucket_name=name, object_name="long").size == 6 << 20
 
 
+S3FS = """
+import sys
+import s3fs
+
+endpoint, name = sys.argv[1:]
+files = s3fs.S3FileSystem(key="test", secret="test", client_kwargs={"endpoint_url": endpoint})
+files.mkdir(name)
+files.pipe(f"{name}/a/b", b"hello")
+assert files.ls(name) == [f"{name}/a"] and files.cat(f"{name}/a/b") == b"hello"
+with files.open(f"{name}/big", "wb", block_size=5 << 20) as file:
+    for _ in range(3):
+        file.write(b"x" * (5 << 20))
+with files.open(f"{name}/big", "rb") as file:
+    file.seek(-3, 2)
+    assert file.read() == b"xxx" and files.info(f"{name}/big")["size"] == 15 << 20
+assert sorted(files.find(name)) == [f"{name}/a/b", f"{name}/big"] and files.glob(f"{name}/*/b") == [f"{name}/a/b"]
+files.setxattr(f"{name}/a/b", colour="red")
+assert files.metadata(f"{name}/a/b") == {"colour": "red"}
+files.mv(f"{name}/a/b", f"{name}/c")
+assert not files.exists(f"{name}/a/b")
+try:
+    files.cat(f"{name}/none")
+    raise AssertionError("it is not there")
+except FileNotFoundError:
+    pass
+files.rm(name, recursive=True)
+files.invalidate_cache()
+assert not files.exists(name)
+"""
+
+
 def test_s3fs(cloud, unique):
-    s3fs = pytest.importorskip("s3fs")
-    files = s3fs.S3FileSystem(key="test", secret="test", client_kwargs={"endpoint_url": cloud.endpoint})
-    name = unique("b")
-    files.mkdir(name)
-    files.pipe(f"{name}/a/b", b"hello")
-    assert files.ls(name) == [f"{name}/a"] and files.cat(f"{name}/a/b") == b"hello"
-    files.mv(f"{name}/a/b", f"{name}/c")
-    files.rm(name, recursive=True)
-    assert not files.exists(name)
+    python = pathlib.Path(sys.prefix).parent / "s3fs-venv" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("s3fs is not installed")
+    done = subprocess.run([python, "-c", S3FS, cloud.endpoint, unique("b")], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_rclone(cloud, unique, tmp_path):
+    if not shutil.which("rclone"):
+        pytest.skip("rclone is not installed")
+    settings = tmp_path / "rclone.conf"
+    settings.write_text(f"""[cloud]
+type = s3
+provider = Other
+endpoint = {cloud.endpoint}
+access_key_id = test
+secret_access_key = test
+region = us-east-1
+force_path_style = true
+chunk_size = 5Mi
+upload_cutoff = 5Mi
+""")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RCLONE_"))}
+
+    def run(*arguments):
+        done = subprocess.run(["rclone", "--config", str(settings), *arguments], capture_output=True, text=True,
+                              timeout=60, env=environment)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout
+
+    here, bucket = tmp_path / "here", f"cloud:{unique('b')}"
+    (here / "dir").mkdir(parents=True)
+    (here / "dir" / "a b+é").write_bytes(b"small")
+    (here / "big").write_bytes(os.urandom(12 << 20))
+    run("mkdir", bucket)
+    run("sync", str(here), bucket)
+    listed = lambda: sorted(run("lsf", "-R", bucket).strip().split("\n"))
+    assert listed() == ["big", "dir/", "dir/a b+é"]
+    run("check", "--download", str(here), bucket)
+    run("copyto", f"{bucket}/big", f"{bucket}/copy")
+    run("copy", bucket, str(tmp_path / "back"))
+    assert (tmp_path / "back" / "copy").read_bytes() == (here / "big").read_bytes()
+    (here / "big").unlink()
+    run("sync", str(here), bucket)
+    assert listed() == ["dir/", "dir/a b+é"]
+    run("purge", bucket)
 
 
 def test_arrow(cloud, unique):

@@ -3,6 +3,7 @@
 
 mod dynamodb;
 mod kms;
+mod s3;
 mod server;
 
 use crate::test::{cargo, environment, target};
@@ -53,6 +54,12 @@ const PARTS: &[Part] = &[
     ("kms", "KMS Encrypt, Decrypt, GenerateDataKey on one pool of connections", Bench::kms),
     ("start", "start to first answer on an existing data directory, and idle memory", Bench::start),
     ("large", "one large object up and down, and the memory it takes", Bench::large),
+    (
+        "cp",
+        "`aws s3 cp` of one large object, against `cp` and what the client alone costs (--large)",
+        Bench::cp,
+    ),
+    ("memory", "resident memory while small objects, listings and large copies pass", Bench::s3_memory),
     ("functions", "Lambda: cold and warm invocations", Bench::functions),
     ("burst", "a burst of uploads, each made a thumbnail by a function", Bench::burst),
 ];

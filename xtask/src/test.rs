@@ -52,6 +52,7 @@ fn build() -> Outcome {
 
 fn acceptance() -> Outcome {
     programs();
+    made("s3fs-venv", "tests/requirements-s3fs.txt")?;
     pytest("acceptance")
 }
 
@@ -81,8 +82,13 @@ fn pytest(folder: &str) -> Outcome {
 
 /// A Python environment of the tests' own, renewed when their needs change.
 pub(crate) fn environment() -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let needs = root().join("tests/requirements.txt");
-    let venv = target().join("test-venv");
+    made("test-venv", "tests/requirements.txt")
+}
+
+/// A Python environment of this name with what a file of requirements names.
+fn made(name: &str, requirements: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let needs = root().join(requirements);
+    let venv = target().join(name);
     let (python, marker) = (venv.join("bin/python"), venv.join("requirements.txt"));
     let wanted = std::fs::read(&needs)?;
     if std::fs::read(&marker).is_ok_and(|have| have == wanted) {
@@ -95,7 +101,7 @@ pub(crate) fn environment() -> Result<PathBuf, Box<dyn std::error::Error>> {
         debian(&["python3", "python3-venv", "python3-pip"])?;
         run_in(&root(), Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
     }
-    println!("installing what tests/requirements.txt names with pip …");
+    println!("installing what {requirements} names with pip …");
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&needs);
     run_in(&root(), &mut pip)?;

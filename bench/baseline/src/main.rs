@@ -1,7 +1,10 @@
 //! The baseline of every throughput figure: hyper answering the same body to every request, looking at nothing.
 //!
-//! `baseline [--port N] [--size BYTES] [--workers N]` listens on 127.0.0.1, prints its address and runs until it is
-//! killed. Its runtime has the shape of the front door's, so that a ratio of the two measures only the work between.
+//! `baseline [--port N] [--size BYTES] [--workers N] [--s3 1]` listens on 127.0.0.1, prints its address and runs until it is
+//! killed. Its runtime has the shape of the front door's, so that a ratio of the two measures only the work between. With
+//! `--s3 1` it answers what copying an object to and from S3 asks, and keeps nothing.
+
+mod discard;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -20,10 +23,12 @@ struct Options {
     port: u16,
     size: usize,
     workers: usize,
+    /// Whether it plays an S3 that keeps nothing.
+    s3: bool,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { port: 0, size: 1024, workers: 2 };
+    let mut options = Options { port: 0, size: 1024, workers: 2, s3: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a number"))?;
@@ -32,7 +37,8 @@ fn options() -> Result<Options, String> {
             "--port" => options.port = value.parse().map_err(wrong)?,
             "--size" => options.size = value.parse().map_err(wrong)?,
             "--workers" => options.workers = value.parse().map_err(wrong)?,
-            _ => return Err(format!("unknown option {name}; know --port, --size and --workers")),
+            "--s3" => options.s3 = value == "1",
+            _ => return Err(format!("unknown option {name}; know --port, --size, --workers and --s3")),
         }
     }
     Ok(options)
@@ -57,7 +63,8 @@ fn main() -> ExitCode {
 async fn serve(options: Options) -> std::io::Result<()> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], options.port))).await?;
     println!("listening on {}", listener.local_addr()?);
-    let body = Bytes::from(vec![b'x'; options.size]);
+    let size = options.size as u64;
+    let body = if options.s3 { discard::zeros() } else { Bytes::from(vec![b'x'; options.size]) };
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -66,6 +73,9 @@ async fn serve(options: Options) -> std::io::Result<()> {
             let answer = service_fn(move |request: Request<Incoming>| {
                 let body = body.clone();
                 async move {
+                    if options.s3 {
+                        return Ok(discard::answer(request, size, &body).await);
+                    }
                     // A body must be taken off the connection, or it cannot be kept alive.
                     let mut incoming = request.into_body();
                     while let Some(Ok(_)) = incoming.frame().await {}

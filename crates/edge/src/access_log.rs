@@ -5,7 +5,7 @@ use crate::gate::Gate;
 use crate::out::Out;
 use crate::request::s3_web;
 use crate::sigv4::Claim;
-use cloudlet_service::{Answered, Principal};
+use cloudlet_service::{Answered, Principal, Signer};
 use http::{HeaderMap, Response};
 use std::sync::Arc;
 use std::time::Instant;
@@ -70,9 +70,10 @@ impl Line {
             received: asked.received,
             total_ms: 0,
             turnaround_ms: 0,
-            secure: asked.peer.secure,
+            tls: asked.peer.tls,
             signature,
             presigned,
+            form: false,
             headers: asked.headers.clone(),
             answer: HeaderMap::new(),
         };
@@ -84,6 +85,15 @@ impl Line {
         self.asked.operation = operation;
         if let Some(principal) = principal {
             self.asked.principal = principal.clone();
+        }
+    }
+
+    /// Says who signed a form.
+    pub(crate) fn signed(&mut self, by: Option<&Signer>) {
+        if let Some(signer) = by {
+            self.asked.principal = signer.principal.clone();
+            self.asked.signature = Some(signer.signature);
+            self.asked.form = true;
         }
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Caller {
     /// The region of the credential scope.
     pub(crate) region: Option<Arc<str>>,
     pub(crate) presigned: bool,
+    /// `AWS4-HMAC-SHA256`, or `AWS` for version 2.
+    pub(crate) signature: Option<&'static str>,
     /// What chunks are chained to, where the body comes in signed ones.
     pub(crate) seed: Option<Seed>,
 }
@@ -27,6 +29,7 @@ impl Caller {
             access_key_id: None,
             region: None,
             presigned: false,
+            signature: None,
             seed: None,
         }
     }
@@ -112,6 +115,7 @@ impl Known<'_> {
                         region => region.into(),
                     }),
                     presigned: v4.presigned,
+                    signature: Some("AWS4-HMAC-SHA256"),
                     seed: chunked.then(|| sigv4::seed(v4, &secret)),
                 })
             }
@@ -123,6 +127,7 @@ impl Known<'_> {
                     access_key_id: Some((*claim.access_key_id).into()),
                     region: None,
                     presigned: claim.expires.is_some(),
+                    signature: Some("AWS"),
                     seed: None,
                 })
             }

@@ -4,8 +4,8 @@ use crate::finished::Finished;
 use crate::gate::Gate;
 use crate::out::Out;
 use crate::pulse::{Felt, Pulse, Verdict};
-use crate::request;
-use cloudlet_service::Origin;
+use crate::{request, tls};
+use cloudlet_service::{Origin, Tls};
 use http::{HeaderMap, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -25,7 +25,8 @@ const HANDSHAKE: u8 = 0x16;
 /// What requests need to know of their connection. It lives as long as any of them, and so does its permit.
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
-    pub(crate) secure: bool,
+    /// What the handshake settled on, where the connection is TLS.
+    pub(crate) tls: Option<Tls>,
     pub(crate) pulse: Arc<Pulse>,
     _permit: OwnedSemaphorePermit,
 }
@@ -35,7 +36,8 @@ impl Peer {
     pub(crate) fn origin(&self, headers: &Arc<HeaderMap>, host: &Arc<str>) -> Origin {
         Origin {
             source_ip: Some(self.address),
-            secure: self.secure,
+            secure: self.tls.is_some(),
+            tls: self.tls,
             host: host.clone(),
             headers: Some(headers.clone()),
             ..Origin::default()
@@ -55,7 +57,7 @@ pub(crate) async fn tcp(
     let _ = stream.set_nodelay(true);
     let pulse = Pulse::new();
     let Some(tls) = &gate.tls else {
-        let peer = Arc::new(Peer { address, secure: false, pulse, _permit: permit });
+        let peer = Arc::new(Peer { address, tls: None, pulse, _permit: permit });
         return http(gate, stream, peer, stop).await;
     };
     let patience = gate.config.limits.head_time;
@@ -64,7 +66,8 @@ pub(crate) async fn tcp(
         Ok(Ok(1)) if first[0] == HANDSHAKE => {
             match tokio::time::timeout(patience, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
-                    let peer = Arc::new(Peer { address, secure: true, pulse, _permit: permit });
+                    let tls = Some(tls::agreed(stream.get_ref().1));
+                    let peer = Arc::new(Peer { address, tls, pulse, _permit: permit });
                     http(gate, stream, peer, stop).await;
                 }
                 Ok(Err(why)) => tracing::debug!(%why, "TLS handshake failed"),
@@ -72,7 +75,7 @@ pub(crate) async fn tcp(
             }
         }
         Ok(Ok(1)) => {
-            let peer = Arc::new(Peer { address, secure: false, pulse, _permit: permit });
+            let peer = Arc::new(Peer { address, tls: None, pulse, _permit: permit });
             http(gate, stream, peer, stop).await;
         }
         // The client left or said nothing.
@@ -88,7 +91,7 @@ pub(crate) async fn unix(
     stop: watch::Receiver<bool>,
 ) {
     let address = IpAddr::from([127, 0, 0, 1]);
-    let peer = Arc::new(Peer { address, secure: false, pulse: Pulse::new(), _permit: permit });
+    let peer = Arc::new(Peer { address, tls: None, pulse: Pulse::new(), _permit: permit });
     http(gate, stream, peer, stop).await;
 }
 

@@ -127,6 +127,7 @@ fn as_caller(cx: &Context, caller: Caller) -> Context {
     let origin = Origin {
         access_key_id: caller.access_key_id,
         presigned: caller.presigned,
+        signature: caller.signature,
         ..Origin::clone(&cx.origin)
     };
     Context {

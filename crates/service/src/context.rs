@@ -8,6 +8,15 @@ use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// What the handshake of a TLS connection settled on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tls {
+    /// `1.2` or `1.3` (`s3:TlsVersion`).
+    pub version: &'static str,
+    /// The cipher suite by the name that OpenSSL gives it, as access logs show it.
+    pub cipher: &'static str,
+}
+
 /// Where a request came from, as condition keys and some answers need it.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
@@ -15,6 +24,8 @@ pub struct Origin {
     pub source_ip: Option<IpAddr>,
     /// Whether the connection is TLS (`aws:SecureTransport`).
     pub secure: bool,
+    /// What the TLS handshake settled on, where the connection is TLS.
+    pub tls: Option<Tls>,
     /// The `Host` the client used, port included, such as `localhost:4566`.
     pub host: Arc<str>,
     /// The access key that signed the request.
@@ -24,6 +35,10 @@ pub struct Origin {
     pub headers: Option<Arc<http::HeaderMap>>,
     /// Whether the signature came in the query string (a presigned URL).
     pub presigned: bool,
+    /// How the request was signed: `AWS4-HMAC-SHA256`, or `AWS` for S3's older version.
+    pub signature: Option<&'static str>,
+    /// Whether the signature came in the fields of an HTML form.
+    pub form: bool,
     /// The services that make the call with the caller's permissions, the first that was asked first
     /// (`aws:CalledVia`).
     pub called_via: Vec<Arc<str>>,

@@ -22,13 +22,13 @@ pub use api::{Access, AccessRequest, Api, Operation, Payload, Protocol, Service,
 pub use arn::Arn;
 pub use body::{BodyError, ByteStream};
 pub use cloud::Cloud;
-pub use context::{Context, Origin};
+pub use context::{Context, Origin, Tls};
 pub use error::{Error, Fault};
 pub use events::EventStream;
 pub use identity::{Identity, Principal, Resolved, SecretKey};
 pub use shape::{Shape, Structure};
 pub use sources::{Clock, ManualClock, Randomness, Seeded, SystemClock, SystemRandomness};
-pub use web::{Answered, Form, Page, SITE_PATH, Site, Visit, Web};
+pub use web::{Answered, Form, Page, SITE_PATH, Signer, Site, Visit, Web};
 
 /// The boxed future that operations return through a `dyn` API.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -6,7 +6,7 @@ use crate::BoxFuture;
 use crate::api::Operation;
 use crate::body::ByteStream;
 use crate::cloud::Cloud;
-use crate::context::{Context, Origin};
+use crate::context::{Context, Origin, Tls};
 use crate::error::Error;
 use crate::identity::Principal;
 use bytes::Bytes;
@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 /// A service that pages of the web reach directly.
 pub trait Web: Send + Sync {
-    /// Answers a preflight by the bucket's own rules; `None` where there is no such bucket.
-    fn preflight(&self, bucket: &str, asked: &HeaderMap) -> Option<Response<Bytes>>;
+    /// Answers a preflight by the bucket's own rules; `None` where there is no such bucket. `object` says that one of
+    /// its objects is meant.
+    fn preflight(&self, bucket: &str, object: bool, asked: &HeaderMap) -> Option<Response<Bytes>>;
 
     /// What the answer to a request with an `Origin` carries by the bucket's own rules.
     fn for_page(&self, bucket: &str, method: &str, asked: &HeaderMap) -> HeaderMap;
@@ -25,7 +26,8 @@ pub trait Web: Send + Sync {
     /// Checks the whole body of an operation against what its head says of it: `Content-MD5`, checksums.
     fn check_body(&self, operation: &Operation, head: &HeaderMap, body: &[u8]) -> Result<(), Error>;
 
-    /// Stores what a form uploads (`POST /bucket` with `multipart/form-data`). It always answers.
+    /// Stores what a form uploads (`POST /bucket` with `multipart/form-data`). It always answers, with a [`Signer`] in
+    /// the response's extensions where somebody signed the form.
     fn form<'a>(&'a self, form: Form<'a>, body: ByteStream) -> BoxFuture<'a, Response<Bytes>>;
 
     /// Answers a request to a bucket's website host name. It always answers.
@@ -93,16 +95,27 @@ pub struct Answered {
     pub total_ms: u64,
     /// From the head's arrival to the first byte of the answer, in milliseconds.
     pub turnaround_ms: u64,
-    /// Whether the connection was TLS.
-    pub secure: bool,
+    /// What the TLS handshake settled on; `None` on a plain connection.
+    pub tls: Option<Tls>,
     /// `SigV2` or `SigV4`; `None` for unsigned requests.
     pub signature: Option<&'static str>,
     /// Whether the signature came in the query.
     pub presigned: bool,
+    /// Whether the signature came in a form's fields.
+    pub form: bool,
     /// The request's headers.
     pub headers: Arc<HeaderMap>,
     /// The answer's headers.
     pub answer: HeaderMap,
+}
+
+/// Who signed a form, for the access log.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// Who it is.
+    pub principal: Principal,
+    /// `SigV2` or `SigV4`.
+    pub signature: &'static str,
 }
 
 /// The head of a form upload.

@@ -6,10 +6,9 @@ use crate::Kms;
 use crate::errors::{bad_policy, limit};
 use crate::state::KeyRecord;
 use cloudlet_access::{Policy, PolicyKind, PrincipalKind};
-use cloudlet_api_iam as iam;
 use cloudlet_api_kms::API;
 use cloudlet_service::api::{Access, AccessRequest};
-use cloudlet_service::{Arn, Context, Error, Principal};
+use cloudlet_service::{Context, Error};
 
 /// The largest key policy, in bytes.
 const MOST: usize = 32 * 1024;
@@ -42,7 +41,7 @@ impl Kms {
             Policy::parse(document, PolicyKind::Resource).map_err(|error| bad_policy(error.message()))?;
         for statement in policy.statements() {
             for (kind, principal) in statement.principals() {
-                if kind == PrincipalKind::Aws && !principal_exists(cx, principal).await {
+                if kind == PrincipalKind::Aws && !cx.cloud.identity()?.principal_exists(principal) {
                     return Err(bad_policy(
                         "Policy contains a statement with one or more invalid principals.",
                     ));
@@ -72,30 +71,5 @@ impl Kms {
             Err(denied) if denied.is("AccessDenied") => Ok(false),
             Err(other) => Err(other),
         }
-    }
-}
-
-/// Whether a principal names somebody who is there. Every account is; users and roles are asked for.
-async fn principal_exists(cx: &Context, principal: &str) -> bool {
-    let Some(arn) = Arn::parse(principal).filter(|arn| arn.service == "iam") else { return true };
-    if arn.account.len() != 12 || !arn.account.bytes().all(|b| b.is_ascii_digit()) {
-        return false;
-    }
-    let root = Principal::Root { account: arn.account.into() };
-    let there = cx.cloud.context(root, arn.account, &cx.region);
-    let name = arn.resource.rsplit('/').next().unwrap_or_default().to_owned();
-    let found = if arn.resource.starts_with("user/") {
-        let input = iam::GetUserInput { user_name: Some(name), ..Default::default() };
-        there.cloud.call::<iam::operations::GetUser>(&there, input).await.map(|out| out.user.arn)
-    } else if arn.resource.starts_with("role/") {
-        let input = iam::GetRoleInput { role_name: name, ..Default::default() };
-        there.cloud.call::<iam::operations::GetRole>(&there, input).await.map(|out| out.role.arn)
-    } else {
-        return arn.resource == "root";
-    };
-    match found {
-        Ok(there) => there == principal,
-        // Only a clear no is a no.
-        Err(error) => !error.is("NoSuchEntity"),
     }
 }

@@ -96,6 +96,30 @@ pub(crate) fn check_region(cx: &Context, bucket: &Bucket) -> Result<(), Error> {
         .with_header("x-amz-bucket-region", bucket.region.clone()))
 }
 
+/// The regions whose S3 has ever known signatures of version 2: those that opened before 2014.
+/// Source: S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
+const KNOW_VERSION_2: [&str; 9] = [
+    "us-east-1",
+    "us-west-1",
+    "us-west-2",
+    "eu-west-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "sa-east-1",
+    "us-gov-west-1",
+];
+
+/// Errors: `InvalidRequest` for a signature of version 2 where the bucket's region does not know it.
+pub(crate) fn check_signature(cx: &Context, bucket: &Bucket) -> Result<(), Error> {
+    if cx.origin.signature == Some("AWS") && !KNOW_VERSION_2.contains(&bucket.region.as_str()) {
+        let message =
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+        return Err(crate::errors::invalid_request(message));
+    }
+    Ok(())
+}
+
 impl S3 {
     /// The accesses of an operation. Errors: `NoSuchBucket`, `PermanentRedirect`, `AccessDenied` for another owner
     /// than expected.
@@ -105,6 +129,18 @@ impl S3 {
         cx: &Context,
         input: &dyn Structure,
     ) -> Result<Vec<Access>> {
+        let mut all = self.needed(op, cx, input)?;
+        // Policies can tell what makes an object from what only brings parts of one.
+        if let Some(creates) = condition_keys::creates_object(op.name) {
+            // Who is trusted is asked for nothing, and so has no keys.
+            for access in all.iter_mut().filter(|a| a.action == "s3:PutObject" && !a.keys.is_empty()) {
+                access.keys.push((condition_keys::CREATES.to_owned(), vec![creates.to_string()]));
+            }
+        }
+        Ok(all)
+    }
+
+    fn needed(&self, op: &'static Operation, cx: &Context, input: &dyn Structure) -> Result<Vec<Access>> {
         // The two hottest are looked at by type; the others by the names of their members.
         if let Some(get) = input.as_any().downcast_ref::<api::GetObjectInput>() {
             return self.one(cx, &get.bucket, Some(&get.key), get.version_id.as_deref(), "s3:GetObject");
@@ -114,7 +150,7 @@ impl S3 {
             let lock = put.object_lock_mode.is_some() || put.object_lock_retain_until_date.is_some();
             let also = Also {
                 tags: put.tagging.as_deref().is_some_and(|t| !t.is_empty()),
-                acl: put.acl.is_some()
+                acl: put.acl.as_ref().is_some_and(|acl| !acl.is_empty())
                     || put.grant_full_control.is_some()
                     || put.grant_read.is_some()
                     || put.grant_read_acp.is_some()
@@ -199,6 +235,12 @@ impl S3 {
                 }
                 Ok(all)
             }
+            "PutBucketInventoryConfiguration" => {
+                let bucket = self.located(cx, &name)?;
+                let asked = Asked { bucket: &bucket, key: None, version: None };
+                let keys = condition_keys::of_document(input);
+                Ok(vec![self.access_to(cx, &asked, "s3:PutInventoryConfiguration", keys)?])
+            }
             "PutObjectTagging" | "PutObjectLegalHold" => {
                 let action = op.access.first().map_or("s3:PutObject", |rule| rule.action);
                 let bucket = self.located(cx, &name)?;
@@ -230,6 +272,7 @@ impl S3 {
     /// The bucket, if the request came to its region.
     fn located(&self, cx: &Context, name: &str) -> Result<std::sync::Arc<Bucket>> {
         let bucket = self.bucket(name)?;
+        check_signature(cx, &bucket)?;
         check_region(cx, &bucket)?;
         Ok(bucket)
     }
@@ -249,17 +292,24 @@ impl S3 {
 
     /// What writing an object needs beyond `s3:PutObject`.
     fn also(&self, cx: &Context, bucket: &str, key: &str, also: &Also, all: &mut Vec<Access>) -> Result<()> {
+        let bucket_name = bucket;
+        let bucket = self.bucket(bucket)?;
         for (needed, action) in [
             (also.tags, "s3:PutObjectTagging"),
-            (also.acl, "s3:PutObjectAcl"),
+            (also.acl && !self.owns_what_it_writes(cx, &bucket), "s3:PutObjectAcl"),
             (also.retention, "s3:PutObjectRetention"),
             (also.hold, "s3:PutObjectLegalHold"),
         ] {
             if needed {
-                all.extend(self.one(cx, bucket, Some(key), None, action)?);
+                all.extend(self.one(cx, bucket_name, Some(key), None, action)?);
             }
         }
         Ok(())
+    }
+
+    /// Whether the caller writes by the bucket's ACL: what it writes is its own, ACL and all.
+    pub(crate) fn owns_what_it_writes(&self, cx: &Context, bucket: &Bucket) -> bool {
+        caller(cx) != bucket.owner && self.acl_allows(cx, bucket, None, "s3:PutObject")
     }
 
     fn copy(
@@ -308,8 +358,10 @@ impl S3 {
         };
         let owner = existing.as_ref().and_then(|v| v.owner.clone()).filter(|_| is_object_owners(action));
         let owner = owner.unwrap_or_else(|| bucket.owner.clone());
-        // A bucket's policy has no say over objects that are another account's.
-        let policy = if owner == bucket.owner { self.policies.of(bucket)? } else { None };
+        let policy = self.policies.of(bucket)?;
+        // A bucket's policy can take away access to objects that are another account's, not give it.
+        let policy =
+            if owner == bucket.owner { policy } else { policy.map(|p| denials(&p)).transpose()?.flatten() };
         let foreign = caller(cx) != owner || matches!(cx.principal, Principal::Anonymous);
         access.resource_policy = policy;
         if foreign && !matches!(cx.principal, Principal::Service { .. }) {
@@ -369,8 +421,18 @@ impl S3 {
         version: Option<&str>,
         action: &str,
     ) -> Result<(), Error> {
-        let asked = Asked { bucket, key, version };
-        let access = self.access_to(cx, &asked, action, Vec::new())?;
+        self.allowed_with(cx, &Asked { bucket, key, version }, action, Vec::new())
+    }
+
+    /// The same with further condition keys.
+    pub(crate) fn allowed_with(
+        &self,
+        cx: &Context,
+        asked: &Asked<'_>,
+        action: &str,
+        keys: condition_keys::Keys,
+    ) -> Result<(), Error> {
+        let access = self.access_to(cx, asked, action, keys)?;
         let index = <api::operations::ListObjectsV2 as cloudlet_service::TypedOperation>::INDEX;
         let request =
             AccessRequest { access: &access, operation: &api::API.operations[index], service: &api::API };
@@ -456,12 +518,14 @@ fn looks_at_object(action: &str) -> bool {
 fn create_bucket(cx: &Context, input: &dyn Structure) -> Vec<Access> {
     let name = text_member(input, "Bucket").unwrap_or_default();
     let resource = crate::events::bucket_arn(&cx.region, &name);
-    let has = |member: &str| text_member(input, member).is_some();
+    let has = |member: &str| text_member(input, member).is_some_and(|value| !value.is_empty());
     let mut all = vec![Access::new("s3:CreateBucket", resource.clone())];
     if let Some(create) = input.as_any().downcast_ref::<api::CreateBucketInput>() {
         let constraint =
             create.create_bucket_configuration.as_ref().and_then(|c| c.location_constraint.clone());
         all[0].keys.extend(constraint.map(|c| ("s3:LocationConstraint".to_owned(), vec![c])));
+        let tags = create.create_bucket_configuration.as_ref().and_then(|c| c.tags.as_deref());
+        all[0].keys.extend(condition_keys::of_bucket_tags(tags.unwrap_or_default()));
         if create.object_lock_enabled_for_bucket == Some(true) {
             all.push(Access::new("s3:PutBucketObjectLockConfiguration", resource.clone()));
             all.push(Access::new("s3:PutBucketVersioning", resource.clone()));
@@ -476,7 +540,27 @@ fn create_bucket(cx: &Context, input: &dyn Structure) -> Vec<Access> {
     if has("ObjectOwnership") {
         all.push(Access::new("s3:PutBucketOwnershipControls", resource));
     }
+    for access in &mut all {
+        condition_keys::of_head(cx, &mut access.keys);
+    }
     all
+}
+
+/// What is left of a policy where it may only deny.
+fn denials(policy: &Policy) -> Result<Option<Policy>> {
+    let mut document: Value = serde_json::from_str(policy.text()).map_err(crate::errors::internal)?;
+    let denies = |statement: &Value| statement.get("Effect").and_then(Value::as_str) == Some("Deny");
+    match document.get_mut("Statement") {
+        Some(Value::Array(statements)) => {
+            statements.retain(denies);
+            if statements.is_empty() {
+                return Ok(None);
+            }
+        }
+        Some(single) if denies(single) => {}
+        _ => return Ok(None),
+    }
+    compile(&document.to_string()).map(Some)
 }
 
 /// The policy, or none, and a statement that allows this one access: what an ACL's grant is worth.

@@ -3,11 +3,13 @@
 
 use crate::errors::{Result, access_denied, invalid_argument, invalid_request, malformed_xml};
 use crate::names::{
-    ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY, account_of, account_of_email, canonical_id, display_name,
+    ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY, account_of, account_of_email, caller, canonical_id,
+    display_name,
 };
+use crate::public;
 use crate::state::{Acl, Bucket, Grant, Grantee};
 use cloudlet_api_s3 as api;
-use cloudlet_service::Error;
+use cloudlet_service::{Context, Error};
 
 /// The most grants of one list.
 const MOST: usize = 100;
@@ -27,7 +29,7 @@ pub(crate) struct AclRequest {
 macro_rules! object_acl {
     ($input:expr) => {
         $crate::acl::AclRequest {
-            canned: $input.acl.take(),
+            canned: $input.acl.take().filter(|acl| !acl.is_empty()),
             full_control: $input.grant_full_control.take(),
             read: $input.grant_read.take(),
             write: None,
@@ -236,9 +238,10 @@ impl Acl {
 /// What the bucket's settings make of a new object's ACL and owner.
 /// Errors: `AccessControlListNotSupported`, `AccessDenied` where public access is blocked.
 pub(crate) fn for_object(
+    cx: &Context,
     request: &AclRequest,
     bucket: &Bucket,
-    writer: &str,
+    key: &str,
 ) -> Result<(Option<Acl>, Option<String>), Error> {
     use crate::state::Ownership::{BucketOwnerEnforced, BucketOwnerPreferred, ObjectWriter};
     let full_control = request.canned.as_deref() == Some("bucket-owner-full-control");
@@ -246,21 +249,18 @@ pub(crate) fn for_object(
         Some(BucketOwnerEnforced) => {
             // What says no more than what holds anyway is let through.
             let private = request.canned.as_deref() == Some("private") && !request.has_grants();
-            if !request.is_empty()
-                && !full_control
-                && !private
-                && !request.is_owner_full_control(&bucket.owner)
-            {
-                return Err(not_supported());
-            }
-            return Ok((None, None));
+            let passes = request.is_empty()
+                || full_control
+                || request.is_owner_full_control(&bucket.owner)
+                || (private && bucket.ownership_unsaid);
+            return if passes { Ok((None, None)) } else { Err(not_supported()) };
         }
         Some(BucketOwnerPreferred) if full_control => &bucket.owner,
-        None | Some(BucketOwnerPreferred | ObjectWriter) => writer,
+        None | Some(BucketOwnerPreferred | ObjectWriter) => caller(cx),
     };
     let acl = request.resolve(owner, &bucket.owner)?;
     if bucket.block.is_some_and(|b| b.block_acls) && acl.as_ref().is_some_and(Acl::is_public) {
-        return Err(access_denied());
+        return Err(public::prevented_acl(cx, bucket, "s3:PutObject", Some(key)));
     }
     Ok((acl, (owner != bucket.owner).then(|| owner.to_owned())))
 }

@@ -13,14 +13,13 @@ use cloudlet_service::{Context, Principal, Structure};
 pub(crate) type Keys = Vec<(String, Vec<String>)>;
 
 /// The headers that are condition keys by their own names.
-const CONDITION_HEADERS: [&str; 19] = [
+const CONDITION_HEADERS: [&str; 18] = [
     "x-amz-acl",
     "x-amz-checksum-algorithm",
     "x-amz-object-ownership",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-bucket-key-enabled",
     "if-match",
-    "x-amz-copy-source",
     "x-amz-content-sha256",
     "x-amz-grant-full-control",
     "x-amz-grant-read",
@@ -49,12 +48,35 @@ pub(crate) fn of_request(cx: &Context, asked: &Asked<'_>, existing: Option<&Vers
     for (key, value) in existing.iter().flat_map(|v| v.tags.iter()) {
         keys.push((format!("s3:ExistingObjectTag/{key}"), vec![value.clone()]));
     }
+    of_head(cx, keys);
+}
+
+/// Whether an operation that needs `s3:PutObject` makes an object; `None` for those that need it not.
+pub(crate) fn creates_object(operation: &str) -> Option<bool> {
+    match operation {
+        "PutObject" | "CopyObject" | "CompleteMultipartUpload" => Some(true),
+        "CreateMultipartUpload" | "UploadPart" | "UploadPartCopy" => Some(false),
+        _ => None,
+    }
+}
+
+/// The condition key that tells of it.
+pub(crate) const CREATES: &str = "s3:ObjectCreationOperation";
+
+/// The keys that the head of a request gives: how it was signed, over what connection it came, what headers it has.
+pub(crate) fn of_head(cx: &Context, keys: &mut Keys) {
+    if let Some(tls) = cx.origin.tls {
+        keys.push(("s3:TlsVersion".to_owned(), vec![tls.version.to_owned()]));
+    }
     if !matches!(cx.principal, Principal::Anonymous) {
-        let kind = if cx.origin.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" };
+        let kind = match (cx.origin.form, cx.origin.presigned) {
+            (true, _) => "POST",
+            (_, true) => "REST-QUERY-STRING",
+            _ => "REST-HEADER",
+        };
         keys.push(("s3:authType".to_owned(), vec![kind.to_owned()]));
-        let v2 = header(cx, "authorization").is_some_and(|value| value.starts_with("AWS "));
-        let version = if v2 { "AWS" } else { "AWS4-HMAC-SHA256" };
-        keys.push(("s3:signatureversion".to_owned(), vec![version.to_owned()]));
+        let version = cx.origin.signature.map(str::to_owned);
+        keys.extend(version.map(|version| ("s3:signatureversion".to_owned(), vec![version])));
         let signed = header(cx, "x-amz-date").and_then(signed_at);
         keys.extend(
             signed.map(|at| ("s3:signatureAge".to_owned(), vec![(cx.millis() - at).max(0).to_string()])),
@@ -64,7 +86,10 @@ pub(crate) fn of_request(cx: &Context, asked: &Asked<'_>, existing: Option<&Vers
     for (name, value) in headers.iter() {
         let name = name.as_str();
         let Ok(value) = value.to_str() else { continue };
-        if CONDITION_HEADERS.contains(&name) {
+        if name == "x-amz-copy-source" {
+            // Policies write it without the slash that it may begin with.
+            keys.push((format!("s3:{name}"), vec![value.strip_prefix('/').unwrap_or(value).to_owned()]));
+        } else if CONDITION_HEADERS.contains(&name) {
             keys.push((format!("s3:{name}"), vec![value.to_owned()]));
         } else if let Some(lock) = name.strip_prefix("x-amz-object-lock-") {
             keys.push((format!("s3:object-lock-{lock}"), vec![value.to_owned()]));
@@ -89,12 +114,27 @@ fn tag_keys(tags: Vec<(String, String)>) -> Keys {
     keys
 }
 
-/// The condition keys that stand in a document: new tags, a legal hold.
+/// The tags of a bucket that is about to be made.
+pub(crate) fn of_bucket_tags(tags: &[api::Tag]) -> Keys {
+    let mut keys: Keys =
+        tags.iter().map(|tag| (format!("aws:RequestTag/{}", tag.key), vec![tag.value.clone()])).collect();
+    if !tags.is_empty() {
+        keys.push(("aws:TagKeys".to_owned(), tags.iter().map(|tag| tag.key.clone()).collect()));
+    }
+    keys
+}
+
+/// The condition keys that stand in a document: new tags, a legal hold, the fields of an inventory.
 pub(crate) fn of_document(input: &dyn Structure) -> Keys {
     let input = input.as_any();
     if let Some(put) = input.downcast_ref::<api::PutObjectTaggingInput>() {
         let tags = put.tagging.tag_set.iter().map(|tag| (tag.key.clone(), tag.value.clone()));
         return tag_keys(tags.collect());
+    }
+    if let Some(put) = input.downcast_ref::<api::PutBucketInventoryConfigurationInput>() {
+        let fields = put.inventory_configuration.optional_fields.clone().unwrap_or_default();
+        let name = "s3:InventoryAccessibleOptionalFields".to_owned();
+        return if fields.is_empty() { Vec::new() } else { vec![(name, fields)] };
     }
     let hold = input.downcast_ref::<api::PutObjectLegalHoldInput>().and_then(|put| put.legal_hold.as_ref());
     let status = hold.and_then(|hold| hold.status.clone());

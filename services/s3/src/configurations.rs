@@ -7,7 +7,7 @@ use crate::state::{Bucket, Config};
 use aws_smithy_json::codec::{JsonCodec, JsonCodecSettings};
 use aws_smithy_schema::codec::Codec;
 use aws_smithy_schema::serde::ShapeSerializer;
-use cloudlet_service::{Error, Shape, pages};
+use cloudlet_service::{Context, Error, Shape, pages};
 use cloudlet_store::Tx;
 
 /// The most configurations of one kind, and of one page.
@@ -41,6 +41,12 @@ impl Kind {
     pub(crate) fn missing(&self, bucket: &str) -> Error {
         crate::errors::no_such_configuration(self.missing.0, self.missing.1, bucket)
     }
+}
+
+/// An id for a rule that was given none, in the form that AWS makes them.
+pub(crate) fn made_id(cx: &Context) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(cx.random().uuid())
 }
 
 impl S3 {

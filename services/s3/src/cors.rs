@@ -19,8 +19,13 @@ const VARIES: &str = "Origin, Access-Control-Request-Headers, Access-Control-Req
 
 impl S3 {
     /// Answers a preflight by the bucket's rules: 200 with what is allowed, or S3's 403 (400 for one that is none).
-    pub(crate) fn answer_preflight(&self, bucket: &str, asked: &HeaderMap) -> Option<Response<Bytes>> {
-        match self.preflight_headers(bucket, asked) {
+    pub(crate) fn answer_preflight(
+        &self,
+        bucket: &str,
+        object: bool,
+        asked: &HeaderMap,
+    ) -> Option<Response<Bytes>> {
+        match self.preflight_headers(bucket, object, asked) {
             Ok(headers) => {
                 let mut response = Response::new(Bytes::new());
                 *response.headers_mut() = headers;
@@ -31,7 +36,7 @@ impl S3 {
         }
     }
 
-    fn preflight_headers(&self, bucket: &str, asked: &HeaderMap) -> Result<HeaderMap, Error> {
+    fn preflight_headers(&self, bucket: &str, object: bool, asked: &HeaderMap) -> Result<HeaderMap, Error> {
         let text = |name: HeaderName| asked.get(name).and_then(|v| v.to_str().ok());
         let Some(origin) = text(ORIGIN).filter(|o| !o.is_empty()) else {
             return Err(Error::sender(
@@ -56,7 +61,8 @@ impl S3 {
             .collect();
         let found = self.bucket(bucket)?;
         let denied = |message: &str| {
-            Error::new("AccessForbidden", 403, message).with("Method", method).with("ResourceType", "BUCKET")
+            let what = if object { "OBJECT" } else { "BUCKET" };
+            Error::new("AccessForbidden", 403, message).with("Method", method).with("ResourceType", what)
         };
         let Some(rules) = self.config::<CORSConfiguration>(&found, &CORS, "")? else {
             return Err(denied("CORSResponse: CORS is not enabled for this bucket."));

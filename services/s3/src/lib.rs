@@ -12,6 +12,7 @@
 mod access;
 mod acl;
 mod annotations;
+mod bucket_policy;
 mod checksums;
 mod condition_keys;
 mod conditions;
@@ -156,8 +157,8 @@ impl Service for S3 {
 }
 
 impl Web for S3 {
-    fn preflight(&self, bucket: &str, asked: &HeaderMap) -> Option<Response<Bytes>> {
-        self.answer_preflight(bucket, asked)
+    fn preflight(&self, bucket: &str, object: bool, asked: &HeaderMap) -> Option<Response<Bytes>> {
+        self.answer_preflight(bucket, object, asked)
     }
 
     fn for_page(&self, bucket: &str, method: &str, asked: &HeaderMap) -> HeaderMap {

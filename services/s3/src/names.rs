@@ -144,6 +144,8 @@ pub(crate) fn locate(endpoint: &str, constraint: Option<&str>) -> Result<String,
     let constraint = constraint.filter(|c| !c.is_empty());
     let region = match constraint {
         Some("EU") => "eu-west-1",
+        // An endpoint of one region makes buckets there alone, whatever else is asked for.
+        Some(name) if endpoint != "us-east-1" && endpoint != name => return Err(illegal_location(name)),
         Some(name) if REGIONS.contains(&name) => name,
         Some(name) => {
             return Err(Error::sender(
@@ -283,6 +285,9 @@ mod tests {
             ("us-east-1", Some("moon-1"), "InvalidLocationConstraint"),
             ("eu-west-1", None, "IllegalLocationConstraintException"),
             ("eu-west-1", Some("us-west-2"), "IllegalLocationConstraintException"),
+            ("eu-west-1", Some("us-east-1"), "IllegalLocationConstraintException"),
+            ("eu-west-1", Some("moon-1"), "IllegalLocationConstraintException"),
+            ("us-west-2", Some("EU"), "IllegalLocationConstraintException"),
         ] {
             assert_eq!(locate(endpoint, constraint).unwrap_err().code(), code);
         }

@@ -1,6 +1,40 @@
-//! What "public" means of a bucket policy.
+//! What "public" means of a bucket policy, and what a caller is told whom block public access stops.
 
+use crate::errors::access_denied;
+use crate::names::caller;
+use crate::state::Bucket;
+use cloudlet_service::{Context, Error};
 use serde_json::Value;
+
+/// The refusal of a public policy.
+pub(crate) fn prevented_policy(cx: &Context, bucket: &Bucket) -> Error {
+    prevented(cx, bucket, "s3:PutBucketPolicy", &bucket.arn(), ("policies", "BlockPublicPolicy"))
+}
+
+/// The refusal of a public ACL, of the bucket or of the object with this key.
+pub(crate) fn prevented_acl(cx: &Context, bucket: &Bucket, action: &str, key: Option<&str>) -> Error {
+    let resource = key.map_or_else(|| bucket.arn(), |key| format!("{}/{key}", bucket.arn()));
+    prevented(cx, bucket, action, &resource, ("ACLs", "BlockPublicAcls"))
+}
+
+/// Only the bucket's own account is told why. Source: S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors".
+fn prevented(
+    cx: &Context,
+    bucket: &Bucket,
+    action: &str,
+    resource: &str,
+    (what, setting): (&str, &str),
+) -> Error {
+    if caller(cx) != bucket.owner {
+        return access_denied();
+    }
+    let user = cx.principal.arn();
+    let message = format!(
+        "User: {user} is not authorized to perform: {action} on resource: \"{resource}\" because public {what} are \
+         prevented by the {setting} setting in S3 Block Public Access."
+    );
+    Error::new("AccessDenied", 403, message)
+}
 
 /// Whether a policy is public by AWS's definition: it allows everybody something, under no condition that names
 /// fixed callers. Source: S3 User Guide, "The meaning of public".

@@ -23,6 +23,10 @@ pub(crate) struct Bucket {
     pub(crate) versioning: Versioning,
     #[serde(default)]
     pub(crate) ownership: Option<Ownership>,
+    /// Whether nobody ever said who owns new objects: clients from before 2023, which send `x-amz-acl: private` with every
+    /// object, are then let through. AWS refuses them.
+    #[serde(default)]
+    pub(crate) ownership_unsaid: bool,
     #[serde(default)]
     pub(crate) acl: Option<Acl>,
     #[serde(default)]

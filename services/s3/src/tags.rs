@@ -34,7 +34,7 @@ pub(crate) fn from_header(header: Option<&str>) -> Result<Vec<(String, String)>,
     let mut tags = Vec::new();
     for pair in header.split('&').filter(|p| !p.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if key.is_empty() {
+        if key.is_empty() || value.contains('=') {
             return Err(bad());
         }
         tags.push((decode(key)?, decode(value)?));
@@ -47,6 +47,8 @@ pub(crate) fn from_header(header: Option<&str>) -> Result<Vec<(String, String)>,
         return Err(bad());
     }
     check(&tags, OBJECT_TAGS, "Object")?;
+    // What came in a header comes back by name.
+    tags.sort();
     Ok(tags)
 }
 
@@ -120,6 +122,9 @@ mod tests {
             tags,
             [("a", "1"), ("b c", "d/e"), ("flag", "")].map(|(k, v)| (k.to_owned(), v.to_owned()))
         );
+        let sorted: Vec<_> = from_header(Some("foo=bar&bar")).unwrap().into_iter().map(|(k, _)| k).collect();
+        assert_eq!(sorted, ["bar", "foo"]);
+        assert_eq!(from_header(Some("TagSet=[{Key=a,Value=b}]")).unwrap_err().code(), "InvalidArgument");
         assert_eq!(from_header(Some("a=1&a=2")).unwrap_err().code(), "InvalidArgument");
         assert_eq!(from_header(Some("a=%ff")).unwrap_err().code(), "InvalidArgument");
         for bad in ["=", "=a", "a=%zz", "a=%4"] {

@@ -21,8 +21,17 @@ pub(super) struct Server {
 impl Server {
     /// The baseline, answering bodies of so many bytes.
     pub(super) fn baseline(size: u64) -> Result<Self> {
+        Self::base(&["--size", &size.to_string()])
+    }
+
+    /// The baseline as an S3 that keeps nothing and has one object of so many bytes.
+    pub(super) fn discarding(size: u64) -> Result<Self> {
+        Self::base(&["--s3", "1", "--size", &size.to_string()])
+    }
+
+    fn base(options: &[&str]) -> Result<Self> {
         let mut command = Command::new(target().join("release/baseline"));
-        command.args(["--size", &size.to_string()]);
+        command.args(options);
         let mut child =
             command.stdout(Stdio::piped()).spawn().map_err(|e| format!("cannot start the baseline: {e}"))?;
         let mut line = String::new();

@@ -205,6 +205,7 @@ impl Asked<'_> {
         let origin = Origin {
             access_key_id: caller.access_key_id,
             presigned: caller.presigned,
+            signature: caller.signature,
             ..self.peer.origin(&headers, self.host)
         };
         let account = match caller.principal.account() {

@@ -28,7 +28,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use web::{first_segment, form, form_bucket, of_s3, preflight};
+use web::{first_segment, form, form_bucket, means_object, of_s3, preflight};
 
 /// Up to this size what is left of a body costs less than a new connection, in bytes.
 const DRAINED: u64 = 64 * 1024;
@@ -117,7 +117,8 @@ async fn enter(
     if parts.method == Method::OPTIONS
         && !signed
         && let Some(bucket) = place.bucket.or_else(|| first_segment(&parts))
-        && let Some(response) = s3_web(gate).and_then(|web| web.preflight(bucket, &headers))
+        && let Some(response) =
+            s3_web(gate).and_then(|web| web.preflight(bucket, means_object(&parts, place), &headers))
     {
         // A preflight that lacks what a preflight has: the bucket says so.
         return of_s3(gate, response);
@@ -127,7 +128,7 @@ async fn enter(
         && let Some(bucket) = form_bucket(&parts, &headers, place)
         && s3_web(gate).is_some()
     {
-        let response = form(gate, peer, bucket, &headers, &host, arriving).await;
+        let response = form(gate, peer, bucket, &parts, place, &headers, &host, arriving).await;
         return response.unwrap_or_else(|| own::text(StatusCode::NOT_FOUND, "S3 is not served.\n"));
     }
     let Some(routes) = routes else {

@@ -1,6 +1,7 @@
 //! What S3 answers to web pages itself: preflights, forms, and the head that all its answers have.
 
 use super::s3_request_id;
+use crate::access_log::{self, Line};
 use crate::body::Arriving;
 use crate::connection::Peer;
 use crate::cors::{self, Page};
@@ -8,9 +9,10 @@ use crate::gate::Gate;
 use crate::hosts::Place;
 use crate::out::Out;
 use crate::own;
+use crate::sigv4::Claim;
 use base64::Engine;
 use bytes::Bytes;
-use cloudlet_service::{ByteStream, Form, Web};
+use cloudlet_service::{ByteStream, Form, Signer, Web};
 use http::header::SERVER;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -25,7 +27,7 @@ pub(super) fn preflight(
     page: &Page,
 ) -> Response<Out> {
     if let Some(bucket) = place.bucket.or_else(|| first_segment(parts)) {
-        let by_s3 = s3_web(gate).and_then(|web| web.preflight(bucket, headers));
+        let by_s3 = s3_web(gate).and_then(|web| web.preflight(bucket, means_object(parts, place), headers));
         if let Some(response) = by_s3.or_else(|| gate.own.preflight(bucket, headers)) {
             return of_s3(gate, response);
         }
@@ -45,6 +47,15 @@ pub(super) fn preflight(
 /// The bucket that a path names, if it is one's.
 pub(super) fn first_segment(parts: &Parts) -> Option<&str> {
     parts.uri.path().trim_start_matches('/').split('/').next().filter(|b| !b.is_empty())
+}
+
+/// Whether a path names an object, not only a bucket.
+pub(super) fn means_object(parts: &Parts, place: Place<'_>) -> bool {
+    let path = parts.uri.path().trim_start_matches('/');
+    match place.bucket {
+        Some(_) => !path.is_empty(),
+        None => path.split_once('/').is_some_and(|(_, key)| !key.is_empty()),
+    }
 }
 
 /// An answer that S3 wrote itself, with the ids that all its answers have, in the head and in an error's document.
@@ -87,11 +98,21 @@ pub(super) fn form_bucket<'a>(parts: &'a Parts, headers: &HeaderMap, place: Plac
     }
 }
 
-/// Hands a form to S3.
+/// The code in an error's document.
+fn error_code(document: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(document).ok()?;
+    let (code, _) = text.split_once("<Error><Code>")?.1.split_once('<')?;
+    Some(code.to_owned())
+}
+
+/// Hands a form to S3, and the line that it is in the bucket's access log.
+#[allow(clippy::too_many_arguments)] // Each is a part of the one request.
 pub(super) async fn form(
     gate: &Arc<Gate>,
     peer: &Peer,
     bucket: &str,
+    parts: &Parts,
+    place: Place<'_>,
     headers: &Arc<HeaderMap>,
     host: &Arc<str>,
     arriving: Arriving,
@@ -101,8 +122,27 @@ pub(super) async fn form(
         headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let len = arriving.announced();
     let form = Form { cloud: &gate.cloud, bucket, content_type, origin: peer.origin(headers, host) };
+    let line = Line::begin(&access_log::Asked {
+        gate,
+        peer,
+        headers,
+        method: "POST",
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        host_bucket: place.bucket,
+        claim: &Claim::None,
+        received: len,
+        other: "REST",
+    });
     let response = web.form(form, ByteStream::new(arriving, len)).await;
+    let code = line.is_some().then(|| error_code(response.body())).flatten();
     let mut response = of_s3(gate, response);
     response.headers_mut().extend(web.for_page(bucket, "POST", headers));
-    Some(response)
+    Some(match line {
+        Some(mut line) => {
+            line.signed(response.extensions().get::<Signer>());
+            line.end(response, code)
+        }
+        None => response,
+    })
 }

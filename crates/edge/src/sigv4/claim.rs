@@ -181,10 +181,11 @@ fn v4_header<'a>(text: &'a str, headers: &'a HeaderMap) -> Result<V4<'a>, Flaw> 
         }
         let Some(equals) = part.bytes().position(|b| b == b'=') else {
             let part: String = part.chars().take(256).collect();
-            return Err(Flaw::BadHeader(format!(
+            let why = format!(
                 "'{part}' not a valid key=value pair (missing equal-sign) in Authorization header: '{}'.",
                 shown(text)
-            )));
+            );
+            return Err(Flaw::BadComponent { why, part });
         };
         let (name, value) = (&part[..equals], &part[equals + 1..]);
         match name {
@@ -201,7 +202,7 @@ fn v4_header<'a>(text: &'a str, headers: &'a HeaderMap) -> Result<V4<'a>, Flaw> 
     else {
         let why = lacking(text, credential, signed, signature, iso.or(date));
         let all_else = credential.is_some() && signed.is_some() && signature.is_some();
-        return Err(if all_else { Flaw::BadDate(why) } else { Flaw::BadHeader(why) });
+        return Err(if all_else { Flaw::BadDate(why) } else { Flaw::Lacking(why) });
     };
     let (timestamp, at) = match (iso, date) {
         (Some(iso), _) => (Cow::Borrowed(iso), time::parse(iso)),
@@ -277,7 +278,8 @@ fn checked(claim: V4<'_>) -> Result<V4<'_>, Flaw> {
         return Err(if claim.presigned { Flaw::BadQuery(why) } else { Flaw::BadHeader(why) });
     }
     if claim.scope.part(3) != "aws4_request" {
-        return Err(Flaw::ScopeTerm(claim.scope.part(3).chars().take(64).collect()));
+        let term = claim.scope.part(3).chars().take(64).collect();
+        return Err(Flaw::ScopeTerm { term, presigned: claim.presigned });
     }
     if claim.timestamp.get(..8) != Some(claim.date()) {
         return Err(Flaw::ScopeDate {

@@ -9,6 +9,10 @@ pub enum Flaw {
     Missing,
     /// The `Authorization` header cannot be read: AWS's sentence about it.
     BadHeader(String),
+    /// Something of the `Authorization` header is missing: AWS's sentence about it.
+    Lacking(String),
+    /// A part of the `Authorization` header that is no pair: AWS's sentence about it, and the part.
+    BadComponent { why: String, part: String },
     /// An `Authorization` header of no form that means a signer: AWS's sentence about it, and what stood there.
     BadAuthorization { why: &'static str, given: String },
     /// The request's time cannot be read or is missing: AWS's sentence about it.
@@ -24,7 +28,7 @@ pub enum Flaw {
     /// The day in the credential scope is not that of the request's time.
     ScopeDate { scope: String, date: String, presigned: bool },
     /// The credential scope does not end in `aws4_request`: what stood there.
-    ScopeTerm(String),
+    ScopeTerm { term: String, presigned: bool },
     /// The region of the credential scope is not the one expected.
     WrongRegion { given: String, expected: String },
     /// No such access key.

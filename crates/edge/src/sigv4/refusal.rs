@@ -67,7 +67,11 @@ impl Family {
                     _ => "Request is missing Authentication Token".to_owned(),
                 },
             ),
-            Flaw::BadHeader(why) | Flaw::BadQuery(why) | Flaw::BadDate(why) => self.incomplete(why),
+            Flaw::BadHeader(why)
+            | Flaw::BadQuery(why)
+            | Flaw::BadDate(why)
+            | Flaw::Lacking(why)
+            | Flaw::BadComponent { why, .. } => self.incomplete(why),
             Flaw::BadAuthorization { why, .. } => self.incomplete(why.to_owned()),
             Flaw::Twice => self.incomplete("The request is signed more than once. Sign it once.".to_owned()),
             Flaw::BadCredential(shown) => self.incomplete(format!(
@@ -82,7 +86,7 @@ impl Family {
                  != '{}', from '{date}'.",
                 date.get(..8).unwrap_or_default()
             )),
-            Flaw::ScopeTerm(term) => self.bad_signature(format!(
+            Flaw::ScopeTerm { term, .. } => self.bad_signature(format!(
                 "Credential should be scoped with a valid terminator: 'aws4_request', not '{term}'."
             )),
             Flaw::WrongRegion { .. } => {
@@ -171,11 +175,19 @@ fn s3(flaw: Flaw) -> Error {
     };
     let query = |why: String| Error::new("AuthorizationQueryParametersError", 400, why);
     let denied = |why: &str| Error::new("AccessDenied", 403, why);
+    const PARSING: &str = "Error parsing the X-Amz-Credential parameter; ";
     const CREDENTIAL: &str =
         "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".";
     match flaw {
         Flaw::Missing => denied("Access Denied"),
         Flaw::BadHeader(why) => header(why),
+        Flaw::Lacking(_) => header(
+            "the authorization header requires three components: Credential, SignedHeaders, and Signature."
+                .to_owned(),
+        ),
+        Flaw::BadComponent { part, .. } => {
+            header(format!("the authorization component \"{part}\" is malformed."))
+        }
         Flaw::BadCredential(_) => header(CREDENTIAL.to_owned()),
         Flaw::BadQuery(why) => query(why),
         Flaw::Twice => Error::sender(
@@ -188,6 +200,12 @@ fn s3(flaw: Flaw) -> Error {
             Error::sender("InvalidArgument", why).with("ArgumentName", "Authorization").with("ArgumentValue", given)
         }
         Flaw::NoDate | Flaw::BadDate(_) => denied("AWS authentication requires a valid Date or x-amz-date header"),
+        Flaw::ScopeDate { scope, presigned, .. } if scope.len() != 8 || !scope.bytes().all(|b| b.is_ascii_digit()) => {
+            let why = format!(
+                "incorrect date format \"{scope}\". This date in the credential must be in the format \"yyyyMMdd\"."
+            );
+            if presigned { query(format!("{PARSING}{why}")) } else { header(why) }
+        }
         Flaw::ScopeDate { scope, date, presigned } => {
             let day = date.get(..8).unwrap_or_default();
             let why = format!(
@@ -195,8 +213,9 @@ fn s3(flaw: Flaw) -> Error {
             );
             if presigned { query(why) } else { header(why) }
         }
-        Flaw::ScopeTerm(term) => {
-            header(format!("incorrect terminal \"{term}\". This endpoint uses \"aws4_request\"."))
+        Flaw::ScopeTerm { term, presigned } => {
+            let why = format!("incorrect terminal \"{term}\". This endpoint uses \"aws4_request\".");
+            if presigned { query(format!("{PARSING}{why}")) } else { header(why) }
         }
         Flaw::WrongRegion { given, expected } => {
             header(format!("the region '{given}' is wrong; expecting '{expected}'")).with("Region", expected)

@@ -5,6 +5,8 @@ mod multipart;
 mod policy;
 
 use crate::S3;
+use crate::access::Asked;
+use crate::condition_keys::CREATES;
 use crate::cors::{element, refuse};
 use crate::errors::{Result, invalid_argument};
 use crate::names::url_encode;
@@ -14,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cloudlet_api_s3::{PutObjectInput, PutObjectOutput};
-use cloudlet_service::{ByteStream, Cloud, Context, Error, Form, Principal};
+use cloudlet_service::{ByteStream, Cloud, Context, Error, Form, Origin, Principal, Signer};
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -34,7 +36,7 @@ impl S3 {
 
     async fn store_form(&self, request: Form<'_>, body: ByteStream) -> Result<Response<Bytes>, Error> {
         let cloud = request.cloud;
-        let bucket = self.bucket(request.bucket)?;
+        self.bucket(request.bucket)?;
         let (fields, file) = multipart::read(request.content_type, body).await?;
         let key = match fields.get("key") {
             None => {
@@ -51,7 +53,36 @@ impl S3 {
         };
         let mut origin = request.origin;
         origin.headers = Some(Arc::new(as_headers(&fields, origin.headers.as_deref())?));
-        let (principal, session, policy) = authenticate(cloud, &fields)?;
+        let Signed { principal, session, policy, signature } = authenticate(cloud, &fields)?;
+        let signer = signature.map(|version| Signer {
+            principal: principal.clone(),
+            signature: if version == V2 { "SigV2" } else { "SigV4" },
+        });
+        (origin.signature, origin.form) = (signature, signature.is_some());
+        let stored = self.store_fields(
+            request.bucket,
+            cloud,
+            origin,
+            (principal, session, policy),
+            (fields, key, file),
+        );
+        let mut response = stored.await.unwrap_or_else(|error| refuse(&error));
+        if let Some(signer) = signer {
+            response.extensions_mut().insert(signer);
+        }
+        Ok(response)
+    }
+
+    /// Stores the file of a form whose signature holds.
+    async fn store_fields(
+        &self,
+        bucket: &str,
+        cloud: &Arc<Cloud>,
+        origin: Origin,
+        (principal, session, policy): (Principal, Session, Option<Policy>),
+        (fields, key, file): (Fields, String, multipart::File),
+    ) -> Result<Response<Bytes>, Error> {
+        let bucket = self.bucket(bucket)?;
         let account = match principal.account() {
             "" => bucket.owner.clone(),
             account => account.to_owned(),
@@ -63,14 +94,19 @@ impl S3 {
             Some(policy) => policy.check(&fields, &bucket.name, &key, cx.millis())?,
             None => 0..=u64::MAX,
         };
-        self.allowed(&cx, &bucket, Some(&key), None, "s3:PutObject")?;
+        crate::access::check_signature(&cx, &bucket)?;
+        let asked = Asked { bucket: &bucket, key: Some(&key), version: None };
+        let creates = vec![(CREATES.to_owned(), vec!["true".to_owned()])];
+        self.allowed_with(&cx, &asked, "s3:PutObject", creates)?;
         for (field, action) in [
             ("acl", "s3:PutObjectAcl"),
             ("tagging", "s3:PutObjectTagging"),
             ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
             ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
         ] {
-            if fields.get(field).is_some() {
+            // Who writes by the bucket's ACL owns what is written.
+            let owns = field == "acl" && self.owns_what_it_writes(&cx, &bucket);
+            if fields.get(field).is_some() && !owns {
                 self.allowed(&cx, &bucket, Some(&key), None, action)?;
             }
         }
@@ -80,7 +116,19 @@ impl S3 {
     }
 }
 
-type Signed = (Principal, Option<Arc<dyn std::any::Any + Send + Sync>>, Option<Policy>);
+type Session = Option<Arc<dyn std::any::Any + Send + Sync>>;
+
+/// The signature versions as condition keys name them.
+const V2: &str = "AWS";
+const V4: &str = "AWS4-HMAC-SHA256";
+
+/// Who signed a form, over which policy.
+struct Signed {
+    principal: Principal,
+    session: Session,
+    policy: Option<Policy>,
+    signature: Option<&'static str>,
+}
 
 /// Who signed the form's policy; nobody where there is none. Errors: `AccessDenied`, `SignatureDoesNotMatch`, …
 fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
@@ -93,7 +141,7 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
                 "",
             ));
         }
-        return Ok((Principal::Anonymous, None, None));
+        return Ok(Signed { principal: Principal::Anonymous, session: None, policy: None, signature: None });
     };
     let missing = |name: &str| {
         let message = format!(
@@ -114,8 +162,13 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
     } else {
         let credential = fields.get("x-amz-credential").ok_or_else(|| missing("X-Amz-Credential"))?;
         let signature = fields.get("x-amz-signature").ok_or_else(|| missing("X-Amz-Signature"))?;
-        if fields.get("x-amz-algorithm") != Some("AWS4-HMAC-SHA256") {
-            return Err(missing("X-Amz-Algorithm"));
+        match fields.get("x-amz-algorithm") {
+            None => return Err(missing("X-Amz-Algorithm")),
+            Some(V4) => {}
+            Some(other) => {
+                let message = "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"";
+                return Err(invalid_argument(message, "X-Amz-Algorithm", other));
+            }
         }
         if fields.get("x-amz-date").is_none() {
             return Err(missing("X-Amz-Date"));
@@ -136,8 +189,9 @@ fn authenticate(cloud: &Arc<Cloud>, fields: &Fields) -> Result<Signed, Error> {
         check_signature(&hex::encode(key), signature, id, encoded)?;
         resolved
     };
-    let policy = Policy::parse(encoded)?;
-    Ok((resolved.principal, resolved.session, Some(policy)))
+    let policy = Some(Policy::parse(encoded)?);
+    let signature = Some(if v2.is_some() { V2 } else { V4 });
+    Ok(Signed { principal: resolved.principal, session: resolved.session, policy, signature })
 }
 
 /// The identity service's refusal of a key in S3's words.

@@ -116,9 +116,12 @@ fn is_free(name: &str) -> bool {
 
 /// Reads one condition. Errors: `InvalidPolicyDocument`.
 fn read(one: &Value, out: &mut Vec<Condition>) -> Result<(), Error> {
-    let bad = || invalid_policy(format!("Invalid Simple-Condition: {one}"));
+    let bad = || invalid_policy("Invalid Simple-Condition: value must be a string.");
     match one {
-        Value::Object(pairs) if !pairs.is_empty() => {
+        Value::Object(pairs) if pairs.len() != 1 => Err(invalid_policy(
+            "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.",
+        )),
+        Value::Object(pairs) => {
             for (name, value) in pairs {
                 let value = value.as_str().ok_or_else(bad)?;
                 out.push(Condition::Equals(name.to_ascii_lowercase(), value.to_owned()));

@@ -120,7 +120,8 @@ impl Rules {
                 };
                 Some((at, rule.id.as_deref().unwrap_or_default()))
             })
-            .min()
+            // Of several for the same day, the first.
+            .min_by_key(|(at, _)| *at)
     }
 
     /// The storage class that the current version should be in by now: that of the transition that came last.
@@ -226,7 +227,10 @@ impl S3 {
         let Some(rules) = self.rules(bucket)? else { return Ok(None) };
         let expiration = rules.expiration(key, version);
         Ok(expiration.map(|(at, id)| {
-            format!("expiry-date=\"{}\", rule-id=\"{}\"", http_date(at), crate::names::url_encode(id))
+            // The reference has it encoded; AWS encodes nothing that a header can carry.
+            let plain = id.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+            let id = if plain { id.to_owned() } else { crate::names::url_encode(id) };
+            format!("expiry-date=\"{}\", rule-id=\"{id}\"", http_date(at))
         }))
     }
 }

@@ -43,19 +43,22 @@ pub(super) fn write(bucket: &Bucket, asked: &Answered) -> String {
     let version =
         asked.query.split('&').find_map(|p| p.strip_prefix("versionId=")).or(answer("x-amz-version-id"));
     let authentication = match (asked.signature, asked.presigned) {
+        _ if asked.form => "-",
         (None, _) => "-",
         (Some(_), true) => "QueryString",
         (Some(_), false) => "AuthHeader",
     };
     let _ = writeln!(
         line,
-        "{} {} {} {} {} - {authentication} {} - - {}",
+        "{} {} {} {} {} {} {authentication} {} {} - {}",
         quoted(header("referer")),
         quoted(header("user-agent")),
         or_dash(version.unwrap_or_default()),
         or_dash(&asked.ids.1),
         asked.signature.unwrap_or("-"),
+        asked.tls.map_or("-", |tls| tls.cipher),
         or_dash(cut(header("host").unwrap_or_default())),
+        asked.tls.map_or("-".to_owned(), |tls| format!("TLSv{}", tls.version)),
         if bucket.acls_disabled() { "-" } else { "Yes" },
     );
     line

@@ -3,7 +3,8 @@
 use crate::S3;
 use crate::access::charged;
 use crate::acl::{self, AclRequest, object_acl};
-use crate::errors::{Result, access_denied, invalid_request};
+use crate::errors::{Result, invalid_request};
+use crate::public::prevented_acl;
 use crate::state::{Acl, Bucket};
 use cloudlet_api_s3::{
     GetBucketAclInput, GetBucketAclOutput, GetObjectAclInput, GetObjectAclOutput, NoMembers,
@@ -29,7 +30,7 @@ impl S3 {
     /// Replaces it. Errors: `AccessControlListNotSupported`, `MalformedACLError`, `AccessDenied`, `InvalidArgument`.
     pub async fn put_bucket_acl(
         &self,
-        _: &Context,
+        cx: &Context,
         mut input: PutBucketAclInput,
     ) -> Result<NoMembers, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
@@ -39,6 +40,9 @@ impl S3 {
             return Ok(NoMembers);
         }
         let acl = wanted(&bucket, &request, document, &bucket.owner)?;
+        if blocks(&bucket, &acl) {
+            return Err(prevented_acl(cx, &bucket, "s3:PutBucketAcl", None));
+        }
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
             bucket.acl = Some(acl.clone());
             Ok(())
@@ -82,6 +86,9 @@ impl S3 {
             return Ok(PutObjectAclOutput { request_charged: charged(cx, &bucket) });
         }
         let acl = wanted(&bucket, &request, input.access_control_policy.take(), owner)?;
+        if blocks(&bucket, &acl) {
+            return Err(prevented_acl(cx, &bucket, "s3:PutObjectAcl", Some(&input.key)));
+        }
         self.alter(cx, &bucket, &input.key, version.as_deref(), "PUT", &["ObjectAcl:Put"], |v| {
             v.acl = Some(acl.clone());
             Ok(())
@@ -130,8 +137,10 @@ fn wanted(
             Error::sender("MissingSecurityHeader", message).with("MissingHeaderName", "x-amz-acl")
         })?,
     };
-    if bucket.block.is_some_and(|b| b.block_acls) && acl.is_public() {
-        return Err(access_denied());
-    }
     Ok(acl)
+}
+
+/// Whether block public access stops an ACL.
+fn blocks(bucket: &Bucket, acl: &Acl) -> bool {
+    bucket.block.is_some_and(|b| b.block_acls) && acl.is_public()
 }

@@ -21,11 +21,13 @@ use cloudlet_store::Key;
 /// The most buckets of an account and of a page. Source: S3 User Guide, "Quotas for Amazon S3 buckets".
 const MOST: usize = 10_000;
 
+pub(crate) const MAX_BUCKETS: &str = "Argument max-buckets must be an integer between 1 and 10000";
+
 impl S3 {
     /// Makes a bucket, whose name no other bucket of any account has.
     ///
     /// Errors: `InvalidBucketName`, `BucketAlreadyExists`, `BucketAlreadyOwnedByYou`, `IllegalLocationConstraint…`,
-    /// `InvalidLocationConstraint`, `InvalidBucketAclWithObjectOwnership`.
+    /// `InvalidLocationConstraint`, `InvalidBucketAclWithObjectOwnership`, `TooManyBuckets`.
     pub async fn create_bucket(
         &self,
         cx: &Context,
@@ -43,7 +45,7 @@ impl S3 {
         }
         let ownership = ownership(input.object_ownership.as_deref())?;
         let request = AclRequest {
-            canned: input.acl.take(),
+            canned: input.acl.take().filter(|acl| !acl.is_empty()),
             full_control: input.grant_full_control.take(),
             read: input.grant_read.take(),
             write: input.grant_write.take(),
@@ -73,6 +75,7 @@ impl S3 {
             created: cx.millis(),
             versioning: if locked { Versioning::Enabled } else { Versioning::Never },
             ownership: Some(ownership),
+            ownership_unsaid: input.object_ownership.is_none(),
             acl,
             block: Some(all),
             policy: None,
@@ -94,6 +97,11 @@ impl S3 {
                     // Its ACL is reset to what this request says.
                     tx.put(&at, &Bucket { acl: draft.acl.clone(), ..existing })?;
                     return Ok(false);
+                }
+                let owned = tx.scan::<Owned>(Key::new().text(&owner).prefix_range(), false);
+                if owned.take(MOST).count() == MOST {
+                    let message = "You have attempted to create more buckets than allowed";
+                    return Err(Error::sender("TooManyBuckets", message).into());
                 }
                 let bucket = Bucket { id: tx.sequence("s3.buckets")?, ..draft.clone() };
                 tx.put(&at, &bucket)?;
@@ -171,10 +179,7 @@ impl S3 {
         let most = match input.max_buckets {
             None => MOST,
             Some(n) if (1..=MOST as i32).contains(&n) => n as usize,
-            Some(n) => {
-                let message = "Argument max-buckets must be an integer between 1 and 10000";
-                return Err(invalid_argument(message, "max-buckets", n.to_string()));
-            }
+            Some(n) => return Err(invalid_argument(MAX_BUCKETS, "max-buckets", n.to_string())),
         };
         let account = caller(cx).to_owned();
         let prefix = input.prefix.clone().unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::draft::{self, headers, lock_request};
 use crate::encryption::{Cipher, Given, source_key, unlock};
 use crate::errors::{Fail, Result, invalid_request};
 use crate::kms::{Sealing, asked_encryption, show_encryption};
-use crate::names::{CopySource, caller, check_key};
+use crate::names::{CopySource, check_key};
 use crate::operations::get::{check_archived, shown_version};
 use crate::operations::put::{MOST_AT_ONCE, insert, random_etag};
 use crate::state::{Body, Bucket, Draft, Version};
@@ -233,7 +233,7 @@ impl S3 {
             Some("REPLACE") => tags::from_header(input.tagging.as_deref())?,
             _ => source.version.tags.clone(),
         };
-        let (acl, owner) = acl::for_object(&object_acl!(again), bucket, caller(cx))?;
+        let (acl, owner) = acl::for_object(cx, &object_acl!(again), bucket, &again.key)?;
         let (retention, hold) = lock_request!(again).resolve(cx, bucket)?;
         Ok(Draft {
             headers,

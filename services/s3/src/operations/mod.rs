@@ -25,9 +25,11 @@ mod stored;
 mod tagging;
 mod web;
 
+pub(crate) use buckets::MAX_BUCKETS;
 pub(crate) use delete::check_lock;
 pub(crate) use multipart::drop_parts;
 pub(crate) use put::insert;
 pub(crate) use settings::{ENCRYPTION, LOGGING, check_mfa};
+pub(crate) use stored::invalid_id;
 pub(crate) use tagging::tell;
 pub(crate) use web::CORS;

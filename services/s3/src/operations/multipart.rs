@@ -126,7 +126,7 @@ impl S3 {
         let sealing = self.sealing(cx, &bucket, &input.key, &asked_encryption!(input)).await?;
         let headers = headers!(input);
         draft::redirect(&headers)?;
-        let (acl, owner) = acl::for_object(&object_acl!(input), &bucket, caller(cx))?;
+        let (acl, owner) = acl::for_object(cx, &object_acl!(input), &bucket, &input.key)?;
         let (retention, hold) = lock_request!(input).resolve(cx, &bucket)?;
         let draft = Draft {
             headers,

@@ -65,11 +65,8 @@ impl S3 {
             validate(cx, &bucket, &wanted).await?;
         }
         let event_bridge = configuration.event_bridge_configuration.is_some();
-        if event_bridge {
-            return Err(Error::not_implemented_part(
-                "s3 notifications to EventBridge; leave out EventBridgeConfiguration",
-            ));
-        }
+        // Every account has an event bus, so that AWS asks nobody. What arrives there and meets no rule is dropped;
+        // without the EventBridge service there are no rules yet, and nothing that could be told.
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
             bucket.notifications = wanted.clone();
             bucket.event_bridge = event_bridge;
@@ -82,7 +79,7 @@ impl S3 {
 
 /// An id for a destination that was given none.
 fn id_of(cx: &Context, given: Option<String>) -> String {
-    given.filter(|id| !id.is_empty()).unwrap_or_else(|| cx.random().uuid())
+    given.filter(|id| !id.is_empty()).unwrap_or_else(|| crate::configurations::made_id(cx))
 }
 
 fn filter(notification: &Notification) -> Option<NotificationConfigurationFilter> {

@@ -1,15 +1,12 @@
 //! Who may: bucket policies, public access block, ownership of objects.
 
 use crate::S3;
-use crate::errors::{Result, access_denied, malformed_xml, no_such_configuration};
-use crate::public::is_public;
+use crate::bucket_policy;
+use crate::errors::{Result, malformed_xml, no_such_configuration};
+use crate::public::{self, is_public};
 use crate::state::{Acl, Bucket, Grantee, Ownership, PublicAccessBlock};
-use cloudlet_access::{Policy, PolicyKind};
 use cloudlet_api_s3::{self as api, NoMembers};
 use cloudlet_service::{Context, Error};
-
-/// The longest bucket policy in bytes. Source: S3 User Guide, "Bucket policies".
-const MAX_POLICY: usize = 20 * 1024;
 
 impl S3 {
     /// The bucket's policy. Errors: `NoSuchBucketPolicy`.
@@ -28,18 +25,14 @@ impl S3 {
     /// Replaces it. Errors: `MalformedPolicy`, `AccessDenied` for a public policy where those are blocked.
     pub async fn put_bucket_policy(
         &self,
-        _: &Context,
+        cx: &Context,
         input: api::PutBucketPolicyInput,
     ) -> Result<NoMembers, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         let text = input.policy;
-        if text.len() > MAX_POLICY {
-            let message = format!("Policy exceeds the maximum allowed document size of {MAX_POLICY} bytes.");
-            return Err(Error::sender("PolicyTooLarge", message));
-        }
-        check_policy(&bucket, &text)?;
+        bucket_policy::check(cx, &bucket, &text)?;
         if bucket.block.is_some_and(|b| b.block_policy) && is_public(&text) {
-            return Err(access_denied());
+            return Err(public::prevented_policy(cx, &bucket));
         }
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
             bucket.policy = Some(text.clone());
@@ -185,6 +178,7 @@ impl S3 {
                 return Err(Error::sender("InvalidBucketAclWithObjectOwnership", message).into());
             }
             bucket.ownership = Some(ownership);
+            bucket.ownership_unsaid = false;
             Ok(())
         })
         .await?;
@@ -240,27 +234,4 @@ impl S3 {
 
 fn no_policy(bucket: &Bucket) -> Error {
     no_such_configuration("NoSuchBucketPolicy", "The bucket policy does not exist", &bucket.name)
-}
-
-/// A bucket's policy is about the bucket and what is in it. Errors: `MalformedPolicy`.
-fn check_policy(bucket: &Bucket, text: &str) -> Result<(), Error> {
-    let policy = Policy::parse(text, PolicyKind::Resource)
-        .map_err(|why| Error::sender("MalformedPolicy", why.to_string()))?;
-    let arn = bucket.arn();
-    for statement in policy.statements() {
-        let ours = |action: &str| action == "*" || action.to_ascii_lowercase().starts_with("s3:");
-        if !statement.actions().all(ours) {
-            return Err(Error::sender("MalformedPolicy", "Policy has invalid action"));
-        }
-        let inside = |resource: &str| {
-            resource == arn
-                || resource.strip_prefix(arn.as_str()).is_some_and(|rest| rest.starts_with(['/', '*', '?']))
-                || cloudlet_access::wildcard_match(resource, &arn)
-                || cloudlet_access::wildcard_match(resource, &format!("{arn}/"))
-        };
-        if statement.resources().any(|r| !inside(r)) {
-            return Err(Error::sender("MalformedPolicy", "Policy has invalid resource").with("Detail", arn));
-        }
-    }
-    Ok(())
 }

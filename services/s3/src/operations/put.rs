@@ -11,7 +11,7 @@ use crate::errors::{Result, conditional_conflict, invalid_request, not_implement
 use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
-use crate::names::{caller, check_key};
+use crate::names::check_key;
 use crate::replication::{self, What};
 use crate::state::{Bucket, Draft, Live, Object, Version};
 use crate::tags;
@@ -65,7 +65,7 @@ impl S3 {
         let sealing = self.sealing(cx, &bucket, &input.key, &asked_encryption!(input)).await?;
         let headers = headers!(input);
         draft::redirect(&headers)?;
-        let (acl, owner) = acl::for_object(&object_acl!(input), &bucket, caller(cx))?;
+        let (acl, owner) = acl::for_object(cx, &object_acl!(input), &bucket, &input.key)?;
         let (retention, hold) = lock_request!(input).resolve(cx, &bucket)?;
         let draft = Draft {
             headers,

@@ -3,7 +3,7 @@
 
 use crate::S3;
 use crate::configurations::Kind;
-use crate::errors::{Result, invalid_argument, malformed_xml};
+use crate::errors::{Result, malformed_xml};
 use cloudlet_api_s3::{self as api, NoMembers};
 use cloudlet_service::{Arn, Context, Error};
 
@@ -196,11 +196,16 @@ fn check_destination(arn: &str) -> Result<(), Error> {
     if bucket { Ok(()) } else { Err(Error::sender("InvalidS3DestinationBucket", "Invalid bucket ARN.")) }
 }
 
-/// Errors: `InvalidArgument`.
+/// Errors: `InvalidConfigurationId`.
 fn check_id(id: &str) -> Result<(), Error> {
     if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     {
-        return Err(invalid_argument("The specified id is not valid.", "id", id));
+        return Err(invalid_id());
     }
     Ok(())
+}
+
+/// An id of a configuration that is none, or is missing.
+pub(crate) fn invalid_id() -> Error {
+    Error::sender("InvalidConfigurationId", "The specified configuration id is invalid.")
 }

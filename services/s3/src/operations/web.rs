@@ -33,8 +33,13 @@ impl S3 {
         input: api::PutBucketCorsInput,
     ) -> Result<NoMembers, Error> {
         let configuration = input.cors_configuration;
-        if configuration.cors_rules.is_empty() || configuration.cors_rules.len() > MOST_CORS {
+        if configuration.cors_rules.is_empty() {
             return Err(malformed_xml());
+        }
+        if configuration.cors_rules.len() > MOST_CORS {
+            return Err(invalid_request(format!(
+                "The number of CORS rules should not exceed allowed limit of {MOST_CORS} rules."
+            )));
         }
         for rule in &configuration.cors_rules {
             if rule.allowed_methods.is_empty() || rule.allowed_origins.is_empty() {
