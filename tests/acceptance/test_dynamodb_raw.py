@@ -85,6 +85,11 @@ def test_what_is_no_request(cloud):
     ("Scan", {"TableName": "abc", "FilterExpression": "a" * 4097},
      "Invalid FilterExpression: Expression size has exceeded the maximum allowed size; expression size: 4097"),
     ("PutItem", item({}), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("PutItem", item(None), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("PutItem", item({"L": [{"S": "a"}, None]}),
+     "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("TransactWriteItems", {"TransactItems": [None]},
+     "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request"),
     ("UpdateTable", {"TableName": "abc"},
      "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
      "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, "
