@@ -1,6 +1,7 @@
 """What DynamoDB says to bodies that no client would send: wrong types, bytes that are not base64, unknown operations."""
 import http.client
 import json
+import zlib
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -24,7 +25,9 @@ def raw(cloud, operation, body):
     connection = http.client.HTTPConnection("localhost", cloud.port)
     connection.request("POST", "/", data, dict(request.headers))
     answer = connection.getresponse()
-    return answer.status, json.loads(answer.read() or b"{}")
+    text = answer.read()
+    assert answer.getheader("x-amz-crc32") == str(zlib.crc32(text))
+    return answer.status, json.loads(text or b"{}")
 
 
 def item(value):
