@@ -73,7 +73,10 @@ def test_wrong_types(cloud, operation, body, message):
 
 
 def test_what_is_no_request(cloud):
-    assert raw(cloud, "PutItem", b'{"TableName":') == (400, {"__type": SERIALIZATION})
+    assert raw(cloud, "ListTables", {"Limit": 1.9})[0] == 200  # as 1
+    whole = b'{"TableName": "abc", "Item": {"pk": {"S": "a"}}}'
+    for end in range(len(whole)):
+        assert raw(cloud, "PutItem", whole[:end]) == (400, {"__type": SERIALIZATION}), end
     assert raw(cloud, "NoSuchThing", {}) == (
         400, {"__type": "com.amazon.coral.service#UnknownOperationException"})
 
@@ -88,6 +91,9 @@ def test_what_is_no_request(cloud):
     ("Scan", {"TableName": "abc", "FilterExpression": "a" * 4097},
      "Invalid FilterExpression: Expression size has exceeded the maximum allowed size; expression size: 4097"),
     ("PutItem", item({}), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("PutItem", {"TableName": "abc", "Item": {"": {"S": "a"}}}, "Empty attribute name"),
+    ("PutItem", {"TableName": "abc", "Item": {"a" * 65536: {"S": "a"}}},
+     "Attribute name is too large, must be less than 65536 bytes"),
     ("PutItem", item(None), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
     ("PutItem", item({"L": [{"S": "a"}, None]}),
      "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),

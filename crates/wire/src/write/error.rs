@@ -1,7 +1,9 @@
 //! Turning an error into an answer.
 
 use super::rest::{Filter, InBody, bound};
-use super::{SMITHY_PROTOCOL, bytes_response, checksum, content_type, escape, members, namespace, put, request_ids};
+use super::{
+    SMITHY_PROTOCOL, bytes_response, checksum, content_type, escape, members, namespace, put, request_ids,
+};
 use crate::head::Head;
 use crate::{Payload, Response, codec, s3};
 use aws_smithy_schema::Schema;
