@@ -1,6 +1,7 @@
 """What DynamoDB says to bodies that no client would send: wrong types, bytes that are not base64, unknown operations."""
 import http.client
 import json
+import zlib
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -24,7 +25,9 @@ def raw(cloud, operation, body):
     connection = http.client.HTTPConnection("localhost", cloud.port)
     connection.request("POST", "/", data, dict(request.headers))
     answer = connection.getresponse()
-    return answer.status, json.loads(answer.read() or b"{}")
+    text = answer.read()
+    assert answer.getheader("x-amz-crc32") == str(zlib.crc32(text))
+    return answer.status, json.loads(text or b"{}")
 
 
 def item(value):
@@ -70,7 +73,10 @@ def test_wrong_types(cloud, operation, body, message):
 
 
 def test_what_is_no_request(cloud):
-    assert raw(cloud, "PutItem", b'{"TableName":') == (400, {"__type": SERIALIZATION})
+    assert raw(cloud, "ListTables", {"Limit": 1.9})[0] == 200  # as 1
+    whole = b'{"TableName": "abc", "Item": {"pk": {"S": "a"}}}'
+    for end in range(len(whole)):
+        assert raw(cloud, "PutItem", whole[:end]) == (400, {"__type": SERIALIZATION}), end
     assert raw(cloud, "NoSuchThing", {}) == (
         400, {"__type": "com.amazon.coral.service#UnknownOperationException"})
 
@@ -85,6 +91,14 @@ def test_what_is_no_request(cloud):
     ("Scan", {"TableName": "abc", "FilterExpression": "a" * 4097},
      "Invalid FilterExpression: Expression size has exceeded the maximum allowed size; expression size: 4097"),
     ("PutItem", item({}), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("PutItem", {"TableName": "abc", "Item": {"": {"S": "a"}}}, "Empty attribute name"),
+    ("PutItem", {"TableName": "abc", "Item": {"a" * 65536: {"S": "a"}}},
+     "Attribute name is too large, must be less than 65536 bytes"),
+    ("PutItem", item(None), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("PutItem", item({"L": [{"S": "a"}, None]}),
+     "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+    ("TransactWriteItems", {"TransactItems": [None]},
+     "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request"),
     ("UpdateTable", {"TableName": "abc"},
      "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
      "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, "

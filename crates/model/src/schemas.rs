@@ -325,21 +325,32 @@ impl Writer<'_> {
             "list" => {
                 let element = shape.get("member").expect("a list has a member").target();
                 let inner = self.read_value(element, &format!("&S_{}__member", ident(shape_name)), depth + 1);
+                let null = self.null(element, &format!("l{depth}.push(Default::default()); "));
                 format!(
                     "{{ let mut l{depth} = Vec::new(); de.read_list({schema}, &mut |de| {{ \
-                     if de.is_null() {{ return de.read_null(); }} l{depth}.push({inner}); Ok(()) }})?; l{depth} }}"
+                     if de.is_null() {{ {null}return de.read_null(); }} l{depth}.push({inner}); Ok(()) }})?; l{depth} }}"
                 )
             }
             "map" => {
                 let value = shape.get("value").expect("a map has a value").target();
                 let inner = self.read_value(value, &format!("&S_{}__value", ident(shape_name)), depth + 1);
+                let null = self.null(value, &format!("m{depth}.insert(k, Default::default()); "));
                 format!(
                     "{{ let mut m{depth} = BTreeMap::new(); de.read_map({schema}, &mut |k, de| {{ \
-                     if de.is_null() {{ return de.read_null(); }} m{depth}.insert(k, {inner}); Ok(()) }})?; m{depth} }}"
+                     if de.is_null() {{ {null}return de.read_null(); }} m{depth}.insert(k, {inner}); Ok(()) }})?; m{depth} }}"
                 )
             }
             other => panic!("cannot read a {other}"),
         }
+    }
+
+    /// What `null` in the place of an element does before it is passed over: nothing, or `keep`, for an API that takes it
+    /// for a structure with nothing in it (`nullIsEmpty` in its overrides). Such a structure must be allowed to be empty.
+    fn null(&self, element: &str, keep: &str) -> String {
+        let shape = self.model.shape(element);
+        let empty = shape.kind() == "structure" && !is_document(shape) && shape.list("required").is_empty();
+        let kept = empty && self.model.metadata().get("nullIsEmpty").is_some();
+        if kept { keep.to_owned() } else { String::new() }
     }
 
     fn read_members(&self, id: &str, owner: &str, members: &[Member<'_>], tracks: bool) -> String {

@@ -23,12 +23,17 @@ pub(crate) enum Expected {
     Structure(String, bool),
 }
 
-/// What an operation's input should have had where this body stops to make sense.
-pub(crate) fn expected(operation: &Operation, de: &mut dyn ShapeDeserializer) -> Option<Expected> {
+/// An operation's input, where what was wrong with it is a fraction that DynamoDB cuts off; or else what the body should
+/// have had where it stops to make sense.
+///
+/// Errors: what was expected, if that is known.
+pub(crate) fn read_again(
+    operation: &Operation,
+    de: &mut dyn ShapeDeserializer,
+) -> Result<Box<dyn Structure>, Option<Expected>> {
     let noted = RefCell::new(None);
     let mut reader = Noting { inner: de, noted: &noted, element: true };
-    let read: Result<Box<dyn Structure>, SerdeError> = (operation.read_input)(&mut reader);
-    read.err().and_then(|_| noted.take())
+    (operation.read_input)(&mut reader).map_err(|_| noted.take())
 }
 
 struct Noting<'a> {
@@ -126,12 +131,21 @@ impl ShapeDeserializer for Noting<'_> {
         note(self.noted, bytes.map(Blob::new), || Expected::Bytes(Some(base64_fault(&text))))
     }
 
+    fn read_integer(&mut self, schema: &Schema<'_>) -> Result<i32, SerdeError> {
+        let read = note(self.noted, self.inner.read_double(schema), || Expected::Scalar("Integer"))?;
+        // Casts of floats end at the limits.
+        Ok(read.floor() as i32)
+    }
+
+    fn read_long(&mut self, schema: &Schema<'_>) -> Result<i64, SerdeError> {
+        let read = note(self.noted, self.inner.read_double(schema), || Expected::Scalar("Long"))?;
+        Ok(read.floor() as i64)
+    }
+
     scalars! {
         read_boolean: bool = "Boolean",
         read_byte: i8 = "Byte",
         read_short: i16 = "Short",
-        read_integer: i32 = "Integer",
-        read_long: i64 = "Long",
         read_float: f32 = "Float",
         read_double: f64 = "Double",
         read_big_integer: BigInteger = "BigInteger",

@@ -73,7 +73,13 @@ pub(crate) fn bad_value(api: &Api, protocol: Protocol, bad: BadValue, why: &Serd
 
 /// A body of DynamoDB's that cannot be read, in its own words. It does not say what is wrong with a text that is no JSON.
 pub(crate) fn bad_dynamodb_body(why: &SerdeError, expected: Option<Expected>, rest: &[u8]) -> Error {
-    let wrong_type = matches!(why, SerdeError::TypeMismatch { .. } | SerdeError::InvalidInput { .. });
+    // Of other mistakes of form the codec says something else.
+    let about_a_type = ["expected ", "invalid number", "only `Infinity`", "invalid base64"];
+    let wrong_type = match why {
+        SerdeError::TypeMismatch { .. } => true,
+        SerdeError::InvalidInput { message, .. } => about_a_type.iter().any(|said| message.starts_with(said)),
+        _ => false,
+    };
     let said = expected.filter(|_| wrong_type).and_then(|expected| expected::words(expected, rest));
     Error::sender("SerializationException", said.unwrap_or_default())
 }

@@ -242,35 +242,6 @@ impl DynamoDb {
     }
 }
 
-/// Errors: what is selected against what is wanted.
-pub(crate) fn check_select(
-    select: Option<&str>,
-    index: bool,
-    projection: bool,
-    attributes: bool,
-) -> Result<()> {
-    if select == Some("ALL_PROJECTED_ATTRIBUTES") && !index {
-        return Err(invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"));
-    }
-    let named = if attributes {
-        Some("AttributesToGet")
-    } else if projection {
-        Some("ProjectionExpression")
-    } else {
-        None
-    };
-    match (select, named) {
-        (Some("SPECIFIC_ATTRIBUTES"), None) => Err(invalid(
-            "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
-        )),
-        (Some(select), Some(named)) if select != "SPECIFIC_ATTRIBUTES" => {
-            let select = if select == "COUNT" { "only the Count" } else { select };
-            Err(invalid(format!("Cannot specify the {named} when choosing to get {select}")))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The items of an answer, as the wire has them.
 pub(crate) fn items_out(
     items: Vec<Item>,

@@ -1,6 +1,6 @@
 //! What requests ask in either form: by expressions or by the parameters that came before them.
 
-use crate::errors::Result;
+use crate::errors::{Result, invalid};
 use crate::expression::{self, Condition, Parameters, Update, legacy};
 use cloudlet_api_dynamodb as api;
 use std::collections::BTreeMap;
@@ -95,11 +95,82 @@ pub(crate) fn projection(
     Ok(projection)
 }
 
+/// What queries and scans ask alike.
+pub(crate) struct Search<'a> {
+    pub names: &'a Names,
+    pub values: &'a Values,
+    pub filter: Option<&'a str>,
+    /// `QueryFilter` or `ScanFilter`.
+    pub older: Option<&'a BTreeMap<String, api::Condition>>,
+    pub operator: Option<&'a str>,
+    pub projection: Option<&'a str>,
+    pub attributes: Option<&'a [String]>,
+    pub select: Option<&'a str>,
+    pub index: bool,
+}
+
+/// A search that was read: what one of the two asks besides, in either form, and both filters as one.
+pub(crate) struct Sought<O, N> {
+    pub older: O,
+    pub newer: N,
+    pub filter: Option<expression::Filter>,
+    pub wanted: Option<expression::Projection>,
+}
+
+impl Search<'_> {
+    /// Reads it in AWS's order. `older` and `newer` read what only one of the two operations has, at their places.
+    pub(crate) fn read<O, N>(
+        &self,
+        older: impl FnOnce() -> Result<O>,
+        newer: impl FnOnce(&mut Parameters) -> Result<N>,
+    ) -> Result<Sought<O, N>> {
+        let mut parameters = Parameters::new(self.names.as_ref(), self.values.as_ref())?;
+        let old_filter = filter(self.older, self.operator)?;
+        let older = older()?;
+        check_select(self.select, self.index, self.projection.is_some(), self.attributes.is_some())?;
+        let newer = newer(&mut parameters)?;
+        let filter = match self.filter {
+            Some(text) => Some(parameters.filter(text)?),
+            None => old_filter,
+        };
+        let wanted = match self.projection {
+            Some(text) => Some(parameters.projection(text)?),
+            None => self.attributes.map(legacy::attributes_to_get).transpose()?,
+        };
+        parameters.finish()?;
+        Ok(Sought { older, newer, filter, wanted })
+    }
+}
+
 /// `QueryFilter` or `ScanFilter`.
-pub(crate) fn filter(
+fn filter(
     conditions: Option<&BTreeMap<String, api::Condition>>,
     operator: Option<&str>,
 ) -> Result<Option<expression::Filter>> {
     legacy::check_conditional_operator(operator, conditions.map(BTreeMap::len))?;
     conditions.map(|all| legacy::filter(all, operator)).transpose()
+}
+
+/// Errors: what is selected against what is wanted.
+fn check_select(select: Option<&str>, index: bool, projection: bool, attributes: bool) -> Result<()> {
+    if select == Some("ALL_PROJECTED_ATTRIBUTES") && !index {
+        return Err(invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"));
+    }
+    let named = if attributes {
+        Some("AttributesToGet")
+    } else if projection {
+        Some("ProjectionExpression")
+    } else {
+        None
+    };
+    match (select, named) {
+        (Some("SPECIFIC_ATTRIBUTES"), None) => Err(invalid(
+            "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+        )),
+        (Some(select), Some(named)) if select != "SPECIFIC_ATTRIBUTES" => {
+            let select = if select == "COUNT" { "only the Count" } else { select };
+            Err(invalid(format!("Cannot specify the {named} when choosing to get {select}")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -9,6 +9,8 @@ const MOST: usize = 10;
 
 /// What `apis/dynamodb/overrides.json` demands of a table's name or ARN.
 const NAME_OR_ARN: &str = "(arn:.*|[a-zA-Z0-9_.-]{3,255})";
+/// What the model demands of an attribute's name.
+const LONGEST_NAME: &str = "length less than or equal to 65535";
 const NAME: &str = "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+";
 
 /// The values of enumerations in the order in which DynamoDB lists them.
@@ -168,8 +170,11 @@ pub(crate) fn error(op: &'static Operation, violations: Violations) -> Error {
     Error::validation(Violations(all).message())
 }
 
-/// Calls on tables look at the name first, and tagging at the ARN.
+/// Calls on tables look at the name first, and tagging at the ARN. The names of attributes are nobody's parameters.
 fn own_words(op: &'static Operation, violations: &[Violation]) -> Option<Error> {
+    if violations.iter().any(|violation| violation.constraint.contains(LONGEST_NAME)) {
+        return Some(Error::validation("Attribute name is too large, must be less than 65536 bytes"));
+    }
     match op.name {
         "CreateTable" | "DescribeTable" | "DeleteTable" | "UpdateTable" | "DescribeTimeToLive"
         | "UpdateTimeToLive" => {

@@ -3,7 +3,7 @@
 mod events;
 mod rest;
 
-use crate::expected::expected;
+use crate::expected::read_again;
 use crate::form::{Dialect, FormReader, Node};
 use crate::head::{Head, Params};
 use crate::router::Route;
@@ -33,18 +33,19 @@ pub fn read_input(route: &Route, head: &Head<'_>, body: Body) -> Result<Box<dyn 
     };
     let api = route.api;
     match route.protocol {
+        // To DynamoDB no body is no JSON; others take it for an empty object.
+        Protocol::AwsJson10 if body.is_empty() && api.signing_name == "dynamodb" => {
+            Err(Error::sender("SerializationException", ""))
+        }
         Protocol::AwsJson10 | Protocol::AwsJson11 => {
             let mut de = codec::json(&body);
-            (operation.read_input)(&mut de).map_err(|e| {
+            (operation.read_input)(&mut de).or_else(|e| {
                 let rest = &body[de.position().min(body.len())..];
                 if api.signing_name == "dynamodb" {
-                    return refusal::bad_dynamodb_body(
-                        &e,
-                        expected(operation, &mut codec::json(&body)),
-                        rest,
-                    );
+                    return read_again(operation, &mut codec::json(&body))
+                        .map_err(|expected| refusal::bad_dynamodb_body(&e, expected, rest));
                 }
-                refusal::bad_body(route.protocol, &e, rest)
+                Err(refusal::bad_body(route.protocol, &e, rest))
             })
         }
         Protocol::RpcV2Cbor => {

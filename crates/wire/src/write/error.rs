@@ -1,7 +1,9 @@
 //! Turning an error into an answer.
 
 use super::rest::{Filter, InBody, bound};
-use super::{SMITHY_PROTOCOL, bytes_response, content_type, escape, members, namespace, put, request_ids};
+use super::{
+    SMITHY_PROTOCOL, bytes_response, checksum, content_type, escape, members, namespace, put, request_ids,
+};
 use crate::head::Head;
 use crate::{Payload, Response, codec, s3};
 use aws_smithy_schema::Schema;
@@ -25,6 +27,7 @@ pub fn write_error(
 ) -> Response {
     let mut response = bare(protocol, api, request_id, error);
     request_ids(&mut response, api, request_id);
+    checksum(&mut response, api);
     if head.method == "HEAD" {
         // An answer to HEAD carries no body; S3's SDKs then go by the status alone.
         *response.body_mut() = Payload::Bytes(Bytes::new());

@@ -31,6 +31,7 @@ pub fn write_output(route: &Route, request_id: &str, mut output: Box<dyn Structu
         error::bare(route.protocol, Some(route.api), request_id, &error)
     });
     request_ids(&mut response, Some(route.api), request_id);
+    checksum(&mut response, Some(route.api));
     if operation.method == "HEAD" {
         *response.body_mut() = Payload::Bytes(Bytes::new());
     }
@@ -153,6 +154,7 @@ pub(crate) fn header_value(text: String) -> Option<HeaderValue> {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const S3_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const S3_HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const SMITHY_PROTOCOL: HeaderName = HeaderName::from_static("smithy-protocol");
 
 /// Each protocol's header for the request's id.
@@ -163,6 +165,17 @@ fn request_ids(response: &mut Response, api: Option<&Api>, request_id: &str) {
         put(response, S3_HOST_ID, long);
     } else {
         put(response, REQUEST_ID, request_id);
+    }
+}
+
+/// DynamoDB sends a checksum of every body, which older SDKs compare. Source: API Reference, "DynamoDB low-level API",
+/// response format.
+fn checksum(response: &mut Response, api: Option<&Api>) {
+    if api.is_some_and(|api| api.name == "dynamodb")
+        && let Payload::Bytes(body) = response.body()
+    {
+        let sum = crc32fast::hash(body);
+        put(response, CRC32, sum.to_string());
     }
 }
 

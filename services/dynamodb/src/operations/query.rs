@@ -3,10 +3,11 @@
 use crate::errors::{Result, invalid};
 use crate::expression::{self, Comparator, KeyPredicate, KeyQuery, KeySchema, Parameters, legacy};
 use crate::keys;
-use crate::reading::{Page, Source, check_select, consumed, items_out};
+use crate::reading::{Page, Source, consumed, items_out};
+use crate::request::{Search, Sought};
 use crate::state::{Keys, Table};
 use crate::value::{Item, Kind, Value, order};
-use crate::{DynamoDb, capacity, request};
+use crate::{DynamoDb, capacity};
 use cloudlet_api_dynamodb::*;
 use cloudlet_store::{Key, KeyRange};
 
@@ -126,34 +127,27 @@ impl DynamoDb {
             input.expression_attribute_names.is_some(),
             input.expression_attribute_values.is_some(),
         )?;
-        let mut parameters = Parameters::new(
-            input.expression_attribute_names.as_ref(),
-            input.expression_attribute_values.as_ref(),
-        )?;
-        let old_filter = request::filter(input.query_filter.as_ref(), input.conditional_operator.as_deref())?;
-        let old_keys = input.key_conditions.as_ref().map(legacy::key_conditions).transpose()?;
-        check_select(
-            input.select.as_deref(),
-            input.index_name.is_some(),
-            input.projection_expression.is_some(),
-            input.attributes_to_get.is_some(),
-        )?;
+        let search = Search {
+            names: &input.expression_attribute_names,
+            values: &input.expression_attribute_values,
+            filter: input.filter_expression.as_deref(),
+            older: input.query_filter.as_ref(),
+            operator: input.conditional_operator.as_deref(),
+            projection: input.projection_expression.as_deref(),
+            attributes: input.attributes_to_get.as_deref(),
+            select: input.select.as_deref(),
+            index: input.index_name.is_some(),
+        };
+        let older = || input.key_conditions.as_ref().map(legacy::key_conditions).transpose();
         // What a key condition says of keys is looked at when all expressions have been read.
-        let new_keys = input.key_condition_expression.as_ref().map(|text| parameters.key_condition(text));
-        if let Some(Err(error)) = &new_keys
-            && !is_about_keys(error.message())
-        {
-            return Err(error.clone());
-        }
-        let filter = match &input.filter_expression {
-            Some(text) => Some(parameters.filter(text)?),
-            None => old_filter,
+        let newer = |parameters: &mut Parameters| {
+            let read = input.key_condition_expression.as_ref().map(|text| parameters.key_condition(text));
+            match read {
+                Some(Err(error)) if !is_about_keys(error.message()) => Err(error),
+                read => Ok(read),
+            }
         };
-        let wanted = match &input.projection_expression {
-            Some(text) => Some(parameters.projection(text)?),
-            None => input.attributes_to_get.as_deref().map(legacy::attributes_to_get).transpose()?,
-        };
-        parameters.finish()?;
+        let Sought { older: old_keys, newer: new_keys, filter, wanted } = search.read(older, newer)?;
         let Some(conditions) = new_keys.transpose()?.or(old_keys) else {
             return Err(invalid(
                 "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",

@@ -1,9 +1,10 @@
 //! Scans: all items of a table or an index, in the order of the hashes of their partition keys, whole or by segments.
 
 use crate::errors::{Result, invalid};
-use crate::expression::{self, Parameters, legacy};
-use crate::reading::{Page, Source, check_select, consumed, items_out};
-use crate::{DynamoDb, capacity, keys, request};
+use crate::expression;
+use crate::reading::{Page, Source, consumed, items_out};
+use crate::request::{Search, Sought};
+use crate::{DynamoDb, capacity, keys};
 use cloudlet_api_dynamodb::*;
 
 /// Which part of the whole is meant. Errors: a segment without a total, or beyond it.
@@ -42,27 +43,18 @@ impl DynamoDb {
             input.expression_attribute_names.is_some(),
             input.expression_attribute_values.is_some(),
         )?;
-        let mut parameters = Parameters::new(
-            input.expression_attribute_names.as_ref(),
-            input.expression_attribute_values.as_ref(),
-        )?;
-        let old_filter = request::filter(input.scan_filter.as_ref(), input.conditional_operator.as_deref())?;
-        check_select(
-            input.select.as_deref(),
-            input.index_name.is_some(),
-            input.projection_expression.is_some(),
-            input.attributes_to_get.is_some(),
-        )?;
-        let segment = segment(&input)?;
-        let filter = match &input.filter_expression {
-            Some(text) => Some(parameters.filter(text)?),
-            None => old_filter,
+        let search = Search {
+            names: &input.expression_attribute_names,
+            values: &input.expression_attribute_values,
+            filter: input.filter_expression.as_deref(),
+            older: input.scan_filter.as_ref(),
+            operator: input.conditional_operator.as_deref(),
+            projection: input.projection_expression.as_deref(),
+            attributes: input.attributes_to_get.as_deref(),
+            select: input.select.as_deref(),
+            index: input.index_name.is_some(),
         };
-        let wanted = match &input.projection_expression {
-            Some(text) => Some(parameters.projection(text)?),
-            None => input.attributes_to_get.as_deref().map(legacy::attributes_to_get).transpose()?,
-        };
-        parameters.finish()?;
+        let Sought { newer: segment, filter, wanted, .. } = search.read(|| Ok(()), |_| segment(&input))?;
         let table = self.table(cx, &input.table_name)?;
         let consistent = input.consistent_read == Some(true);
         let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;

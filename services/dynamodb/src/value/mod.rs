@@ -113,6 +113,7 @@ impl Kind {
 
 const EMPTY: &str = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
 const SEVERAL: &str = "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes";
+const NO_NAME: &str = "Empty attribute name";
 const TOO_DEEP: &str = "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit";
 
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
@@ -132,7 +133,7 @@ pub(crate) fn too_deep() -> Error {
 /// Whether a refusal is about the shape of a value: no type or several, no number, too deep.
 pub(crate) fn is_about_shape(message: &str) -> bool {
     let not_a_number = NumberError::NotANumber(String::new()).to_string();
-    [EMPTY, SEVERAL, TOO_DEEP].contains(&message)
+    [EMPTY, SEVERAL, TOO_DEEP, NO_NAME].contains(&message)
         || message.starts_with(&not_a_number)
         || [NumberError::Overflow, NumberError::Underflow, NumberError::Precision]
             .iter()
@@ -212,13 +213,23 @@ impl Value {
     }
 }
 
+/// Attributes are named. An empty name would be the first.
+fn check_names(item: &BTreeMap<String, AttributeValue>) -> Result<(), Error> {
+    match item.first_key_value() {
+        Some((name, _)) if name.is_empty() => Err(invalid(NO_NAME)),
+        _ => Ok(()),
+    }
+}
+
 /// Takes an item from the wire; see [`Value::from_api`].
 pub fn from_api(item: &BTreeMap<String, AttributeValue>) -> Result<Item, Error> {
+    check_names(item)?;
     item.iter().map(|(name, value)| Ok((name.clone(), Value::from_api(value)?))).collect()
 }
 
 /// As [`from_api`], without a copy of texts and bytes.
 pub fn take(item: BTreeMap<String, AttributeValue>) -> Result<Item, Error> {
+    check_names(&item)?;
     item.into_iter().map(|(name, value)| Ok((name, Value::take(value)?))).collect()
 }
 
