@@ -17,6 +17,7 @@ impl SecretsManager {
         cx: &Context,
         input: RotateSecretInput,
     ) -> Result<RotateSecretOutput, Error> {
+        let token = token(input.client_request_token)?;
         let secret = self.primary(cx, &input.secret_id)?;
         if input.external_secret_rotation_metadata.is_some()
             || input.external_secret_rotation_role_arn.is_some()
@@ -37,7 +38,6 @@ impl SecretsManager {
         }
         let settled = Secret { rotation: Some(rotation.clone()), ..Secret::clone(&secret) };
         self.check_function(cx, &settled).await?;
-        let token = token(cx, input.client_request_token);
         let immediately = input.rotate_immediately.unwrap_or(true);
         self.change(&secret, |tx, secret| {
             if in_progress(secret) {
