@@ -366,7 +366,7 @@ def test_custom_key_stores_are_refused_as_aws_refuses_where_there_is_no_cluster(
 def test_the_last_use_of_a_key(kms):
     key = make(kms)
     unused = kms.get_key_last_usage(KeyId=key["KeyId"])
-    assert unused["KeyLastUsage"] == {} and unused["KeyCreationDate"] == key["CreationDate"]
+    assert unused["KeyId"] == key["KeyId"] and unused["KeyLastUsage"] == {} and unused["KeyCreationDate"] == key["CreationDate"]
     sealed = kms.encrypt(KeyId=key["KeyId"], Plaintext=b"x")["CiphertextBlob"]
     assert kms.get_key_last_usage(KeyId=key["Arn"])["KeyLastUsage"]["Operation"] == "Encrypt"
     opened = kms.decrypt(CiphertextBlob=sealed)

@@ -274,3 +274,51 @@ async fn another_master_key_opens_nothing() {
     h.store.close();
     let _ = std::fs::remove_dir_all(&dir);
 }
+
+#[tokio::test]
+async fn the_last_use_outlives_the_process_to_the_minute() {
+    let h = house();
+    let key = h.key(|_| ()).await.key_id;
+    let used = async |h: &House| {
+        let input = GetKeyLastUsageInput { key_id: key.clone(), ..Default::default() };
+        let usage = h.kms.get_key_last_usage(&h.cx, input).await.unwrap().key_last_usage.unwrap();
+        (usage.operation, usage.timestamp.map(|at| at.to_millis().unwrap() - NOW))
+    };
+    assert_eq!(used(&h).await, (None, None));
+    let blob = h.encrypt(&key, "x").await.unwrap();
+    h.clock.advance(Duration::from_secs(30));
+    h.decrypt(&blob).await.unwrap();
+    assert_eq!(used(&h).await, (Some("Decrypt".to_owned()), Some(30_000)));
+    // Another process over the same store knows what was written down, and writes again at its first use.
+    let again = house_over(h.store.clone(), None);
+    assert_eq!(used(&again).await, (Some("Encrypt".to_owned()), Some(0)));
+    h.clock.advance(Duration::from_secs(30));
+    h.decrypt(&blob).await.unwrap();
+    assert_eq!(used(&again).await, (Some("Decrypt".to_owned()), Some(60_000)));
+}
+
+#[tokio::test]
+async fn an_import_token_ends_by_the_clock() {
+    let h = house();
+    let key = h.key(|k| k.origin = Some("EXTERNAL".to_owned())).await.key_id;
+    let ask = || GetParametersForImportInput {
+        key_id: key.clone(),
+        wrapping_algorithm: "RSAES_OAEP_SHA_256".to_owned(),
+        wrapping_key_spec: "RSA_2048".to_owned(),
+        ..Default::default()
+    };
+    let offered = h.kms.get_parameters_for_import(&h.cx, ask()).await.unwrap();
+    let bring = |token: &Blob| ImportKeyMaterialInput {
+        key_id: key.clone(),
+        import_token: token.clone(),
+        encrypted_key_material: Blob::new(vec![1; 256]),
+        expiration_model: Some("KEY_MATERIAL_DOES_NOT_EXPIRE".to_owned()),
+        ..Default::default()
+    };
+    let token = offered.import_token.unwrap();
+    let refused = h.kms.import_key_material(&h.cx, bring(&token)).await.err().unwrap();
+    assert_eq!(refused.code(), "InvalidCiphertextException");
+    h.days(1);
+    let refused = h.kms.import_key_material(&h.cx, bring(&token)).await.err().unwrap();
+    assert_eq!(refused.code(), "ExpiredImportTokenException");
+}

@@ -17,7 +17,13 @@ async fn a_recovery_window_ends_by_the_clock() {
     let bus = Bus::new(store.clone(), clock.clone());
     let secrets = SecretsManager::new(store, &cloud, &bus);
     let cx = cloud.context(Principal::Root { account: "000000000000".into() }, "000000000000", "us-east-1");
-    let create = || CreateSecretInput { name: "s".to_owned(), ..Default::default() };
+    let create = || CreateSecretInput {
+        name: "s".to_owned(),
+        client_request_token: Some("0".repeat(32)),
+        ..Default::default()
+    };
+    let refused = secrets.create_secret(&cx, CreateSecretInput::default()).await.err().unwrap();
+    assert!(refused.message().starts_with("You must provide a ClientRequestToken value."));
     let describe = || DescribeSecretInput { secret_id: "s".to_owned(), ..Default::default() };
     let first = secrets.create_secret(&cx, create()).await.unwrap().arn;
     let delete = DeleteSecretInput {

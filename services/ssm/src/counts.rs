@@ -80,3 +80,50 @@ pub(crate) fn remove(tx: &mut Tx<'_>, parameter: &Parameter) -> Result<(), Failu
     *count = count.saturating_sub(1);
     Ok(tx.put(&at, &counts)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::STANDARD_TIER;
+    use crate::public;
+    use cloudlet_store::Store;
+    use std::collections::BTreeMap;
+
+    fn parameter(name: &str, tier: &str) -> Parameter {
+        let latest = public::version(name, "v".to_owned());
+        Parameter {
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            partition: "aws".to_owned(),
+            name: name.to_owned(),
+            tags: BTreeMap::new(),
+            latest: crate::state::Version { tier: tier.to_owned(), ..latest },
+            oldest: 1,
+            labels: BTreeMap::new(),
+            expires: None,
+            shared: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_region_holds_so_many() {
+        let store = Store::ephemeral().unwrap();
+        let standard = parameter("a", STANDARD_TIER);
+        let at = place(&standard);
+        let full = Counts { standard: MOST_STANDARD, advanced: 7 };
+        let done = store.transact(|tx| {
+            tx.put(&at, &full)?;
+            let refused = add(tx, &standard, None).err().map(|failure| failure.0.code().to_owned());
+            assert_eq!(refused.as_deref(), Some("ParameterLimitExceeded"));
+            // A change is no new one; an upgrade makes room.
+            add(tx, &standard, Some(STANDARD_TIER))?;
+            add(tx, &parameter("b", ADVANCED_TIER), Some(STANDARD_TIER))?;
+            add(tx, &standard, None)?;
+            remove(tx, &standard)?;
+            let counts = tx.get::<Counts>(&at)?.unwrap_or_default();
+            assert_eq!((counts.standard, counts.advanced), (MOST_STANDARD - 1, 8));
+            Ok::<_, Failure>(())
+        });
+        assert!(done.await.is_ok());
+    }
+}

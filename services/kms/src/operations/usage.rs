@@ -35,7 +35,7 @@ impl Kms {
             ..Default::default()
         });
         Ok(GetKeyLastUsageOutput {
-            key_id: Some(key.arn()),
+            key_id: Some(key.id.clone()),
             key_last_usage: Some(shown),
             // Uses have been noted for as long as there have been keys.
             tracking_start_date: Some(when(key.created)),

@@ -21,6 +21,7 @@ impl SecretsManager {
         cx: &Context,
         input: CreateSecretInput,
     ) -> Result<CreateSecretOutput, Error> {
+        let token = token(input.client_request_token)?;
         check_name(&input.name)?;
         if input.cross_account_primary_arn.is_some() {
             return Err(Error::not_implemented_part("secretsmanager:CreateSecret CrossAccountPrimaryARN"));
@@ -29,7 +30,6 @@ impl SecretsManager {
         let force = input.force_overwrite_replica_secret.unwrap_or(false);
         let regions = input.add_replica_regions.unwrap_or_default();
         let replicas = Self::wanted_replicas(cx, &cx.region, &regions, force)?;
-        let token = token(cx, input.client_request_token);
         let at = secret_place(&cx.account, &cx.region, &input.name);
         let now = cx.millis();
         match self.store.table::<Secret>().get(&at).map_err(stored)? {
@@ -128,9 +128,15 @@ pub(super) fn both() -> Error {
     invalid("You can't specify both a binary secret value and a string secret value in the same secret.")
 }
 
-/// The id of a new version.
-pub(super) fn token(cx: &Context, given: Option<String>) -> String {
-    given.unwrap_or_else(|| cx.random().uuid())
+/// The id of a new version. SDKs make one where their caller does not; others must.
+///
+/// Errors: `InvalidRequestException`.
+pub(super) fn token(given: Option<String>) -> Result<String, Error> {
+    given.ok_or_else(|| {
+        crate::errors::bad_request(
+            "You must provide a ClientRequestToken value. We recommend a UUID-type value.",
+        )
+    })
 }
 
 /// The key of a secret; AWS's own is the same as none.

@@ -22,11 +22,11 @@ impl SecretsManager {
         cx: &Context,
         input: PutSecretValueInput,
     ) -> Result<PutSecretValueOutput, Error> {
+        let token = token(input.client_request_token)?;
         let plain = Plain::of(input.secret_string, input.secret_binary, both)?;
         let plain =
             plain.ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;
         let secret = self.primary(cx, &input.secret_id)?;
-        let token = token(cx, input.client_request_token);
         let stages = input.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
         let secret = self.add_version(cx, &secret, &token, &plain, &stages, |_| {}).await?;
         Ok(PutSecretValueOutput {
@@ -44,6 +44,7 @@ impl SecretsManager {
         cx: &Context,
         input: UpdateSecretInput,
     ) -> Result<UpdateSecretOutput, Error> {
+        let token = token(input.client_request_token)?;
         let secret = self.primary(cx, &input.secret_id)?;
         let plain = Plain::of(input.secret_string, input.secret_binary, both)?;
         let key = input.kms_key_id.map(|key| own_key(Some(key)));
@@ -89,7 +90,6 @@ impl SecretsManager {
                 ..Default::default()
             });
         };
-        let token = token(cx, input.client_request_token);
         let changed = self.add_version(cx, &described, &token, &plain, &[CURRENT.to_owned()], settle).await?;
         Ok(UpdateSecretOutput {
             arn: Some(changed.arn()),

@@ -3,7 +3,7 @@
 use super::create::token;
 use crate::errors::{Failure, bad_request, invalid};
 use crate::rotation::{Task, in_progress, order, pend, plan};
-use crate::state::{PENDING, Rotation, Secret};
+use crate::state::{CURRENT, PENDING, Rotation, Secret, Value};
 use crate::{PRINCIPAL, SecretsManager, schedule};
 use cloudlet_api_secretsmanager::*;
 
@@ -17,6 +17,7 @@ impl SecretsManager {
         cx: &Context,
         input: RotateSecretInput,
     ) -> Result<RotateSecretOutput, Error> {
+        let token = token(input.client_request_token)?;
         let secret = self.primary(cx, &input.secret_id)?;
         if input.external_secret_rotation_metadata.is_some()
             || input.external_secret_rotation_role_arn.is_some()
@@ -37,8 +38,8 @@ impl SecretsManager {
         }
         let settled = Secret { rotation: Some(rotation.clone()), ..Secret::clone(&secret) };
         self.check_function(cx, &settled).await?;
-        let token = token(cx, input.client_request_token);
         let immediately = input.rotate_immediately.unwrap_or(true);
+        let trial = if immediately { None } else { self.trial(cx, &secret, &token).await };
         self.change(&secret, |tx, secret| {
             if in_progress(secret) {
                 return Err(Failure(unfinished()));
@@ -47,6 +48,12 @@ impl SecretsManager {
             secret.changed = now;
             plan(tx, secret, now)?;
             pend(secret, &token, now);
+            if let Some(value) = &trial {
+                if let Some(version) = secret.versions.iter_mut().find(|version| version.id == token) {
+                    version.empty = false;
+                }
+                tx.put(&secret.value_place(&token), value)?;
+            }
             let task = if immediately {
                 Task::Rotate { token: token.clone() }
             } else {
@@ -91,6 +98,14 @@ impl SecretsManager {
             version_id: pending,
             ..Default::default()
         })
+    }
+
+    /// What a function is tested with where no rotation begins yet: the current value as the pending one. `None` where
+    /// there is no value, or none that the caller may read.
+    async fn trial(&self, cx: &Context, secret: &Secret, token: &str) -> Option<Value> {
+        let current = secret.staged(CURRENT).filter(|version| !version.empty)?;
+        let plain = self.open(cx, secret, &current.id).await.ok()?;
+        self.seal(cx, secret, token, &plain).await.ok()
     }
 
     /// Whether the function is there and lets the service invoke it.
