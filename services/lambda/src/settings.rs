@@ -99,6 +99,7 @@ impl Settings {
             log_group: None,
             vpc: None,
             image: None,
+            durable: None,
         }
     }
 
@@ -268,9 +269,7 @@ pub(crate) fn unknown_runtime(runtime: &str) -> Error {
 pub(crate) fn check_size(code: &Code, layers: &[LayerRef]) -> Result<(), Error> {
     let of_layers = layers.iter().map(|layer| layer.code.unpacked).sum::<u64>();
     if of_layers > MAX_UNZIPPED {
-        return Err(invalid(format!(
-            "Layers consume more than the available size of {MAX_UNZIPPED} bytes"
-        )));
+        return Err(invalid(format!("Layers consume more than the available size of {MAX_UNZIPPED} bytes")));
     }
     let size = code.unpacked + of_layers;
     if size <= MAX_UNZIPPED {
@@ -367,6 +366,11 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
         last_update_status: version.update_status.clone(),
         last_update_status_reason,
         last_update_status_reason_code,
+        durable_config: s.durable.as_ref().map(|d| DurableConfig {
+            kms_key_arn: d.kms_key.clone(),
+            retention_period_in_days: d.retention_days,
+            execution_timeout: d.timeout,
+        }),
         package_type: text(if s.image.is_some() { "Image" } else { "Zip" }),
         architectures: Some(s.architectures.clone()),
         ephemeral_storage: Some(EphemeralStorage { size: s.ephemeral, ..Default::default() }),
