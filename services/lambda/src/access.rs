@@ -55,6 +55,17 @@ impl Lambda {
         } else if let Some(layer) = text_member(input, "LayerName").or_else(|| text_member(input, "Arn")) {
             self.layer_access(cx, input, &layer, &mut accesses);
         }
+        // Executions are resources of the account that their ARN names; a callback's id says which it belongs to.
+        if let Some(arn) = text_member(input, "DurableExecutionArn") {
+            for access in &mut accesses {
+                access.resource_account = cloudlet_service::Arn::parse(&arn).map(|a| a.account.to_owned());
+            }
+        } else if let Some(callback) = text_member(input, "CallbackId") {
+            let execution = self.execution_of(cx, &callback);
+            for access in &mut accesses {
+                access.resource = execution.clone().unwrap_or_else(|| "*".to_owned());
+            }
+        }
         if let Some(arn) = text_member(input, "ResourceArn") {
             let named = Named::read(cx, &arn, None)?;
             for access in &mut accesses {
@@ -89,6 +100,15 @@ impl Lambda {
             accesses.push(pass);
         }
         Ok(accesses)
+    }
+
+    /// The ARN of the execution that a callback belongs to.
+    fn execution_of(&self, cx: &Context, callback: &str) -> Option<String> {
+        let [account, region, function, id, _] = crate::operations::durable::callback_parts(callback)?;
+        let there = cx.located(&account, &region);
+        let key = crate::durable::execution_key(&there, &function, &id);
+        let found = self.store.table::<crate::durable::Execution>().get_arc(&key).ok()??;
+        Some(found.arn(&there))
     }
 
     /// The policy of what a name means, compiled.

@@ -1,7 +1,7 @@
 //! AWS Lambda: functions, versions, aliases, layers, permissions, and invocations that run in `cloudlet-compute`.
 //!
 //! Start with [`Lambda`]; `operations/` has the story of each call. `runner` finds a version and runs it, `events` is
-//! asynchronous invocation, `urls` function URLs, `mappings` event sources, `prepare` the way from `Pending` to `Active`, `roles` the sessions of execution roles, `sink`
+//! asynchronous invocation, `urls` function URLs, `mappings` event sources, `durable` executions that outlive invocations, `prepare` the way from `Pending` to `Active`, `roles` the sessions of execution roles, `sink`
 //! where output goes.
 //!
 //! Source: AWS Lambda API Reference and Developer Guide.
@@ -9,6 +9,7 @@
 mod access;
 mod code;
 mod destinations;
+mod durable;
 mod errors;
 mod events;
 mod images;
@@ -110,6 +111,8 @@ impl Lambda {
             events::delivery(),
             Arc::new(events::Deliverer(Arc::downgrade(&lambda))),
         );
+        let advance = Delivery { concurrency: 64, per_group: 1, ..Delivery::default() };
+        bus.subscribe(durable::QUEUE, advance, Arc::new(durable::Advancer(Arc::downgrade(&lambda))));
         let settle = Delivery { concurrency: 16, per_group: 1, ..Delivery::default() };
         bus.subscribe(mappings::QUEUE, settle, Arc::new(mappings::Settler(Arc::downgrade(&lambda))));
         tokio::spawn(resume(Arc::downgrade(&lambda)));

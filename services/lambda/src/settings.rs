@@ -99,6 +99,7 @@ impl Settings {
             log_group: None,
             vpc: None,
             image: None,
+            durable: None,
         }
     }
 
@@ -365,6 +366,11 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
         last_update_status: version.update_status.clone(),
         last_update_status_reason,
         last_update_status_reason_code,
+        durable_config: s.durable.as_ref().map(|d| DurableConfig {
+            kms_key_arn: d.kms_key.clone(),
+            retention_period_in_days: d.retention_days,
+            execution_timeout: d.timeout,
+        }),
         package_type: text(if s.image.is_some() { "Image" } else { "Zip" }),
         architectures: Some(s.architectures.clone()),
         ephemeral_storage: Some(EphemeralStorage { size: s.ephemeral, ..Default::default() }),

@@ -1,5 +1,6 @@
 //! What is stored: a function's own record, one record for each version of it (0 is `$LATEST`), aliases, layers.
 
+use crate::durable::Durable;
 use crate::names::LATEST;
 use cloudlet_service::Context;
 use cloudlet_store::{BlobId, Key, Record};
@@ -197,6 +198,9 @@ pub(crate) struct Settings {
     /// Where the package is a container image.
     #[serde(default)]
     pub image: Option<ImageRecord>,
+    /// What makes it a durable function, which it is made as or never is.
+    #[serde(default)]
+    pub durable: Option<Durable>,
 }
 
 /// A container image as a function uses it.

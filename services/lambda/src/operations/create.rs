@@ -1,6 +1,7 @@
 //! CreateFunction.
 
 use crate::code::{Source, discard};
+use crate::durable::Durable;
 use crate::errors::{Failure, conflict, invalid, stored};
 use crate::names::Named;
 use crate::prepare::{Task, creating};
@@ -56,6 +57,7 @@ impl Lambda {
         let architectures = input.architectures.clone().unwrap_or_else(|| vec!["x86_64".to_owned()]);
         check_architectures(&architectures)?;
         let mut settings = Settings::fresh(runtime.clone(), handler, input.role.clone(), architectures);
+        settings.durable = input.durable_config.map(durable);
         let changes = Changes {
             runtime: Some(runtime).filter(|_| image.is_none()),
             description: input.description,
@@ -185,6 +187,14 @@ impl Lambda {
     }
 }
 
+pub(super) fn durable(config: DurableConfig) -> Durable {
+    Durable {
+        timeout: config.execution_timeout,
+        retention_days: config.retention_period_in_days,
+        kms_key: config.kms_key_arn.filter(|key| !key.is_empty()),
+    }
+}
+
 /// A function is for one architecture, though the member is a list.
 pub(super) fn check_architectures(list: &[String]) -> Result<(), Error> {
     if list.len() == 1 {
@@ -219,8 +229,6 @@ fn unserved(input: &CreateFunctionInput) -> Result<(), Error> {
         "TenancyConfig"
     } else if input.capacity_provider_config.is_some() || input.publish_to.is_some() {
         "CapacityProviderConfig"
-    } else if input.durable_config.is_some() {
-        "DurableConfig"
     } else if input.accelerator_config.is_some() {
         "AcceleratorConfig"
     } else if input.runtime_config.is_some() {

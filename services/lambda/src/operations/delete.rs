@@ -1,6 +1,7 @@
 //! DeleteFunction.
 
 use crate::Lambda;
+use crate::durable::{Execution, ExecutionName, name_key};
 use crate::errors::{Failure, conflict, invalid};
 use crate::names::{Named, version_name, version_number};
 use crate::state::{Alias, Function, UrlId, Version, named_key, url_key, version_key};
@@ -70,6 +71,11 @@ impl Lambda {
                 }
                 for (key, _) in aliases {
                     tx.delete::<Alias>(&key)?;
+                }
+                // Executions end with their function.
+                for row in tx.scan::<Execution>(key.prefix_range(), false).collect::<Result<Vec<_>, _>>()? {
+                    tx.delete::<ExecutionName>(&name_key(&named.cx, &row.1))?;
+                    tx.delete::<Execution>(&row.0)?;
                 }
                 for url in function.urls.values() {
                     tx.delete::<UrlId>(&url_key(&url.id))?;

@@ -1,9 +1,10 @@
 //! Invoke, InvokeAsync, InvokeWithResponseStream.
 
 use crate::Lambda;
+use crate::durable::{Durable, LONGEST_SYNC};
 use crate::errors::{invalid, too_large};
 use crate::names::Named;
-use crate::runner::Call;
+use crate::runner::{Call, Target};
 use crate::stream::Part;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,14 +25,24 @@ impl Lambda {
     /// Errors: `ResourceNotFoundException`, `InvalidRequestContentException`, `RequestEntityTooLargeException`,
     /// `TooManyRequestsException`, `ResourceConflictException`.
     pub async fn invoke(&self, cx: &Context, input: InvokeInput) -> Result<InvokeOutput, Error> {
-        if input.durable_execution_name.is_some() || input.tenant_id.is_some() {
-            return Err(Error::not_implemented_part("lambda:Invoke DurableExecutionName, TenantId"));
+        if input.tenant_id.is_some() {
+            return Err(Error::not_implemented_part("lambda:Invoke TenantId"));
         }
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
         let target = self.target(named)?;
         let kind = input.invocation_type.as_deref().unwrap_or("RequestResponse");
         let payload = input.payload.map(|blob| Bytes::from(blob.into_inner())).unwrap_or_default();
         let call = call(cx, payload, input.client_context.as_deref(), kind == "Event")?;
+        if kind != "DryRun" {
+            if let Some(durable) = &target.version.settings.durable {
+                return self
+                    .invoke_for_long(&target, durable, input.durable_execution_name, call, kind)
+                    .await;
+            }
+            if input.durable_execution_name.is_some() {
+                return Err(invalid("DurableExecutionName is only supported for durable functions."));
+            }
+        }
         match kind {
             "DryRun" => Ok(InvokeOutput { status_code: Some(204), ..Default::default() }),
             "Event" => {
@@ -51,6 +62,52 @@ impl Lambda {
                 })
             }
         }
+    }
+
+    /// Begins an execution of a durable function, and waits for its end where the caller does.
+    async fn invoke_for_long(
+        &self,
+        target: &Target,
+        durable: &Durable,
+        name: Option<String>,
+        call: Call,
+        kind: &str,
+    ) -> Result<InvokeOutput, Error> {
+        if target.named.qualifier.is_none() {
+            return Err(invalid("You cannot invoke a durable function using an unqualified ARN."));
+        }
+        let waits = kind != "Event";
+        if waits && durable.timeout_seconds() > LONGEST_SYNC {
+            return Err(invalid(
+                "You cannot synchronously invoke a durable function with an executionTimeout greater than 15 minutes.",
+            ));
+        }
+        let begun = self.begin_durable(target, durable, name, &call).await?;
+        let mut output = InvokeOutput {
+            status_code: Some(if waits { 200 } else { 202 }),
+            durable_execution_arn: Some(begun.arn(&target.named.cx)),
+            ..Default::default()
+        };
+        if !waits {
+            return Ok(output);
+        }
+        output.executed_version = Some(target.version.name());
+        let ended = self.end_of_durable(&target.named.cx, &begun).await?.unwrap_or(begun);
+        output.payload = Some(match ended.status.as_str() {
+            "SUCCEEDED" => Blob::new(ended.result.unwrap_or_else(|| "null".to_owned())),
+            status => {
+                output.function_error = Some("Unhandled".to_owned());
+                let fault = ended.fault.unwrap_or_default();
+                let told = serde_json::json!({
+                    "errorMessage": fault.message.unwrap_or_else(|| format!("The durable execution is {status}.")),
+                    "errorType": fault.kind,
+                    "errorData": fault.data,
+                    "stackTrace": fault.stack,
+                });
+                Blob::new(told.to_string())
+            }
+        });
+        Ok(output)
     }
 
     /// The old way to send an event. Errors: as [`Lambda::invoke`].

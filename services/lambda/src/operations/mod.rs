@@ -5,6 +5,7 @@ mod aliases;
 mod concurrency;
 mod create;
 mod delete;
+pub(crate) mod durable;
 mod event_config;
 mod get;
 mod invoke;

@@ -120,16 +120,21 @@ impl Lambda {
         let old = self.updatable(&named, input.revision_id.as_deref()).await?;
         super::create::check_file_systems(input.file_system_configs.as_deref())?;
         let unserved = input.capacity_provider_config.is_some()
-            || input.durable_config.is_some()
             || input.runtime_config.is_some()
             || input.accelerator_config.is_some();
         if unserved {
             return Err(Error::not_implemented_part(
-                "lambda:UpdateFunctionConfiguration CapacityProviderConfig, DurableConfig, RuntimeConfig, \
+                "lambda:UpdateFunctionConfiguration CapacityProviderConfig, RuntimeConfig, \
                  AcceleratorConfig",
             ));
         }
         let mut new = self.updated(&named, &old, cx.millis());
+        if let Some(config) = input.durable_config {
+            if old.settings.durable.is_none() {
+                return Err(invalid("You cannot add DurableConfig to an existing function."));
+            }
+            new.settings.durable = Some(super::create::durable(config));
+        }
         match (&mut new.settings.image, &input.image_config) {
             (Some(image), Some(config)) => images::configure(image, config),
             (None, Some(_)) => {
