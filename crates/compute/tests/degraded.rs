@@ -23,7 +23,11 @@ fn lab_behind(wrapper: &str) -> Lab {
         // The program itself may lie where not everybody may go.
         let own = outer.join("program");
         std::fs::copy(child, &own).unwrap();
-        std::fs::write(&script, format!("#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n{wrapper} {} \"$@\"\n", own.display())).unwrap();
+        std::fs::write(
+            &script,
+            format!("#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n{wrapper} {} \"$@\"\n", own.display()),
+        )
+        .unwrap();
         for path in [&own, &script] {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -40,13 +44,19 @@ fn lab_behind(wrapper: &str) -> Lab {
 /// The labs of this machine, with what they lack.
 fn labs() -> Vec<(&'static str, Lab)> {
     if !nix_is_root() {
-        eprintln!("skipped: only root can take away what root has; the other tests run with what this user has");
+        eprintln!(
+            "skipped: only root can take away what root has; the other tests run with what this user has"
+        );
         return vec![];
     }
     let unprivileged = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --";
     // An empty file system where control groups are mounted, in a mount namespace of the warden's own.
-    let without_groups = "exec unshare --mount sh -c 'mount -t tmpfs none /sys/fs/cgroup && exec \"$0\" \"$@\"'";
-    vec![("an unprivileged user", lab_behind(unprivileged)), ("no control groups", lab_behind(without_groups))]
+    let without_groups =
+        "exec unshare --mount sh -c 'mount -t tmpfs none /sys/fs/cgroup && exec \"$0\" \"$@\"'";
+    vec![
+        ("an unprivileged user", lab_behind(unprivileged)),
+        ("no control groups", lab_behind(without_groups)),
+    ]
 }
 
 fn nix_is_root() -> bool {
