@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 import zipfile
 
+import botocore.exceptions
 import pytest
 
 from test_lambda import create, invoke, lam, lines, package, refused, role  # noqa: F401
@@ -47,6 +48,46 @@ def test_a_stream_comes_in_parts(lam, create):
     chunks = [e["PayloadChunk"]["Payload"] for e in events if "PayloadChunk" in e]
     assert chunks == [b"one", b"two", b"three"] and "InvokeComplete" in events[-1]
     assert lam.invoke(FunctionName="f", Payload=b"{}")["Payload"].read() == b"onetwothree"
+
+
+needs_ruby = pytest.mark.skipif(not shutil.which("ruby"), reason="no Ruby here")
+needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="no JDK here")
+
+
+@needs_ruby
+def test_a_ruby_function(lam, create, client):
+    source = "def handler(event:, context:)\n  puts \"seen #{event['a']}\"\n  raise ArgumentError, 'no' if event['fail']\n  [event['a'], context.function_name, ENV['AWS_EXECUTION_ENV']]\nend\n"
+    create(code=package(source, name="index.rb"), Runtime="ruby3.3")
+    assert invoke(lam, event={"a": "é"})[1] == ["é", "f", "AWS_Lambda_ruby3.3"]
+    assert lines(client, "f", "seen")[0].rstrip() == "seen é"
+    answer, body = invoke(lam, event={"fail": 1})
+    assert answer["FunctionError"] == "Unhandled"
+    assert (body["errorType"], body["errorMessage"]) == ("Function<ArgumentError>", "no")
+
+
+@needs_java
+def test_a_java_function(lam, create, tmp_path):
+    (tmp_path / "Handler.java").write_text(
+        "import java.util.*;\npublic class Handler {\n  public Object handle(Map<String, Object> event) {\n"
+        "    if (event.containsKey(\"fail\")) throw new IllegalStateException(\"no\");\n"
+        "    return List.of(event.get(\"a\"), System.getenv(\"AWS_EXECUTION_ENV\"));\n  }\n}\n"
+    )
+    subprocess.run(["javac", "Handler.java"], cwd=tmp_path, check=True)
+    code = package((tmp_path / "Handler.class").read_bytes(), name="Handler.class")
+    create(code=code, Runtime="java17", Handler="Handler::handle", MemorySize=512, Timeout=30)
+    assert invoke(lam, event={"a": "é"})[1] == ["é", "AWS_Lambda_java17"]
+    answer, body = invoke(lam, event={"fail": 1})
+    assert answer["FunctionError"] == "Unhandled"
+    assert (body["errorType"], body["errorMessage"]) == ("java.lang.IllegalStateException", "no")
+
+
+def test_what_cannot_run_here_says_what_to_do(lam, role):
+    lam.create_function(FunctionName="f", Role=role(), Runtime="dotnet8", Handler="A::B.C::D", Code={"ZipFile": package("")})
+    with pytest.raises(botocore.exceptions.WaiterError):
+        lam.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1, "MaxAttempts": 5})
+    made = lam.get_function_configuration(FunctionName="f")
+    assert (made["State"], made["StateReasonCode"]) == ("Failed", "InvalidRuntime")
+    assert "provided.al2023" in made["StateReason"]
 
 
 # ---- container images ----

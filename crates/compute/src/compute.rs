@@ -73,16 +73,26 @@ impl Compute {
     ) -> Result<InvokeResult, ComputeError> {
         self.inner.clone().keep_reaping();
         let pool = self.inner.pool.clone();
-        let task = tokio::spawn(async move {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
             let begin = Instant::now();
-            let mut sandbox = pool.acquire(&spec, wait).await?;
+            let mut sandbox = match pool.acquire(&spec, wait).await {
+                Ok(sandbox) => sandbox,
+                Err(error) => return drop(answer.send(Err(error))),
+            };
             let queued = begin.elapsed().saturating_sub(sandbox.phases.sandbox + sandbox.phases.import);
-            let (result, reusable) = sandbox.serve(call, queued).await;
+            let (result, mut reusable) = sandbox.serve(call, queued).await;
+            if !reusable || !sandbox.has_extensions() {
+                // Before the answer: who asks again right away finds it.
+                pool.release(sandbox, reusable);
+                return drop(answer.send(Ok(result)));
+            }
+            // As on AWS, nobody waits for extensions but the sandbox's next call.
+            let _ = answer.send(Ok(result));
+            reusable = sandbox.finish().await;
             pool.release(sandbox, reusable);
-            Ok(result)
         });
-        task.await
-            .unwrap_or_else(|error| Err(ComputeError::Sandbox(format!("the call was broken off: {error}"))))
+        answered.await.unwrap_or_else(|_| Err(ComputeError::Sandbox("the call was broken off".to_owned())))
     }
 
     /// Unpacks the code ahead of the first call and checks it and the runtime, as CreateFunction does while

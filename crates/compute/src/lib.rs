@@ -19,6 +19,7 @@
 //! - `jail/` holds the walls, each in a short file: namespaces and files, ids and capabilities, seccomp, cgroups.
 //! - `runtimes/` knows interpreters and SDKs; `frames.rs` is the fast line to our own bootstraps, `runtime_api.rs`
 //!   the public one for everybody else's.
+//! - `extensions/` tells the programs beside a runtime about its life, and what it says.
 //! - `image/` unpacks container images, which become a sandbox's root.
 //! - `capture.rs`, `output.rs`, `report.rs` make CloudWatch Logs events out of what a function prints.
 //!
@@ -37,6 +38,7 @@ mod compute;
 mod config;
 mod edge;
 mod error;
+mod extensions;
 mod frames;
 mod function;
 mod image;

@@ -13,10 +13,12 @@ use tokio::sync::mpsc;
 
 use crate::cache::CodeCache;
 use crate::capture::Capture;
+use crate::extensions::telemetry::Telemetry;
+use crate::extensions::{self, Extensions};
 use crate::frames::{Frames, Message};
 use crate::jail::Level;
-use crate::output::Output;
-use crate::runtime_api::Api;
+use crate::output::{Output, Writer};
+use crate::runtime_api::{Api, serve_extensions};
 use crate::runtimes::environment::{self, Places};
 use crate::runtimes::image::{self, Images};
 use crate::runtimes::{Runtime, Runtimes, Start, WRAPPER, provided};
@@ -50,8 +52,8 @@ pub(crate) struct Blank {
     pub(crate) frames: Option<Frames>,
     pub(crate) capture: Capture,
     pub(crate) runtime: Arc<Runtime>,
-    /// Listener of the Runtime API, if the runtime speaks it.
-    pub(crate) api: Option<TcpListener>,
+    /// Listener of the Runtime API, for the runtime if it speaks it, and for extensions.
+    pub(crate) api: TcpListener,
     /// Its interpreter runs already.
     pub(crate) started: bool,
 }
@@ -64,14 +66,49 @@ pub(crate) struct Handle {
     pub(crate) main: Option<i32>,
     /// Carries the sandbox's connections to the edge.
     pub(crate) edge: Option<tokio::task::JoinHandle<()>>,
+    /// Serves the Runtime API, the Extensions API, the Telemetry API.
+    pub(crate) api: Option<tokio::task::JoinHandle<()>>,
+    /// Who is told about the end.
+    pub(crate) extensions: Option<Arc<Extensions>>,
+    /// Why it ends, as extensions are told.
+    pub(crate) reason: &'static str,
+    /// What extensions write when they are told, and where it goes.
+    pub(crate) last_words: Option<(Capture, Output)>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if let Some(edge) = &self.edge {
-            edge.abort();
+        let (edge, api) = (self.edge.take(), self.api.take());
+        let (warden, id, reason) = (self.warden.clone(), self.id, self.reason);
+        let end = move || {
+            for task in [edge, api].into_iter().flatten() {
+                task.abort();
+            }
+            let _ = warden.order(&ToWarden::Kill { id }, vec![]);
+        };
+        match (self.extensions.take(), tokio::runtime::Handle::try_current()) {
+            // They may use the cloud meanwhile, for the last of what they gathered.
+            (Some(extensions), Ok(runtime)) if extensions.wants_farewell() => {
+                let last_words = self.last_words.take();
+                runtime.spawn(async move {
+                    let heard = async move {
+                        let Some((mut capture, mut output)) = last_words else { return };
+                        while let Ok(Some(lines)) = capture.read().await {
+                            output.put(lines, Writer::Extension).await;
+                        }
+                    };
+                    // All of them are gone when nobody holds their output any more.
+                    tokio::join!(
+                        extensions.farewell(reason),
+                        tokio::time::timeout(extensions::FAREWELL, heard)
+                    )
+                    .1
+                    .ok();
+                    end();
+                });
+            }
+            _ => end(),
         }
-        let _ = self.warden.order(&ToWarden::Kill { id: self.id }, vec![]);
     }
 }
 
@@ -169,15 +206,12 @@ impl Machine {
                 zygote = forks.clone();
             }
         }
-        let speaks_api = runtime.start.speaks_api();
         let mut listen = Vec::new();
         if !host_network {
             if !matches!(self.config.edge, EdgeRoute::None) {
                 listen.push(self.config.endpoint_port);
             }
-            if speaks_api {
-                listen.push(API_PORT);
-            }
+            listen.push(API_PORT);
         }
         let spawn = Spawn {
             id,
@@ -192,7 +226,16 @@ impl Machine {
         };
         let started = spawn.program.is_some();
         let mut events = warden.listen(id);
-        let mut handle = Handle { id, warden: warden.clone(), main: None, edge: None };
+        let mut handle = Handle {
+            id,
+            warden: warden.clone(),
+            main: None,
+            edge: None,
+            api: None,
+            extensions: None,
+            reason: "spindown",
+            last_words: None,
+        };
         warden.order(&ToWarden::Spawn(Box::new(spawn)), fds).map_err(io("cannot reach the warden"))?;
         let output = OwnedFd::from(output);
         let output =
@@ -208,16 +251,16 @@ impl Machine {
             let listener = std::net::TcpListener::from(listener);
             listener.set_nonblocking(true).map_err(io("cannot listen in the sandbox"))?;
             let listener = TcpListener::from_std(listener).map_err(io("cannot listen in the sandbox"))?;
-            if port == API_PORT && speaks_api {
+            if port == API_PORT {
                 api = Some(listener);
             } else {
                 handle.edge = edge::carry(listener, self.config.edge.clone());
             }
         }
-        if api.is_none() && speaks_api {
-            api =
-                Some(TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("cannot listen for the runtime"))?);
-        }
+        let api = match api {
+            Some(api) => api,
+            None => TcpListener::bind(("127.0.0.1", 0)).await.map_err(io("cannot listen for the runtime"))?,
+        };
         if started && let Some(frames) = &mut frames {
             let ready = async {
                 tokio::select! {
@@ -259,7 +302,7 @@ impl Machine {
             Some(blank) => blank,
             None => self.raise(&runtime, !runtime.starts_late(&spec.env)).await?,
         };
-        let Blank { handle, mut events, mut frames, capture, runtime, api, started } = blank;
+        let Blank { mut handle, mut events, mut frames, capture, runtime, api, started } = blank;
         let stream = Arc::new(LogStream {
             account: spec.account.clone(),
             region: spec.region.clone(),
@@ -278,7 +321,7 @@ impl Machine {
             |folder: &Option<PathBuf>, inside: &str| folder.as_deref().map_or(inside.to_owned(), text);
         let (outer_task, outer_opt) = (outer(&task, "/var/task"), outer(&opt, "/opt"));
         let scratch = text(&self.config.state_dir.join("sandboxes").join(handle.id.to_string()).join("tmp"));
-        let listening = api.as_ref().map(TcpListener::local_addr).and_then(Result::ok);
+        let listening = api.local_addr().ok();
         let places = Places {
             task: if plain { &outer_task } else { "/var/task" },
             opt: if plain { &outer_opt } else { "/opt" },
@@ -331,7 +374,26 @@ impl Machine {
             let wrapper = place("/var/task", places.task).or_else(|| place("/opt", places.opt));
             program.argv.insert(0, wrapper.unwrap_or_else(|| spec.env[WRAPPER].clone()));
         }
+        let inner_opt = match (&runtime.root, &opt) {
+            (Some(root), _) => Some(root.join("opt")),
+            (None, opt) => opt.clone(),
+        };
+        let names = extensions::external(inner_opt.as_deref());
+        let beside: Vec<_> =
+            names.iter().map(|name| (name.clone(), environment::of_extension(name, &env, &places))).collect();
+        let telemetry = Telemetry::new(handle.warden.clone(), handle.id);
+        let extensions = Extensions::new(&spec, names, telemetry);
+        let mut beside_output = None;
         if failure.is_none() {
+            let mut fds = vec![];
+            if !beside.is_empty() {
+                let pipe = |error| ComputeError::Sandbox(format!("cannot make a pipe: {error}"));
+                let (reader, writer) = std::io::pipe().map_err(pipe)?;
+                let reader = tokio::net::unix::pipe::Receiver::from_owned_fd(OwnedFd::from(reader));
+                beside_output = Some(Capture::new(reader.map_err(pipe)?));
+                fds.push(OwnedFd::from(writer));
+            }
+            // Before anything of the function's runs: extensions register as soon as they are up.
             let assign = Assign {
                 id: handle.id,
                 task,
@@ -340,14 +402,16 @@ impl Machine {
                 ephemeral_mb: spec.ephemeral_mb,
                 limit_address_space: runtime.address_space,
                 program,
+                extensions: beside,
             };
             let order = ToWarden::Assign(Box::new(assign));
-            handle.warden.order(&order, vec![]).map_err(|e| ComputeError::Sandbox(e.to_string()))?;
+            handle.warden.order(&order, fds).map_err(|e| ComputeError::Sandbox(e.to_string()))?;
             attached(&mut events).await?;
         }
         let loading = Instant::now();
-        let link = match (frames.take(), api) {
-            (Some(mut frames), _) => {
+        let link = match frames.take() {
+            Some(mut frames) => {
+                handle.api = Some(serve_extensions(api, extensions.clone()));
                 let init = json!({
                     "t": "init",
                     "env": env,
@@ -360,11 +424,17 @@ impl Machine {
                 frames.send(&init, b"");
                 Link::Frames(frames)
             }
-            (None, Some(listener)) => Link::Api(Api::serve(listener)),
-            (None, None) => return Err(ComputeError::Sandbox("it has no line to its runtime".to_owned())),
+            None => {
+                let (link, task) = Api::serve(api, extensions.clone());
+                handle.api = Some(task);
+                Link::Api(link)
+            }
         };
+        handle.extensions = Some(extensions.clone());
+        output.tap(extensions.clone());
         let expires = credentials.map(|c| c.expiration);
-        let mut sandbox = Sandbox::new(handle, events, link, capture, output, spec, expires);
+        let captures = (capture, beside_output);
+        let mut sandbox = Sandbox::new(handle, events, link, captures, output, spec, expires, extensions);
         sandbox.phases.sandbox = loading - begin;
         match failure {
             Some(failure) => sandbox.init_failure = Some(failure),

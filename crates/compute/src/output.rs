@@ -5,6 +5,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use serde_json::Value;
+
+use crate::extensions::Extensions;
 use crate::{LogLine, LogSink, LogStream};
 
 /// `LogType=Tail` returns this much.
@@ -20,11 +23,31 @@ pub(crate) struct Output {
     allowed: u64,
     left: u64,
     dropped: u64,
+    /// Who else hears of lines: subscribers of the Telemetry API.
+    tap: Option<Arc<Extensions>>,
+}
+
+/// Who wrote a line, as the Telemetry API names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    Function,
+    Extension,
 }
 
 impl Output {
     pub(crate) fn new(sink: Arc<dyn LogSink>, stream: Arc<LogStream>) -> Self {
-        Self { sink, stream, held: Vec::new(), tail: Vec::new(), allowed: 0, left: 0, dropped: 0 }
+        Self { sink, stream, held: Vec::new(), tail: Vec::new(), allowed: 0, left: 0, dropped: 0, tap: None }
+    }
+
+    /// Another way to the same stream, for what comes after the last call.
+    pub(crate) fn continued(&self) -> Self {
+        let mut output = Self::new(self.sink.clone(), self.stream.clone());
+        output.begin(self.allowed);
+        output
+    }
+
+    pub(crate) fn tap(&mut self, extensions: Arc<Extensions>) {
+        self.tap = Some(extensions);
     }
 
     /// Begins an invocation that may write `allowed` bytes.
@@ -48,8 +71,24 @@ impl Output {
         self.held.push(line);
     }
 
-    /// Lines of the function.
-    pub(crate) async fn put(&mut self, lines: Vec<LogLine>) {
+    /// Lines of the function or of its extensions.
+    pub(crate) async fn put(&mut self, lines: Vec<LogLine>, writer: Writer) {
+        let heard = self.tap.as_ref().map(|tap| &tap.telemetry).filter(|telemetry| telemetry.is_heard());
+        if let Some(telemetry) = heard {
+            let stream = match writer {
+                Writer::Function => "function",
+                Writer::Extension => "extension",
+            };
+            for line in &lines {
+                // A record of a JSON log is an object for subscribers too.
+                let object = serde_json::from_slice(&line.message).ok().filter(Value::is_object);
+                let record = object.unwrap_or_else(|| {
+                    let text = String::from_utf8_lossy(&line.message);
+                    Value::from(format!("{text}\n"))
+                });
+                telemetry.tell(stream, stream, line.at, record);
+            }
+        }
         for line in lines {
             let size = line.message.len() as u64;
             if size > self.left {
@@ -116,10 +155,10 @@ mod tests {
     async fn the_tail_is_the_last_four_kilobytes() {
         let mut output = output();
         output.begin(1 << 20);
-        output.put((0..1000).map(|n| line(format!("line {n}"))).collect()).await;
+        output.put((0..1000).map(|n| line(format!("line {n}"))).collect(), Writer::Function).await;
         let tail = output.take_tail();
         assert!(tail.len() <= TAIL && tail.ends_with(b"line 999\n"));
-        output.put(vec![line("y".repeat(10_000))]).await;
+        output.put(vec![line("y".repeat(10_000))], Writer::Function).await;
         assert_eq!(output.take_tail().len(), TAIL);
     }
 
@@ -127,7 +166,9 @@ mod tests {
     async fn too_much_is_dropped_and_said() {
         let mut output = output();
         output.begin(10);
-        output.put(vec![line("123456789".into()), line("abc".into()), line("d".into())]).await;
+        output
+            .put(vec![line("123456789".into()), line("abc".into()), line("d".into())], Writer::Function)
+            .await;
         output.settle();
         let tail = String::from_utf8(output.take_tail()).unwrap();
         assert!(tail.starts_with("123456789\n[cloudlet] 4 bytes"), "{tail}");

@@ -147,7 +147,7 @@ fn tried() -> Vec<Capability> {
     found.push(Capability::new(
         "processor shares",
         cgroups.weighs_processors(),
-        "by MemorySize, held by the kernel",
+        "by MemorySize: 1,769 MB buy one processor, held by the kernel",
         &format!("a busy function slows others down: {missing}"),
     ));
     cgroups.remove();

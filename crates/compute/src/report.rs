@@ -43,6 +43,11 @@ pub(crate) fn millis(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1000.0)
 }
 
+/// Milliseconds with three decimals, as records have them.
+pub(crate) fn rounded(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// Rounded up to the millisecond, never less than one.
 pub(crate) fn billed(duration: Duration) -> Duration {
     Duration::from_millis((duration.as_nanos().div_ceil(1_000_000) as u64).max(1))
@@ -85,6 +90,22 @@ pub(crate) fn notice(spec: &FunctionSpec, request_id: &str, text: &str, now: Sys
     }
 }
 
+/// What Lambda logs about an extension when the init phase is over. `line` is its text.
+pub(crate) fn extension(spec: &FunctionSpec, line_: &str, now: SystemTime) -> LogLine {
+    match &spec.log_format {
+        LogFormat::Text => line(now, line_.to_owned()),
+        LogFormat::Json { .. } => event(now, "platform.extension", extension_record(line_)),
+    }
+}
+
+/// The same as a record.
+pub(crate) fn extension_record(line: &str) -> Value {
+    let field = |name: &str| line.split('\t').find_map(|field| field.strip_prefix(name)).unwrap_or_default();
+    let events = field("Events: ").trim_matches(['[', ']']);
+    let events: Vec<&str> = events.split(", ").filter(|event| !event.is_empty()).collect();
+    json!({"name": field("Name: "), "state": field("State: "), "events": events})
+}
+
 impl Report<'_> {
     /// The REPORT line: fields are separated by tabs, as on AWS.
     fn text(&self) -> String {
@@ -108,16 +129,15 @@ impl Report<'_> {
         text
     }
 
-    fn json(&self) -> Value {
-        let ms = |d: Duration| (d.as_secs_f64() * 1e6).round() / 1e3;
+    pub(crate) fn json(&self) -> Value {
         let mut metrics = json!({
-            "durationMs": ms(self.duration),
+            "durationMs": rounded(self.duration),
             "billedDurationMs": self.billed.as_millis() as u64,
             "memorySizeMB": self.memory_mb,
             "maxMemoryUsedMB": self.max_memory_mb,
         });
         if let Some(init) = self.init {
-            metrics["initDurationMs"] = json!(ms(init));
+            metrics["initDurationMs"] = json!(rounded(init));
         }
         let mut record = json!({"requestId": self.request_id, "metrics": metrics});
         match self.status {

@@ -17,17 +17,33 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::Invocation;
+use crate::extensions::Extensions;
 use crate::frames::{MAX_RESPONSE, Message};
 
 /// One runtime needs one connection, and some keep a few.
 const MAX_CONNECTIONS: usize = 32;
+/// Requests of extensions are small.
+const MAX_EXTENSION_BODY: usize = 64 << 10;
 const PREFIX: &str = "/2018-06-01/runtime/";
 
 /// The cloud's end: calls go in, messages come out.
 pub(crate) struct Api {
     calls: mpsc::UnboundedSender<Call>,
     messages: mpsc::Receiver<Message>,
-    server: tokio::task::JoinHandle<()>,
+}
+
+/// The server of one sandbox, for its extensions and, where it speaks this API, for its runtime.
+struct Served {
+    runtime: Option<Shared>,
+    extensions: Arc<Extensions>,
+}
+
+/// Serves extensions only: the runtime has a line of its own.
+pub(crate) fn serve_extensions(
+    listener: TcpListener,
+    extensions: Arc<Extensions>,
+) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(accept(listener, Arc::new(Served { runtime: None, extensions })))
 }
 
 struct Call {
@@ -44,17 +60,21 @@ struct Shared {
 }
 
 impl Api {
-    pub(crate) fn serve(listener: TcpListener) -> Self {
+    /// The line to the runtime, and the task that serves it.
+    pub(crate) fn serve(
+        listener: TcpListener,
+        extensions: Arc<Extensions>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
         let (calls, waiting) = mpsc::unbounded_channel();
         let (messages, heard) = mpsc::channel(4);
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             calls: tokio::sync::Mutex::new(waiting),
             messages,
             current: Mutex::new(None),
             asked: false.into(),
-        });
-        let server = tokio::spawn(accept(listener, shared));
-        Self { calls, messages: heard, server }
+        };
+        let server = tokio::spawn(accept(listener, Arc::new(Served { runtime: Some(shared), extensions })));
+        (Self { calls, messages: heard }, server)
     }
 
     /// Gives the runtime its next call.
@@ -67,13 +87,7 @@ impl Api {
     }
 }
 
-impl Drop for Api {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<Served>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -99,9 +113,23 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, served: &Served) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().to_owned();
+    let absent =
+        || refusal(StatusCode::NOT_FOUND, "NotFound", "no such operation in the runtime API 2018-06-01");
+    let (Some(path), Some(shared)) = (head.uri.path().strip_prefix(PREFIX), &served.runtime) else {
+        let Ok(body) = http_body_util::Limited::new(body, MAX_EXTENSION_BODY).collect().await else {
+            return refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                "the request is too long",
+            );
+        };
+        let (path, body) = (head.uri.path(), body.to_bytes());
+        let answer = served.extensions.answer(&head.method, path, &head.headers, &body).await;
+        return answer.unwrap_or_else(absent);
+    };
+    let path = path.to_owned();
     match (&head.method, path.split('/').collect::<Vec<_>>().as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(shared).await,
         (&Method::POST, ["invocation", id, "response"]) => {
@@ -114,7 +142,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Full<By
         }
         (&Method::POST, ["invocation", id, "error"]) => error(shared, id, &head.headers, body).await,
         (&Method::POST, ["init", "error"]) => init_error(shared, &head.headers, body).await,
-        _ => refusal(StatusCode::NOT_FOUND, "NotFound", "no such operation in the runtime API 2018-06-01"),
+        _ => absent(),
     }
 }
 
@@ -312,7 +340,7 @@ async fn collect(mut body: Incoming) -> Result<Collected, ()> {
     Ok(if size > MAX_RESPONSE { Collected::TooLarge(size) } else { Collected::Whole(all.freeze(), failed) })
 }
 
-fn accepted() -> Response<Full<Bytes>> {
+pub(crate) fn accepted() -> Response<Full<Bytes>> {
     json(StatusCode::ACCEPTED, serde_json::json!({"status": "OK"}))
 }
 
@@ -320,11 +348,11 @@ fn wrong_id() -> Response<Full<Bytes>> {
     refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
 }
 
-fn refusal(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
+pub(crate) fn refusal(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
     json(status, serde_json::json!({"errorMessage": message, "errorType": kind}))
 }
 
-fn json(status: StatusCode, value: serde_json::Value) -> Response<Full<Bytes>> {
+pub(crate) fn json(status: StatusCode, value: serde_json::Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(value.to_string())));
     *response.status_mut() = status;
     response.headers_mut().insert("Content-Type", http::HeaderValue::from_static("application/json"));

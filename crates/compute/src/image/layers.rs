@@ -209,3 +209,53 @@ fn relative(name: &Path) -> Result<PathBuf, ImageError> {
 fn unreadable(error: io::Error) -> ImageError {
     not_an_image(format!("a layer cannot be read: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn layer(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn tar(files: &[(&str, usize)]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, size) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(*size as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, &vec![0; *size][..]).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn bombs_do_not_go_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let limits = ImageLimits { bytes: 1 << 20, entries: 8 };
+        let apply = |bytes: &[u8], mut left: ImageLimits| {
+            super::apply(&layer(folder.path(), "layer", bytes), &root, &mut left, limits)
+        };
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(&tar(&[("zeros", 4 << 20)])).unwrap();
+        let packed = packed.finish().unwrap();
+        assert!(packed.len() < 16 << 10);
+        assert!(matches!(apply(&packed, limits), Err(ImageError::TooLarge(_))));
+        assert!(!root.join("zeros").exists());
+        let many: Vec<String> = (0..9).map(|n| n.to_string()).collect();
+        let many: Vec<_> = many.iter().map(|name| (name.as_str(), 0)).collect();
+        assert!(matches!(apply(&tar(&many), limits), Err(ImageError::TooManyEntries(8))));
+        // The limit is the image's, not each layer's.
+        let mut left = limits;
+        let half = layer(folder.path(), "half", &tar(&[("half", 600 << 10)]));
+        super::apply(&half, &root, &mut left, limits).unwrap();
+        assert!(matches!(super::apply(&half, &root, &mut left, limits), Err(ImageError::TooLarge(_))));
+        let zstd = apply(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0], limits).unwrap_err().to_string();
+        assert!(zstd.contains("gzip"), "{zstd}");
+    }
+}

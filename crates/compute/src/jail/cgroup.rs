@@ -168,18 +168,24 @@ impl Group {
         }
     }
 
-    /// Weighs a function against the others by its memory, as on AWS, where 1,769 MB buy one processor. To be called
-    /// once its handler is loaded: on AWS, too, that part runs as fast as it can. A weight, not a cap: a lone small
-    /// function may use an idle machine.
+    /// Gives a function its part of the processors by its memory, as on AWS, where 1,769 MB buy one. To be called once
+    /// its handler is loaded: on AWS, too, that part runs as fast as it can.
+    ///
+    /// Against others it weighs what its memory buys. The cap is as on AWS above one processor and never below: a small
+    /// function may use an idle machine's processor, but the threads of one do not take the machine.
     pub(crate) fn weigh(&self, memory_mb: u32) {
+        const PERIOD: u64 = 100_000;
+        let quota = (u64::from(memory_mb) * PERIOD / 1769).max(PERIOD);
         match &self.cpu {
             Some((path, Version::V1)) => {
                 let shares = (u64::from(memory_mb) * 1024 / 1769).max(32);
                 let _ = fs::write(path.join("cpu.shares"), shares.to_string());
+                let _ = fs::write(path.join("cpu.cfs_quota_us"), quota.to_string());
             }
             Some((path, Version::V2)) => {
                 let weight = (u64::from(memory_mb) * 100 / 1769).clamp(3, 10_000);
                 let _ = fs::write(path.join("cpu.weight"), weight.to_string());
+                let _ = fs::write(path.join("cpu.max"), format!("{quota} {PERIOD}"));
             }
             None => {}
         }

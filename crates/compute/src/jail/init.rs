@@ -13,6 +13,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use seccompiler::BpfProgram;
@@ -65,6 +66,8 @@ struct Init<'a> {
     plan: &'a Plan<'a>,
     control: &'a OwnedFd,
     main: Option<i32>,
+    /// Processes of extensions, by name.
+    extensions: Vec<(i32, String)>,
     signals: SignalFd,
     assigned: bool,
 }
@@ -102,7 +105,7 @@ impl<'a> Init<'a> {
                 );
             }
         }
-        let mut init = Self { plan, control, main: None, signals, assigned: false };
+        let mut init = Self { plan, control, main: None, extensions: Vec::new(), signals, assigned: false };
         match &plan.spawn.program {
             Some(program) if !plan.forked_by_zygote => init.start(program)?,
             _ => {}
@@ -136,8 +139,9 @@ impl<'a> Init<'a> {
             }
             if control {
                 match receive(self.control.as_fd()) {
-                    Ok(ToInit::Assign { .. }) if self.assigned => {}
-                    Ok(assign) => self.assign(assign)?,
+                    Ok((ToInit::Assign { .. }, _)) if self.assigned => {}
+                    Ok((ToInit::Connect { port }, _)) => self.connect(port)?,
+                    Ok((assign, more)) => self.assign(assign, &more)?,
                     Err(_) => {
                         self.end_rest();
                         return Ok(());
@@ -147,8 +151,29 @@ impl<'a> Init<'a> {
         }
     }
 
-    fn assign(&mut self, assign: ToInit) -> io::Result<()> {
-        let ToInit::Assign { ephemeral_mb, memory_mb, limit_address_space, paths, program } = assign;
+    /// Connects on behalf of the cloud, which is not in this network. Nobody waits for a listener that is slow: the
+    /// kernel finishes what does not finish at once.
+    fn connect(&self, port: u16) -> io::Result<()> {
+        let address = nix::sys::socket::SockaddrIn::new(127, 0, 0, 1, port);
+        let connected = (|| -> nix::Result<OwnedFd> {
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            let socket = nix::sys::socket::socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+            match nix::sys::socket::connect(socket.as_raw_fd(), &address) {
+                Ok(()) | Err(nix::Error::EINPROGRESS) => Ok(socket),
+                Err(error) => Err(error),
+            }
+        })();
+        let fds: Vec<BorrowedFd<'_>> = connected.iter().map(AsFd::as_fd).collect();
+        socket::send(self.control.as_fd(), &FromInit::Connected { port }, &fds)
+    }
+
+    fn assign(&mut self, assign: ToInit, more: &[OwnedFd]) -> io::Result<()> {
+        let ToInit::Assign {
+            ephemeral_mb, memory_mb, limit_address_space, paths, program, extensions, ..
+        } = assign
+        else {
+            return Ok(());
+        };
         if self.plan.level != Level::Plain {
             if !self.plan.attach && self.plan.spawn.root.is_none() {
                 let (task, opt) =
@@ -157,6 +182,12 @@ impl<'a> Init<'a> {
                     .map_err(|e| said("build the sandbox's files", e))?;
             }
             root::size_tmp(ephemeral_mb).map_err(|e| said("size /tmp", e))?;
+        }
+        for (name, program) in extensions {
+            let (output, doors) =
+                more.split_first().ok_or_else(|| io::Error::other("no output came for extensions"))?;
+            let pid = self.fork_program(&program, Some((output, doors)))?;
+            self.extensions.push((pid, name));
         }
         if let Some(program) = &program {
             self.start(program)?;
@@ -186,17 +217,29 @@ impl<'a> Init<'a> {
 
     /// Forks and runs the program without any right.
     fn start(&mut self, program: &Program) -> io::Result<()> {
+        self.main = Some(self.fork_program(program, None)?);
+        // The program holds the only copy now, so that its end is seen at the other side.
+        let _ = nix::unistd::close(CHANNEL);
+        Ok(())
+    }
+
+    /// The same for any program. One beside the main one has an output of its own, and the doors of the control groups
+    /// that it is to enter.
+    fn fork_program(&self, program: &Program, beside: Option<(&OwnedFd, &[OwnedFd])>) -> io::Result<i32> {
         let argv = c_strings(program.argv.iter().cloned())?;
         let env = c_strings(program.env.iter().map(|(k, v)| format!("{k}={v}")))?;
         let Some(path) = argv.first() else { return Err(io::Error::other("the program has no name")) };
         match sys::fork_into(0)? {
-            Forked::Parent(pid) => {
-                self.main = Some(pid);
-                // The program holds the only copy now, so that its end is seen at the other side.
-                let _ = nix::unistd::close(CHANNEL);
-                Ok(())
-            }
+            Forked::Parent(pid) => Ok(pid),
             Forked::Child => {
+                if let Some((output, doors)) = beside {
+                    for door in doors {
+                        let _ = nix::unistd::write(door, b"0");
+                    }
+                    let _ =
+                        sys::dup_to(output.as_raw_fd(), 1).and_then(|()| sys::dup_to(output.as_raw_fd(), 2));
+                    let _ = nix::unistd::close(CHANNEL);
+                }
                 let directory = program.directory.as_deref().unwrap_or("/var/task");
                 let error = self.become_program(path, &argv, &env, directory);
                 eprintln!("cannot run {}: {error}", path.to_string_lossy());
@@ -240,6 +283,10 @@ impl<'a> Init<'a> {
             if self.main.map(Pid::from_raw) == Some(pid) {
                 ended = Some(status);
             }
+            if let Some(at) = self.extensions.iter().position(|(extension, _)| *extension == pid.as_raw()) {
+                let (_, name) = self.extensions.remove(at);
+                let _ = socket::send(self.control.as_fd(), &FromInit::Extension { name, status }, &[]);
+            }
         }
     }
 
@@ -280,14 +327,17 @@ fn arrange(control: OwnedFd, output: OwnedFd, channel: Option<OwnedFd>) -> io::R
     Ok(sys::inherited(CONTROL))
 }
 
-fn receive(control: BorrowedFd<'_>) -> io::Result<ToInit> {
+/// The next order; trees that came with it are in place, other descriptors are given.
+fn receive(control: BorrowedFd<'_>) -> io::Result<(ToInit, Vec<OwnedFd>)> {
     let mut buffer = vec![0; socket::MAX_MESSAGE];
-    let (message, trees) = socket::receive::<ToInit>(control, &mut buffer)?
+    let (message, mut fds) = socket::receive::<ToInit>(control, &mut buffer)?
         .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-    for (tree, place) in trees.iter().zip(["/var/task", "/opt"]) {
-        sys::move_mount(tree.as_fd(), Path::new(place)).map_err(|e| said("put the code in place", e))?;
+    if let ToInit::Assign { trees, .. } = &message {
+        for (tree, place) in fds.drain(..(*trees).min(fds.len())).zip(["/var/task", "/opt"]) {
+            sys::move_mount(tree.as_fd(), Path::new(place)).map_err(|e| said("put the code in place", e))?;
+        }
     }
-    Ok(message)
+    Ok((message, fds))
 }
 
 pub(crate) fn c_strings(strings: impl Iterator<Item = String>) -> io::Result<Vec<CString>> {

@@ -27,7 +27,7 @@ const CONFIGURATION: [&str; 12] = [
     "crypto-policies",
 ];
 /// All names that the cloud has, where nothing else is to be reached.
-const INNER_HOSTS: &str = "127.0.0.1 localhost localhost.localstack.cloud s3.localhost.localstack.cloud\n";
+const INNER_HOSTS: &str = "127.0.0.1 localhost localhost.localstack.cloud s3.localhost.localstack.cloud sandbox.localdomain sandbox\n";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Windows into the kernel that /proc opens to everybody.
 const MASKED: [&str; 8] =

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::warden::protocol::Program;
 use crate::{Credentials, FunctionSpec, LogFormat};
 
 /// Where things are, as the function sees them.
@@ -98,6 +99,29 @@ pub(crate) fn of_function(
         reserved("AWS_SESSION_TOKEN", &credentials.session_token);
     }
     env
+}
+
+/// The program of an extension, with what AWS lets extensions see of the environment.
+///
+/// Source: "Using the Lambda Extensions API", section on environment variables.
+pub(crate) fn of_extension(name: &str, env: &BTreeMap<String, String>, places: &Places<'_>) -> Program {
+    const HIDDEN: [&str; 9] = [
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_XRAY_CONTEXT_MISSING",
+        "AWS_XRAY_DAEMON_ADDRESS",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+        "_AWS_XRAY_DAEMON_ADDRESS",
+        "_AWS_XRAY_DAEMON_PORT",
+    ];
+    let shown = |name: &str| !HIDDEN.contains(&name) && name != "_HANDLER";
+    Program {
+        argv: vec![format!("{}/extensions/{name}", places.opt)],
+        env: env.iter().filter(|(name, _)| shown(name)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        directory: Some("/".to_owned()),
+    }
 }
 
 /// As on AWS. Libraries of a package (`lib/`) are found by the loader without further ado.

@@ -47,13 +47,6 @@ pub(crate) struct Runtime {
 /// the runtime environment", wrapper scripts.
 pub(crate) const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
-impl Start {
-    /// Whether its program speaks the public Runtime API.
-    pub(crate) fn speaks_api(&self) -> bool {
-        !matches!(self, Self::Ahead { .. })
-    }
-}
-
 impl Runtime {
     /// Whether a function with these variables needs an interpreter that starts with them.
     pub(crate) fn starts_late(&self, env: &BTreeMap<String, String>) -> bool {

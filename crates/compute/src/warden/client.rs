@@ -1,6 +1,6 @@
 //! The cloud's side of the warden: orders out, events in, by sandbox.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -10,9 +10,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
 
-use super::protocol::{Exit, FromWarden, SandboxId, ToWarden};
+use super::protocol::{Exit, FromWarden, SandboxId, Status, ToWarden};
 use super::server::Hello;
 use super::socket;
 
@@ -23,13 +24,22 @@ pub(crate) enum Event {
     Up(Vec<OwnedFd>, Option<i32>),
     /// Its code is in place.
     Attached,
+    /// The process of an extension has ended.
+    Extension(String, Status),
     /// It could not be built, and is gone.
     Failed(String),
     /// It is gone.
     Exited(Exit),
 }
 
-type Listeners = Arc<Mutex<HashMap<SandboxId, mpsc::UnboundedSender<Event>>>>;
+#[derive(Default)]
+struct Heard {
+    listeners: HashMap<SandboxId, mpsc::UnboundedSender<Event>>,
+    /// Who waits for a connection, in the order of asking.
+    connecting: HashMap<(SandboxId, u16), VecDeque<oneshot::Sender<Option<OwnedFd>>>>,
+}
+
+type Listeners = Arc<Mutex<Heard>>;
 
 /// A running warden.
 pub(crate) struct Warden {
@@ -97,7 +107,7 @@ impl Warden {
                 }
             }
             // Dropping the senders tells everybody who waits.
-            heard.lock().clear();
+            *heard.lock() = Heard::default();
             let _ = process.wait().await;
             let _ = ended.send(true);
         });
@@ -116,8 +126,19 @@ impl Warden {
     /// Events of a sandbox that is about to be ordered.
     pub(crate) fn listen(&self, id: SandboxId) -> mpsc::UnboundedReceiver<Event> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.listeners.lock().insert(id, sender);
+        self.listeners.lock().listeners.insert(id, sender);
         receiver
+    }
+
+    /// A connection to a port of the sandbox's own network.
+    pub(crate) async fn connect(&self, id: SandboxId, port: u16) -> io::Result<TcpStream> {
+        let (sender, answer) = oneshot::channel();
+        self.listeners.lock().connecting.entry((id, port)).or_default().push_back(sender);
+        self.order(&ToWarden::Connect { id, port }, vec![])?;
+        let fd = answer.await.ok().flatten().ok_or(io::ErrorKind::ConnectionRefused)?;
+        let stream = std::net::TcpStream::from(fd);
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream)
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -149,19 +170,29 @@ fn watched(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 fn dispatch(listeners: &Listeners, message: FromWarden, fds: Vec<OwnedFd>) {
-    let mut listeners = listeners.lock();
+    let mut heard = listeners.lock();
     let (id, event) = match message {
+        FromWarden::Connected { id, port } => {
+            if let Some(waiting) = heard.connecting.get_mut(&(id, port))
+                && let Some(sender) = waiting.pop_front()
+            {
+                let _ = sender.send(fds.into_iter().next());
+            }
+            return;
+        }
+        FromWarden::Extension { id, name, status } => (id, Event::Extension(name, status)),
         FromWarden::Up { id, main } => (id, Event::Up(fds, main)),
         FromWarden::Attached { id } => (id, Event::Attached),
         FromWarden::Failed { id, error } => (id, Event::Failed(error)),
         FromWarden::Exited { id, exit } => (id, Event::Exited(exit)),
     };
     let last = matches!(event, Event::Failed(_) | Event::Exited(_));
-    if let Some(listener) = listeners.get(&id) {
+    if let Some(listener) = heard.listeners.get(&id) {
         let _ = listener.send(event);
     }
     if last {
-        listeners.remove(&id);
+        heard.listeners.remove(&id);
+        heard.connecting.retain(|(of, _), _| *of != id);
     }
 }
 

@@ -5,6 +5,8 @@
 //! cloud goes, by whatever end, the warden's socket closes and it takes every sandbox along.
 
 pub(crate) mod client;
+mod end;
+mod make;
 pub(crate) mod protocol;
 mod record;
 pub(crate) mod server;

@@ -17,6 +17,8 @@ pub(crate) enum ToWarden {
     Assign(Box<Assign>),
     /// Its handler is loaded: from now on it has its share of the processors.
     Loaded { id: SandboxId },
+    /// Connect to a port of the sandbox's own network.
+    Connect { id: SandboxId, port: u16 },
     /// End it, with everything in it.
     Kill { id: SandboxId },
     /// Add up memory of this sandbox now and then, and end it when it passes its `MemorySize`.
@@ -32,6 +34,10 @@ pub(crate) enum FromWarden {
     Attached { id: SandboxId },
     /// It could not be built; nothing of it is left.
     Failed { id: SandboxId, error: String },
+    /// What [`ToWarden::Connect`] asked for. Descriptor: the connection, if somebody listens there.
+    Connected { id: SandboxId, port: u16 },
+    /// The process of an extension has ended.
+    Extension { id: SandboxId, name: String, status: Status },
     /// It is over.
     Exited { id: SandboxId, exit: Exit },
 }
@@ -101,13 +107,18 @@ pub(crate) struct Assign {
     /// Where no control group limits memory, a limit on address space is a backstop.
     pub(crate) limit_address_space: bool,
     pub(crate) program: Option<Program>,
+    /// Extensions by name. With any, a descriptor came along: their standard output.
+    pub(crate) extensions: Vec<(String, Program)>,
 }
 
 /// The warden to a sandbox's init.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToInit {
-    /// Put these trees (descriptors: /var/task, then /opt if any) in place and give up all rights.
+    /// Put these trees (descriptors: /var/task, then /opt if any) in place and give up all rights. With extensions, more
+    /// descriptors follow: their output, and the doors of the sandbox's control groups if init is not in them itself.
     Assign {
+        trees: usize,
+        extensions: Vec<(String, Program)>,
         ephemeral_mb: u32,
         memory_mb: u32,
         limit_address_space: bool,
@@ -115,6 +126,8 @@ pub(crate) enum ToInit {
         paths: Option<(PathBuf, Option<PathBuf>)>,
         program: Option<Program>,
     },
+    /// Connect to this port of 127.0.0.1.
+    Connect { port: u16 },
 }
 
 /// A sandbox's init to the warden.
@@ -125,6 +138,14 @@ pub(crate) enum FromInit {
     Attached,
     Failed {
         error: String,
+    },
+    /// Descriptor: the connection, if there is one.
+    Connected {
+        port: u16,
+    },
+    Extension {
+        name: String,
+        status: Status,
     },
     Exited {
         status: Status,

@@ -1,22 +1,31 @@
 //! A sandbox that runs one version of one function, seen from the cloud.
 
+mod beside;
+mod conclude;
+mod end;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+pub(crate) use self::end::{End, InitFailure};
+
+use self::beside::read;
+use self::end::{Outcome, signal_name};
 use crate::capture::Capture;
+use crate::extensions::Extensions;
 use crate::frames::{Frames, MAX_RESPONSE, Message};
 use crate::machine::{Handle, INIT_TIME};
-use crate::output::Output;
-use crate::report::{self, Report, Status};
+use crate::output::{Output, Writer};
+use crate::report;
 use crate::runtime_api::Api;
 use crate::warden::client::Event;
 use crate::warden::protocol::{Exit, SandboxId, Status as ExitStatus, ToWarden};
-use crate::{FunctionError, FunctionSpec, Invocation, InvokeResult, Phases, StreamPart};
+use crate::{FunctionSpec, Invocation, InvokeResult, Phases, StreamPart};
 
 /// Memory of calls shorter than this is not watched.
 const WATCH_AFTER: Duration = Duration::from_millis(20);
@@ -59,95 +68,11 @@ impl Link {
     }
 }
 
-/// Why the handler could not be loaded.
-#[derive(Debug)]
-pub(crate) struct InitFailure {
-    kind: String,
-    payload: Option<Bytes>,
-    message: String,
-    end: Option<End>,
-}
-
-impl InitFailure {
-    pub(crate) fn new(kind: &str, message: &str) -> Self {
-        Self { kind: kind.to_owned(), payload: None, message: message.to_owned(), end: None }
-    }
-}
-
-/// How a sandbox came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    OutOfMemory,
-    Code(i32),
-    Signal(i32),
-    Killed,
-}
-
-impl End {
-    pub(crate) fn of(exit: &Exit) -> Self {
-        match exit.status {
-            _ if exit.oom => Self::OutOfMemory,
-            Some(ExitStatus::Code(code)) => Self::Code(code),
-            Some(ExitStatus::Signal(signal)) => Self::Signal(signal),
-            None => Self::Killed,
-        }
-    }
-
-    /// As Lambda says it.
-    pub(crate) fn words(self) -> String {
-        match self {
-            Self::OutOfMemory | Self::Killed => "Runtime exited with error: signal: killed".to_owned(),
-            Self::Code(0) => "Runtime exited without providing a reason".to_owned(),
-            Self::Code(code) => format!("Runtime exited with error: exit status {code}"),
-            Self::Signal(signal) => format!("Runtime exited with error: signal: {}", signal_name(signal)),
-        }
-    }
-
-    fn kind(self) -> &'static str {
-        match self {
-            Self::OutOfMemory => "Runtime.OutOfMemory",
-            _ => "Runtime.ExitError",
-        }
-    }
-}
-
-/// The names that Go's syscall package gives them, which Lambda prints.
-fn signal_name(signal: i32) -> String {
-    match signal {
-        1 => "hangup",
-        2 => "interrupt",
-        3 => "quit",
-        4 => "illegal instruction",
-        5 => "trace/breakpoint trap",
-        6 => "aborted",
-        7 => "bus error",
-        8 => "floating point exception",
-        9 => "killed",
-        10 => "user defined signal 1",
-        11 => "segmentation fault",
-        12 => "user defined signal 2",
-        13 => "broken pipe",
-        14 => "alarm clock",
-        15 => "terminated",
-        other => return format!("signal {other}"),
-    }
-    .to_owned()
-}
-
 /// Gives a part of a streamed response to who takes it. `false`: the function's time was over before it was taken.
 async fn pass_on(call: &Invocation, part: StreamPart, deadline: Instant) -> bool {
     let Some(stream) = &call.stream else { return true };
     // A taker that went away does not end the function, as on AWS.
     tokio::time::timeout_at(tokio::time::Instant::from_std(deadline), stream.send(part)).await.is_ok()
-}
-
-/// What one call came to, inside.
-enum Outcome {
-    Answer(Bytes),
-    Failure { kind: String, payload: Bytes },
-    TooLarge(usize),
-    Ended(End),
-    TimedOut,
 }
 
 /// One live sandbox. Dropping it ends it.
@@ -157,9 +82,14 @@ pub(crate) struct Sandbox {
     link: Link,
     capture: Capture,
     capture_ended: bool,
+    /// Output of extensions.
+    beside: Option<Capture>,
+    extensions: Arc<Extensions>,
     output: Output,
     pub(crate) spec: Arc<FunctionSpec>,
     pub(crate) init_failure: Option<InitFailure>,
+    /// Until when extensions may work on the last call.
+    until: Instant,
     /// Taken by the first invocation.
     pub(crate) init_duration: Option<Duration>,
     pub(crate) phases: Phases,
@@ -170,15 +100,23 @@ pub(crate) struct Sandbox {
     pub(crate) idle_since: Instant,
 }
 
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.handle.last_words = self.beside.take().map(|beside| (beside, self.output.continued()));
+    }
+}
+
 impl Sandbox {
+    #[expect(clippy::too_many_arguments, reason = "it is made in one place, of what that place has made")]
     pub(crate) fn new(
         handle: Handle,
         events: mpsc::UnboundedReceiver<Event>,
         link: Link,
-        capture: Capture,
+        (capture, beside): (Capture, Option<Capture>),
         output: Output,
         spec: Arc<FunctionSpec>,
         expires: Option<SystemTime>,
+        extensions: Arc<Extensions>,
     ) -> Self {
         Self {
             handle,
@@ -186,6 +124,9 @@ impl Sandbox {
             link,
             capture,
             capture_ended: false,
+            beside,
+            extensions,
+            until: Instant::now(),
             output,
             spec,
             init_failure: None,
@@ -212,7 +153,7 @@ impl Sandbox {
         let alive = matches!(self.events.try_recv(), Err(mpsc::error::TryRecvError::Empty));
         let lasting =
             self.expires.is_none_or(|at| at > SystemTime::now() + self.spec.timeout + CREDENTIALS_MARGIN);
-        alive && lasting && self.init_failure.is_none()
+        alive && lasting && self.init_failure.is_none() && self.extensions.failure().is_none()
     }
 
     /// Waits until the handler is loaded, or until it is clear that it will not be.
@@ -238,8 +179,21 @@ impl Sandbox {
             Err(Outcome::Ended(end)) => {
                 Some(InitFailure { end: Some(end), ..InitFailure::new(end.kind(), &end.words()) })
             }
+            Err(Outcome::Extension(why)) => Some(InitFailure::new(&why.kind, &why.message)),
             Err(_) => Some(InitFailure::new("Runtime.Unknown", "the runtime could not be started")),
         };
+        // Extensions have the same time; the init phase is over when all wait for their first event.
+        let failure = match failure {
+            None if self.extensions.any() => self.settle(deadline).await.err().map(|outcome| match outcome {
+                Outcome::Extension(why) => InitFailure::new(&why.kind, &why.message),
+                Outcome::Ended(end) => {
+                    InitFailure { end: Some(end), ..InitFailure::new(end.kind(), &end.words()) }
+                }
+                _ => InitFailure::new("Sandbox.Timedout", "the extensions were not ready in time"),
+            }),
+            other => other,
+        };
+        self.tell_init(begin, failure.as_ref());
         let id = self.handle.id;
         if failure.is_some() {
             self.take_output().await;
@@ -257,10 +211,15 @@ impl Sandbox {
             self.output.hold(line);
         }
         let begin = Instant::now();
+        self.until = begin + self.spec.timeout;
+        let record = json!({"requestId": call.request_id, "version": self.spec.version});
+        self.extensions.telemetry.tell("platform", "platform.start", SystemTime::now(), record);
         let (outcome, failed_init) = match self.init_failure.take() {
             Some(failure) => (failure.outcome(&call.request_id), true),
             None => {
-                self.link.send(&call, SystemTime::now() + self.spec.timeout);
+                let ends = SystemTime::now() + self.spec.timeout;
+                self.extensions.invoke(&call, ends);
+                self.link.send(&call, ends);
                 let deadline = begin + self.spec.timeout;
                 (self.answer(&call, deadline).await, false)
             }
@@ -271,7 +230,11 @@ impl Sandbox {
             _ => begin.elapsed(),
         };
         // One whose stream was too large is ended; any other oversized answer was read past.
-        let reusable = !failed_init && !matches!(outcome, Outcome::Ended(_) | Outcome::TimedOut);
+        let reusable =
+            !failed_init && !matches!(outcome, Outcome::Ended(_) | Outcome::Extension(_) | Outcome::TimedOut);
+        if !reusable {
+            self.handle.reason = if matches!(outcome, Outcome::TimedOut) { "timeout" } else { "failure" };
+        }
         self.take_output().await;
         let result = self.conclude(call, outcome, elapsed, queued).await;
         (result, reusable)
@@ -344,18 +307,15 @@ impl Sandbox {
                     }
                 },
                 event = self.events.recv() => {
-                    let exit = match event {
-                        Some(Event::Exited(exit)) => exit,
-                        Some(Event::Up(..) | Event::Attached) => continue,
-                        Some(Event::Failed(_)) | None => Exit { status: None, oom: false, peak_kb: 0 },
-                    };
-                    self.note(&exit);
-                    break Err(Outcome::Ended(End::of(&exit)));
+                    if let Some(outcome) = self.ended_by(event) {
+                        break Err(outcome);
+                    }
                 }
+                lines = read(&mut self.beside) => self.put_beside(lines, deadline.into_std()).await,
                 lines = self.capture.read(), if !self.capture_ended => match lines {
                     Ok(Some(lines)) => {
                         // A sink that is slow holds the function up, but never its deadline.
-                        let _ = tokio::time::timeout_at(deadline, self.output.put(lines)).await;
+                        let _ = tokio::time::timeout_at(deadline, self.output.put(lines, Writer::Function)).await;
                     }
                     Ok(None) | Err(_) => self.capture_ended = true,
                 },
@@ -372,6 +332,25 @@ impl Sandbox {
         result
     }
 
+    /// What an event of the warden's means for a call, if it means its end.
+    fn ended_by(&mut self, event: Option<Event>) -> Option<Outcome> {
+        let exit = match event {
+            Some(Event::Exited(exit)) => exit,
+            Some(Event::Up(..) | Event::Attached) => return None,
+            Some(Event::Extension(name, status)) => {
+                let words = match status {
+                    ExitStatus::Code(code) => format!("exit code {code}"),
+                    ExitStatus::Signal(signal) => format!("signal: {}", signal_name(signal)),
+                };
+                self.extensions.ended(&name, &words, false);
+                return self.extensions.failure().map(Outcome::Extension);
+            }
+            Some(Event::Failed(_)) | None => Exit { status: None, oom: false, peak_kb: 0 },
+        };
+        self.note(&exit);
+        Some(Outcome::Ended(End::of(&exit)))
+    }
+
     fn note(&mut self, exit: &Exit) {
         self.max_memory_kb = self.max_memory_kb.max(exit.peak_kb);
         if exit.oom {
@@ -384,106 +363,14 @@ impl Sandbox {
         let lines = self.capture.drain();
         if !lines.is_empty() {
             // The sink's slowness is not the caller's: it has the time that it needs, within reason.
-            let _ = tokio::time::timeout(Duration::from_secs(30), self.output.put(lines)).await;
+            let put = self.output.put(lines, Writer::Function);
+            let _ = tokio::time::timeout(Duration::from_secs(30), put).await;
         }
-    }
-
-    async fn conclude(
-        &mut self,
-        call: Invocation,
-        outcome: Outcome,
-        elapsed: Duration,
-        queued: Duration,
-    ) -> InvokeResult {
-        let id = &call.request_id;
-        let now = SystemTime::now();
-        let fail = |kind: &str, message: String| {
-            let object =
-                json!({"errorType": kind, "errorMessage": format!("RequestId: {id} Error: {message}")});
-            (Bytes::from(object.to_string()), Some(kind.to_owned()))
-        };
-        let mut platform_error = None;
-        self.output.settle();
-        let (payload, error_type) = match outcome {
-            Outcome::Answer(payload) => (payload, None),
-            Outcome::Failure { kind, payload } => (payload, Some(kind)),
-            Outcome::TooLarge(size) => {
-                let kind = "Function.ResponseSizeTooLarge";
-                let message = format!(
-                    "Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."
-                );
-                let notice = format!("RequestId: {id} Error: {message} It had {size} bytes.");
-                self.output.hold(report::notice(&self.spec, id, &notice, now));
-                let object = json!({"errorType": kind, "errorMessage": message});
-                (Bytes::from(object.to_string()), Some(kind.to_owned()))
-            }
-            Outcome::TimedOut => {
-                let message = format!("Task timed out after {:.2} seconds", self.spec.timeout.as_secs_f64());
-                let line = format!("{} {id} {message}\n", report::timestamp(now));
-                self.output.hold(report::notice(&self.spec, id, line.trim_end(), now));
-                fail("Sandbox.Timedout", message)
-            }
-            Outcome::Ended(end) => {
-                let line = format!("RequestId: {id} Error: {}\n{}", end.words(), end.kind());
-                self.output.hold(report::notice(&self.spec, id, &line, now));
-                platform_error = Some(end.kind());
-                fail(end.kind(), end.words())
-            }
-        };
-        let status = match (&error_type, platform_error) {
-            (_, Some(kind)) => Status::Error(kind),
-            (Some(kind), _) if kind == "Sandbox.Timedout" => Status::Timeout,
-            _ => Status::Success,
-        };
-        if let Link::Frames(frames) = &self.link {
-            self.max_memory_kb = self.max_memory_kb.max(frames.peak_kb);
+        let lines = self.beside.as_mut().map(Capture::drain).unwrap_or_default();
+        if !lines.is_empty() {
+            let put = self.output.put(lines, Writer::Extension);
+            let _ = tokio::time::timeout(Duration::from_secs(30), put).await;
         }
-        let max_memory_mb = (self.max_memory_kb.div_ceil(1024) as u32).clamp(1, self.spec.memory_mb.max(1));
-        let init = self.init_duration.take();
-        let billed = report::billed(elapsed + init.unwrap_or_default());
-        let figures = Report {
-            request_id: id,
-            duration: elapsed,
-            billed,
-            memory_mb: self.spec.memory_mb,
-            max_memory_mb,
-            init,
-            status,
-        };
-        for line in report::end(&self.spec, &figures, now) {
-            self.output.hold(line);
-        }
-        let _ = tokio::time::timeout(Duration::from_secs(30), self.output.flush()).await;
-        let phases = std::mem::take(&mut self.phases);
-        InvokeResult {
-            payload,
-            function_error: error_type.is_some().then_some(FunctionError::Unhandled),
-            error_type,
-            log_tail: self.output.take_tail(),
-            duration: elapsed,
-            billed,
-            init,
-            max_memory_mb,
-            phases: Phases { queue: queued, handler: elapsed, ..phases },
-            sandbox: self.handle.id.to_string(),
-            log_stream: self.output.stream.stream.clone(),
-        }
-    }
-}
-
-impl InitFailure {
-    fn outcome(self, request_id: &str) -> Outcome {
-        if let Some(end) = self.end {
-            return Outcome::Ended(end);
-        }
-        if self.kind == "Sandbox.Timedout" {
-            return Outcome::TimedOut;
-        }
-        let payload = self.payload.unwrap_or_else(|| {
-            let message = format!("RequestId: {request_id} Error: {}", self.message);
-            Bytes::from(json!({"errorType": self.kind, "errorMessage": message}).to_string())
-        });
-        Outcome::Failure { kind: self.kind, payload }
     }
 }
 
@@ -492,7 +379,7 @@ async fn ended(events: &mut mpsc::UnboundedReceiver<Event>) -> Exit {
         match events.recv().await {
             Some(Event::Exited(exit)) => return exit,
             Some(Event::Failed(_)) | None => return Exit { status: None, oom: false, peak_kb: 0 },
-            Some(Event::Up(..) | Event::Attached) => {}
+            Some(Event::Up(..) | Event::Attached | Event::Extension(..)) => {}
         }
     }
 }
