@@ -268,9 +268,7 @@ pub(crate) fn unknown_runtime(runtime: &str) -> Error {
 pub(crate) fn check_size(code: &Code, layers: &[LayerRef]) -> Result<(), Error> {
     let of_layers = layers.iter().map(|layer| layer.code.unpacked).sum::<u64>();
     if of_layers > MAX_UNZIPPED {
-        return Err(invalid(format!(
-            "Layers consume more than the available size of {MAX_UNZIPPED} bytes"
-        )));
+        return Err(invalid(format!("Layers consume more than the available size of {MAX_UNZIPPED} bytes")));
     }
     let size = code.unpacked + of_layers;
     if size <= MAX_UNZIPPED {
