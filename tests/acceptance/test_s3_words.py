@@ -203,3 +203,25 @@ def test_ranges_of_copied_parts(cloud, s3, buckets):
                         {"x-amz-copy-source": f"{buckets[0]}/k", "x-amz-copy-source-range": given})
         assert code(answer) == ("InvalidArgument", 400) and f"<Message>{message}</Message>".encode() in answer[2], given
         assert f"<ArgumentName>x-amz-copy-source-range</ArgumentName><ArgumentValue>{given}</ArgumentValue>".encode() in answer[2]
+
+
+DOCUMENTS = {
+    "another root": b"<Other/>", "no XML": b"hello", "no end": b"<%(root)s><a>", "two roots": b"<%(root)s/><%(root)s/>",
+    "too deep": b"<%(root)s>" + b"<a>" * 5000 + b"</a>" * 5000 + b"</%(root)s>", "endless": b"<%(root)s>" * 100_000,
+    "a document type": b'<!DOCTYPE a [<!ENTITY b "c">]><%(root)s>&b;</%(root)s>', "no character": b"<%(root)s>\0</%(root)s>",
+    "no UTF-8": b"<%(root)s>\xff</%(root)s>", "JSON": b'{"a": 1}', "blank": b"  ", "a declaration": b'<?xml version="1.0"?>',
+    "an entity": b"<%(root)s>&unknown;</%(root)s>",
+}
+
+
+@pytest.mark.parametrize("method, path, root", [
+    ("PUT", "/k?tagging", "Tagging"), ("PUT", "/k?retention", "Retention"), ("PUT", "/k?legal-hold", "LegalHold"),
+    ("POST", "/k?restore", "RestoreRequest"), ("POST", "/k?uploadId=UPLOAD", "CompleteMultipartUpload"), ("POST", "?delete", "Delete"),
+    ("PUT", "/k?encryption", "ObjectEncryption"), ("PUT", "?object-lock", "ObjectLockConfiguration")])
+def test_documents_of_any_shape(cloud, s3, buckets, method, path, root):
+    locked = buckets[1]
+    path = path.replace("UPLOAD", s3.create_multipart_upload(Bucket=locked, Key="k")["UploadId"])
+    for kind, document in DOCUMENTS.items():
+        document = document.replace(b"%(root)s", root.encode())
+        answer = signed(cloud, method, f"/{locked}{path}", {"content-md5": md5(document)}, document)
+        assert code(answer) == ("MalformedXML", 400), (kind, answer)

@@ -97,8 +97,10 @@ def request_of(model, operation, protocol, params):
     headers = {}
     for key, value in request.headers.items():
         headers[key] = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+    # Directory buckets have a signing name of their own, which the endpoint rules say and the model does not.
+    directory = model.service_name == "s3" and operation.name == "ListDirectoryBuckets"
     return {
-        "service": model.signing_name,
+        "service": "s3express" if directory else model.signing_name,
         "method": request.method,
         "path": url.path or "/",
         "query": url.query,

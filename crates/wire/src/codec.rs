@@ -61,6 +61,69 @@ pub(crate) fn cbor_writer() -> <CborCodec as Codec>::Serializer {
 /// Whether an XML document declares a document type, which could define entities without bound. It can only do so
 /// before its root element.
 pub(crate) fn has_doctype(xml: &[u8]) -> bool {
+    after_prolog(xml).starts_with(b"<!")
+}
+
+/// The local names of the root and of the elements directly in it, as far as the text is XML. `None`: it is nested too
+/// deeply, which the codec does not see in elements that it passes over.
+pub(crate) fn outline(xml: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut names, mut depth) = (Vec::new(), 0u32);
+    let mut rest = after_prolog(xml);
+    while let Some(at) = memchr::memchr(b'<', rest) {
+        rest = &rest[at..];
+        let end = match rest {
+            [b'<', b'!', b'-', b'-', ..] => after(rest, b"-->"),
+            [b'<', b'!', b'[', ..] => after(rest, b"]]>"),
+            [b'<', b'?', ..] => after(rest, b"?>"),
+            [b'<', b'/', ..] => {
+                depth = depth.saturating_sub(1);
+                after(rest, b">")
+            }
+            _ => {
+                let end = tag_end(rest);
+                if depth < 2 {
+                    names.push(local_name(&rest[1..]));
+                }
+                if !rest[..end].ends_with(b"/>") {
+                    depth += 1;
+                }
+                if depth > XML_DEPTH {
+                    return None;
+                }
+                end
+            }
+        };
+        rest = &rest[end..];
+    }
+    Some(names)
+}
+
+fn after(text: &[u8], end: &[u8]) -> usize {
+    memchr::memmem::find(text, end).map_or(text.len(), |at| at + end.len())
+}
+
+/// Where a start tag ends: a `>` within the quotes of an attribute does not count.
+fn tag_end(tag: &[u8]) -> usize {
+    let mut quote = None;
+    for (at, byte) in tag.iter().enumerate() {
+        match (quote, byte) {
+            (None, b'>') => return at + 1,
+            (None, b'"' | b'\'') => quote = Some(*byte),
+            (Some(open), byte) if open == *byte => quote = None,
+            _ => {}
+        }
+    }
+    tag.len()
+}
+
+fn local_name(tag: &[u8]) -> &[u8] {
+    let end = tag.iter().position(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'));
+    let name = &tag[..end.unwrap_or(tag.len())];
+    name.iter().position(|b| *b == b':').map_or(name, |at| &name[at + 1..])
+}
+
+/// What follows the byte order mark, the declaration and comments; empty where one of them does not end.
+fn after_prolog(xml: &[u8]) -> &[u8] {
     let mut rest = xml.strip_prefix(b"\xef\xbb\xbf").unwrap_or(xml).trim_ascii_start();
     loop {
         let end: &[u8] = if rest.starts_with(b"<?") {
@@ -68,11 +131,11 @@ pub(crate) fn has_doctype(xml: &[u8]) -> bool {
         } else if rest.starts_with(b"<!--") {
             b"-->"
         } else {
-            return rest.starts_with(b"<!");
+            return rest;
         };
         match memchr::memmem::find(rest, end) {
             Some(at) => rest = rest[at + end.len()..].trim_ascii_start(),
-            None => return false,
+            None => return &[],
         }
     }
 }
@@ -110,7 +173,7 @@ pub(crate) fn without_cdata(xml: &[u8]) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_doctype, without_cdata};
+    use super::{has_doctype, outline, without_cdata};
 
     #[test]
     fn cdata_becomes_text() {
@@ -122,6 +185,23 @@ mod tests {
         for (xml, expected) in cases {
             assert_eq!(String::from_utf8_lossy(&without_cdata(xml.as_bytes())), expected);
         }
+    }
+
+    #[test]
+    fn outlines() {
+        for (xml, expected) in [
+            ("<?xml version=\"1.0\"?>\n<!-- <b> --><a><b><c/></b><d/><!-- <e> --></a>", &["a", "b", "d"][..]),
+            ("<s:Tagging xmlns:s=\"x>y\" z='/>'><s:TagSet/></s:Tagging>", &["Tagging", "TagSet"]),
+            ("\u{feff}<a><![CDATA[<b>]]><c/></a>", &["a", "c"]),
+            ("text", &[]),
+            ("<?xml", &[]),
+            ("", &[]),
+        ] {
+            let found = outline(xml.as_bytes()).unwrap();
+            assert_eq!(found, expected.iter().map(|name| name.as_bytes()).collect::<Vec<_>>(), "{xml}");
+        }
+        assert_eq!(outline("<a>".repeat(100_000).as_bytes()), None);
+        assert!(outline(format!("<a>{}</a>", "<b></b>".repeat(1000)).as_bytes()).is_some());
     }
 
     #[test]

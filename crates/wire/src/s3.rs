@@ -1,9 +1,10 @@
 //! What S3 alone does: root elements, its own errors, what contradicts itself.
 
+use crate::codec;
 use crate::head::{Head, Params};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cloudlet_service::{Api, Error, Protocol};
+use cloudlet_service::{Api, Error, Operation, Protocol};
 use http::HeaderMap;
 use std::borrow::Cow;
 
@@ -76,6 +77,47 @@ pub(crate) fn bad_value(name: &str, value: String) -> Error {
         _ => format!("Provided {name} not an integer or within integer range"),
     };
     argument(name, message).with("ArgumentValue", value)
+}
+
+/// The operations whose documents may hold these elements and no other. Source: S3 API Reference, their request syntax.
+const STRICT: [(&str, &[&str]); 6] = [
+    ("CompleteMultipartUpload", &["Part"]),
+    ("DeleteObjects", &["Object", "Quiet"]),
+    ("PutObjectLegalHold", &["Status"]),
+    ("PutObjectRetention", &["Mode", "RetainUntilDate", "EventHold", "EventHoldDuration"]),
+    ("PutObjectTagging", &["TagSet"]),
+    (
+        "RestoreObject",
+        &[
+            "Days",
+            "GlacierJobParameters",
+            "Type",
+            "Tier",
+            "Description",
+            "SelectParameters",
+            "OutputLocation",
+        ],
+    ),
+];
+
+/// Whether a document has the outer shape that the operation knows: its root, whatever the namespace, the elements
+/// directly in it, and a bearable depth. What is no document at all is the codec's to refuse. What old clients send to
+/// create a bucket, and the two spellings of S3 Select, are not looked at.
+pub(crate) fn has_shape(operation: &Operation, body: &[u8]) -> bool {
+    if operation.name == "CreateBucket" {
+        return true;
+    }
+    let payload = operation.input.members().iter().find(|m| m.http_payload().is_some() && !m.streaming());
+    let Some(payload) = payload.filter(|m| m.shape_type().is_aggregate()) else { return true };
+    let wanted = payload.xml_name().map(|name| name.value()).or(payload.member_name());
+    let Some(outline) = codec::outline(body) else { return false };
+    let mut elements = outline.into_iter();
+    let Some(root) = elements.next() else { return true };
+    if wanted.is_some_and(|wanted| wanted.as_bytes() != root) {
+        return false;
+    }
+    let known = STRICT.iter().find(|(name, _)| *name == operation.name).map(|(_, known)| *known);
+    known.is_none_or(|known| elements.all(|e| known.iter().any(|name| name.as_bytes() == e)))
 }
 
 /// The status of success where botocore's model leaves it out, because its clients take any 2xx.

@@ -47,6 +47,9 @@ macro_rules! lock_request {
             mode: $input.object_lock_mode.take(),
             until: $input.object_lock_retain_until_date.take(),
             hold: $input.object_lock_legal_hold_status.take(),
+            event: $input.object_lock_event_hold.is_some()
+                || $input.object_lock_event_hold_duration_days.is_some()
+                || $input.object_lock_event_hold_duration_years.is_some(),
         }
     };
 }
@@ -117,6 +120,8 @@ pub(crate) struct LockRequest {
     pub(crate) mode: Option<String>,
     pub(crate) until: Option<DateTime>,
     pub(crate) hold: Option<String>,
+    /// Whether they ask for an event hold.
+    pub(crate) event: bool,
 }
 
 impl LockRequest {
@@ -127,6 +132,9 @@ impl LockRequest {
         cx: &Context,
         bucket: &Bucket,
     ) -> Result<(Option<Retention>, Option<bool>), Error> {
+        if self.event {
+            return Err(event_hold());
+        }
         let Some(lock) = &bucket.lock else {
             if self.mode.is_some() || self.until.is_some() || self.hold.is_some() {
                 return Err(invalid_request("Bucket is missing Object Lock Configuration"));
@@ -155,6 +163,11 @@ impl LockRequest {
         };
         Ok((retention, hold))
     }
+}
+
+/// Event holds are not served.
+pub(crate) fn event_hold() -> Error {
+    Error::not_implemented_part("s3 object lock's event holds; use legal holds or retention")
 }
 
 /// A retention from the parts that headers gave. Errors: `InvalidArgument`.

@@ -3,7 +3,7 @@
 
 use crate::S3;
 use crate::access::charged;
-use crate::draft::millis;
+use crate::draft::{event_hold, millis};
 use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml, no_such_configuration};
 use crate::state::{Bucket, DefaultRetention, ObjectLock, Retention, Versioning};
 use aws_smithy_types::DateTime;
@@ -99,6 +99,13 @@ impl S3 {
     ) -> Result<api::PutObjectRetentionOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         locked(&bucket)?;
+        let event = input
+            .retention
+            .as_ref()
+            .is_some_and(|r| r.event_hold.is_some() || r.event_hold_duration.is_some());
+        if event {
+            return Err(event_hold());
+        }
         let wanted = match input.retention.map(|r| (r.mode, r.retain_until_date)) {
             None => return Err(malformed_xml()),
             Some((None, None)) => None,
@@ -212,6 +219,9 @@ fn none(key: &str) -> Error {
 /// Errors: `MalformedXML`, `InvalidArgument`.
 fn default_retention(rule: api::ObjectLockRule) -> Result<DefaultRetention, Error> {
     let default = rule.default_retention.ok_or_else(malformed_xml)?;
+    if default.default_event_hold.is_some() {
+        return Err(event_hold());
+    }
     let mode = default
         .mode
         .filter(|m| matches!(m.as_str(), "GOVERNANCE" | "COMPLIANCE"))
