@@ -68,6 +68,9 @@ def test_tables(ddb):
         ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}, Tags=[{"Key": "a", "Value": "b"}],
     )["TableDescription"]
     assert made["TableStatus"] == "CREATING" and made["ItemCount"] == 0
+    scores = make(ddb, sort="N", definitions={"a": "B"}, GlobalSecondaryIndexes=[gsi("by-a", "a")])
+    definitions = ddb.describe_table(TableName=scores)["Table"]["AttributeDefinitions"]
+    assert [d["AttributeName"] for d in definitions] == ["a", "pk", "sk"]
     shown = ddb.describe_table(TableName=table)["Table"]
     assert shown["TableStatus"] == "ACTIVE"
     assert shown["ProvisionedThroughput"] == {

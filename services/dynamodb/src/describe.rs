@@ -26,7 +26,10 @@ pub(crate) fn definitions(attributes: &[(String, KeyKind)]) -> Vec<api::Attribut
         attribute_type: kind.name().to_owned(),
         ..Default::default()
     };
-    attributes.iter().map(one).collect()
+    let mut all: Vec<_> = attributes.iter().map(one).collect();
+    // AWS shows them by name, in whatever order they were given.
+    all.sort_by(|a, b| a.attribute_name.cmp(&b.attribute_name));
+    all
 }
 
 pub(crate) fn key_schema(keys: &Keys) -> Vec<api::KeySchemaElement> {
