@@ -100,7 +100,7 @@ impl Identities {
         from: &Permissions,
     ) -> Result<(), StoreError> {
         for (name, document) in &from.inline {
-            match Policy::parse(document, PolicyKind::Identity) {
+            match Policy::parse(document, PolicyKind::Inline) {
                 Ok(policy) => bundle.identity.push(Named { policy, id: name.as_str().into() }),
                 Err(error) => return Err(unreadable(name, &error)),
             }
