@@ -66,10 +66,13 @@ fn identity_documents() {
 
 #[test]
 fn inline_policies_may_be_of_the_old_version() {
-    let statement = r#""Statement":{"Effect":"Allow","Action":"s3:a","Resource":"arn:aws:s3:::${aws:username}"}"#;
-    for (version, expected) in
-        [("", "2008-10-17"), (r#""Version":"2008-10-17","#, "2008-10-17"), (r#""Version":"2012-10-17","#, "2012-10-17")]
-    {
+    let statement =
+        r#""Statement":{"Effect":"Allow","Action":"s3:a","Resource":"arn:aws:s3:::${aws:username}"}"#;
+    for (version, expected) in [
+        ("", "2008-10-17"),
+        (r#""Version":"2008-10-17","#, "2008-10-17"),
+        (r#""Version":"2012-10-17","#, "2012-10-17"),
+    ] {
         let text = format!("{{{version}{statement}}}");
         assert_eq!(Policy::parse(&text, PolicyKind::Inline).unwrap().version(), expected, "{text}");
     }

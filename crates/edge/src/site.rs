@@ -10,7 +10,7 @@ use crate::out::Out;
 use crate::own;
 use crate::request::uuid;
 use crate::sigv4::{self, Claim, Family, Flaw, Signable};
-use cloudlet_service::{Context, Error, Origin, Principal, OIDC_PATH, Protocol, SITE_PATH, Visit};
+use cloudlet_service::{Context, Error, OIDC_PATH, Origin, Principal, Protocol, SITE_PATH, Visit};
 use cloudlet_wire::Payload;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Version};

@@ -121,7 +121,10 @@ impl Identities {
     }
 
     /// The tags of a caller, `aws:PrincipalTag/…`: those of the user or role, overlaid by those of the session.
-    pub fn principal_tags(&self, caller: &Caller) -> Result<Vec<crate::records::Tag>, cloudlet_service::Error> {
+    pub fn principal_tags(
+        &self,
+        caller: &Caller,
+    ) -> Result<Vec<crate::records::Tag>, cloudlet_service::Error> {
         Ok(self.bundle(caller).map_err(cloudlet_service::Error::internal)?.tags.clone())
     }
 

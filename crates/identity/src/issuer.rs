@@ -69,7 +69,7 @@ impl Issuer {
         let mut seed = [0u8; 32];
         random.fill(&mut seed);
         let mut rng = rand::rngs::StdRng::from_seed(seed);
-        let rsa = rsa::RsaPrivateKey::new(&mut rng, BITS).map_err(Error::internal)?;
+        let rsa = rsa::PrivateKey::new(&mut rng, BITS).map_err(Error::internal)?;
         let rsa = rsa.to_pkcs8_der().map_err(Error::internal)?;
         let ec = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &SystemRandom::new())
             .map_err(|_| Error::internal("a key could not be made"))?;

@@ -11,9 +11,9 @@ cloudlet_store::failure!(Error, stored);
 fn stored(error: StoreError) -> Error {
     match error {
         StoreError::Conflict { .. } => api::ConcurrentModificationException::error(
-                "The request was rejected because multiple requests to change this object were submitted \
+            "The request was rejected because multiple requests to change this object were submitted \
                  simultaneously. Wait a few minutes and submit your request again.",
-            ),
+        ),
         other => Error::internal(other),
     }
 }

@@ -11,8 +11,8 @@ cloudlet_store::failure!(Error, stored);
 fn stored(error: StoreError) -> Error {
     match error {
         StoreError::Conflict { .. } => ConcurrentModificationException::error(
-                "The target of the operation is currently being modified by a different request. Try again later.",
-            ),
+            "The target of the operation is currently being modified by a different request. Try again later.",
+        ),
         other => Error::internal(other),
     }
 }

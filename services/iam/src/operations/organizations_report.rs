@@ -72,8 +72,11 @@ impl Iam {
             {
                 let mut levels = Vec::with_capacity(chain.len());
                 for target in &chain {
-                    let attached =
-                        self.store().table::<Attachments>().get(&of(&own.id, target)).map_err(Error::internal)?;
+                    let attached = self
+                        .store()
+                        .table::<Attachments>()
+                        .get(&of(&own.id, target))
+                        .map_err(Error::internal)?;
                     levels.push(self.control_policies(&own, &attached.unwrap_or_default().policies)?);
                 }
                 levels
@@ -117,8 +120,8 @@ impl Iam {
         input: GetOrganizationsAccessReportInput,
     ) -> Result<GetOrganizationsAccessReportOutput, Error> {
         let found = self.store().table::<Report>().get(&at(cx, &input.job_id)).map_err(Error::internal)?;
-        let report = found
-            .ok_or_else(|| errors::no_such(format!("Job with id {} cannot be found.", input.job_id)))?;
+        let report =
+            found.ok_or_else(|| errors::no_such(format!("Job with id {} cannot be found.", input.job_id)))?;
         let mut services = report.services;
         let accessible = services.len();
         let idle = services.iter().filter(|used| used.last.is_none()).count();

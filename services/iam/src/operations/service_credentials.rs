@@ -143,7 +143,8 @@ impl Iam {
         cx: &Context,
         input: UpdateServiceSpecificCredentialInput,
     ) -> Result<UpdateServiceSpecificCredentialOutput, Error> {
-        self.switch_of_user::<Own>(cx, input.user_name, &input.service_specific_credential_id, &input.status).await?;
+        self.switch_of_user::<Own>(cx, input.user_name, &input.service_specific_credential_id, &input.status)
+            .await?;
         Ok(NoMembers)
     }
 

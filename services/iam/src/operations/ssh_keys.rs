@@ -103,7 +103,8 @@ impl Iam {
         cx: &Context,
         input: UpdateSSHPublicKeyInput,
     ) -> Result<UpdateSSHPublicKeyOutput, Error> {
-        self.switch_of_user::<SshKey>(cx, Some(input.user_name), &input.ssh_public_key_id, &input.status).await?;
+        self.switch_of_user::<SshKey>(cx, Some(input.user_name), &input.ssh_public_key_id, &input.status)
+            .await?;
         Ok(NoMembers)
     }
 
