@@ -16,8 +16,11 @@ pub const MAX_POLICY_BYTES: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PolicyKind {
-    /// Attached to a user, group or role: managed and inline policies.
+    /// Attached to a user, group or role: managed policies.
     Identity,
+    /// Written into a user, group or role. As `Identity`, but the old version of the language will do, also unsaid:
+    /// such policies are older than managed ones.
+    Inline,
     /// A permissions boundary. As `Identity`.
     Boundary,
     /// Passed to STS for one session. As `Identity`.

@@ -48,8 +48,9 @@ pub(crate) struct DraftCondition {
 pub(crate) fn check(text: &str, kind: PolicyKind) -> Result<DraftDocument, PolicyError> {
     match kind {
         PolicyKind::Identity | PolicyKind::Boundary | PolicyKind::Session | PolicyKind::ServiceControl => {
-            identity::check(text)
+            identity::check(text, false)
         }
+        PolicyKind::Inline => identity::check(text, true),
         PolicyKind::Resource
         | PolicyKind::ResourceImplied
         | PolicyKind::ResourceControl

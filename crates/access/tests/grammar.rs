@@ -65,6 +65,21 @@ fn identity_documents() {
 }
 
 #[test]
+fn inline_policies_may_be_of_the_old_version() {
+    let statement =
+        r#""Statement":{"Effect":"Allow","Action":"s3:a","Resource":"arn:aws:s3:::${aws:username}"}"#;
+    for (version, expected) in [
+        ("", "2008-10-17"),
+        (r#""Version":"2008-10-17","#, "2008-10-17"),
+        (r#""Version":"2012-10-17","#, "2012-10-17"),
+    ] {
+        let text = format!("{{{version}{statement}}}");
+        assert_eq!(Policy::parse(&text, PolicyKind::Inline).unwrap().version(), expected, "{text}");
+    }
+    assert_eq!(outcome(&format!(r#"{{"Version":"2013-10-17",{statement}}}"#), PolicyKind::Inline), SYNTAX);
+}
+
+#[test]
 fn identity_statements() {
     for (statement, expected) in [
         (r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}"#, "ok"),

@@ -1,4 +1,4 @@
-//! Requests to the addresses of services' own resources: function URLs.
+//! Requests to the addresses of services' own resources: function URLs, and the issuers of web identity tokens.
 //!
 //! Any request may come, so that nothing of it is read but the signature, if there is one, and the body.
 
@@ -10,7 +10,7 @@ use crate::out::Out;
 use crate::own;
 use crate::request::uuid;
 use crate::sigv4::{self, Claim, Family, Flaw, Signable};
-use cloudlet_service::{Context, Error, Origin, Principal, Protocol, SITE_PATH, Visit};
+use cloudlet_service::{Context, Error, OIDC_PATH, Origin, Principal, Protocol, SITE_PATH, Visit};
 use cloudlet_wire::Payload;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode, Version};
@@ -25,6 +25,7 @@ pub(crate) struct OwnRules;
 
 /// Which resource is meant, and the path below its address.
 pub(crate) struct Address<'a> {
+    service: &'static str,
     id: &'a str,
     region: Option<&'a str>,
     path: &'a str,
@@ -33,14 +34,18 @@ pub(crate) struct Address<'a> {
 /// The resource that a request's host or path names.
 pub(crate) fn address<'a>(gate: &Gate, name: &'a str, path: &'a str) -> Option<Address<'a>> {
     if let Some((id, region)) = gate.hosts.function_url(name) {
-        return Some(Address { id, region: Some(region), path });
+        return Some(Address { service: "lambda", id, region: Some(region), path });
     }
-    let below = path.strip_prefix(SITE_PATH)?;
+    let (service, below) = match (path.strip_prefix(SITE_PATH), path.strip_prefix(OIDC_PATH)) {
+        (Some(below), _) => ("lambda", below),
+        (None, Some(below)) => ("sts", below),
+        (None, None) => return None,
+    };
     let (id, path) = match below.find('/') {
         Some(at) => below.split_at(at),
         None => (below, "/"),
     };
-    Some(Address { id, region: None, path })
+    Some(Address { service, id, region: None, path })
 }
 
 /// Answers it.
@@ -56,11 +61,12 @@ pub(crate) async fn answer(
     flaw: Option<Flaw>,
     address: Address<'_>,
 ) -> Response<Out> {
-    let lambda = gate.cloud.service("lambda").filter(|_| gate.serves("lambda"));
-    let Some(site) = lambda.and_then(|lambda| lambda.site()) else {
+    let name = address.service;
+    let service = gate.cloud.service(name).filter(|_| gate.serves(name));
+    let Some(site) = service.and_then(|service| service.site()) else {
         return own::text(
             StatusCode::SERVICE_UNAVAILABLE,
-            "Lambda is not served, or the cloud is starting.\n",
+            format!("{name} is not served, or the cloud is starting.\n"),
         );
     };
     let mut held = gate.memory.part();

@@ -100,7 +100,7 @@ impl Identities {
         from: &Permissions,
     ) -> Result<(), StoreError> {
         for (name, document) in &from.inline {
-            match Policy::parse(document, PolicyKind::Identity) {
+            match Policy::parse(document, PolicyKind::Inline) {
                 Ok(policy) => bundle.identity.push(Named { policy, id: name.as_str().into() }),
                 Err(error) => return Err(unreadable(name, &error)),
             }
@@ -118,6 +118,14 @@ impl Identities {
             });
         }
         Ok(())
+    }
+
+    /// The tags of a caller, `aws:PrincipalTag/…`: those of the user or role, overlaid by those of the session.
+    pub fn principal_tags(
+        &self,
+        caller: &Caller,
+    ) -> Result<Vec<crate::records::Tag>, cloudlet_service::Error> {
+        Ok(self.bundle(caller).map_err(cloudlet_service::Error::internal)?.tags.clone())
     }
 
     pub(crate) fn session_policies(

@@ -323,6 +323,7 @@ fn refuse_session(caller: &Caller, request: &AccessRequest<'_>) -> Result<(), Er
     let refused = match claims.holder {
         Holder::Role { .. } => false,
         Holder::Federated { .. } => iam,
+        Holder::Root if claims.task => false,
         Holder::Root | Holder::User { .. } => iam && claims.mfa.is_none(),
     };
     if refused {

@@ -15,6 +15,7 @@ mod exists;
 mod explain;
 pub mod fetch;
 mod identities;
+pub mod issuer;
 pub mod jwt;
 mod keys;
 mod least;

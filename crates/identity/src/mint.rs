@@ -30,6 +30,8 @@ pub struct NewSession {
     pub provider: Option<String>,
     /// The condition keys of the provider's token.
     pub provider_keys: Vec<(String, String)>,
+    /// Whether it is a root user's session for one task (`AssumeRoot`).
+    pub task: bool,
 }
 
 impl NewSession {
@@ -47,6 +49,7 @@ impl NewSession {
             mfa: None,
             provider: None,
             provider_keys: Vec::new(),
+            task: false,
         }
     }
 }
@@ -91,6 +94,7 @@ impl Identities {
             mfa: session.mfa,
             provider: session.provider,
             provider_keys: session.provider_keys,
+            task: session.task,
         };
         let session_token = self
             .sealer()

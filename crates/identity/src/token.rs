@@ -90,6 +90,9 @@ pub struct Claims {
     pub provider: Option<String>,
     /// Condition keys that came with the provider's token, such as `accounts.google.com:aud`.
     pub provider_keys: Vec<(String, String)>,
+    /// Whether it is a root user's session for one task (`AssumeRoot`).
+    #[serde(default)]
+    pub task: bool,
 }
 
 impl std::fmt::Debug for Claims {

@@ -222,9 +222,18 @@ pub trait Service: Send + Sync + 'static {
         None
     }
 
-    /// Gives a refusal the service's own error code, where that is not `AccessDenied`.
+    /// Gives a refusal the error code and the status of the service's family. What speaks JSON says
+    /// `AccessDeniedException`, with status 400 where the operation is no path; XML says `AccessDenied`.
     fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied
+        match self.api().protocols.first() {
+            Some(Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor) => {
+                denied.with_code("AccessDeniedException").with_status(400)
+            }
+            Some(Protocol::RestJson1) => denied.with_code("AccessDeniedException").with_status(403),
+            Some(Protocol::RestXml | Protocol::AwsQuery | Protocol::Ec2Query) | None => {
+                denied.with_code("AccessDenied").with_status(403)
+            }
+        }
     }
 }
 

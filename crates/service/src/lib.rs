@@ -28,7 +28,7 @@ pub use events::EventStream;
 pub use identity::{Identity, Principal, Resolved, SecretKey};
 pub use shape::{Shape, Structure};
 pub use sources::{Clock, ManualClock, Randomness, Seeded, SystemClock, SystemRandomness};
-pub use web::{Answered, Form, Page, SITE_PATH, Signer, Site, Visit, Web};
+pub use web::{Answered, Form, OIDC_PATH, Page, SITE_PATH, Signer, Site, Visit, Web};
 
 /// The boxed future that operations return through a `dyn` API.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -133,6 +133,9 @@ pub struct Form<'a> {
 /// Where a resource's own address is below the cloud's name: for machines whose resolver knows no names below it.
 pub const SITE_PATH: &str = "/_cloudlet/lambda-url/";
 
+/// Where the issuers of web identity tokens are: whoever checks such a token fetches the keys here.
+pub const OIDC_PATH: &str = "/_cloudlet/oidc/";
+
 /// A service whose resources have addresses of their own, which anybody may visit with any request: function URLs.
 pub trait Site: Send + Sync {
     /// Answers a request. It always answers.

@@ -81,8 +81,4 @@ impl Service for Account {
     fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
         errors::validation("fieldValidationFailed", violations.message())
     }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException")
-    }
 }

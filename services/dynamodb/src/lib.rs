@@ -122,8 +122,4 @@ impl Service for DynamoDb {
     fn invalid_input(&self, op: &'static Operation, violations: Violations) -> Error {
         violations::error(op, violations)
     }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException")
-    }
 }

@@ -53,10 +53,6 @@ impl Service for Streams {
     fn invalid_input(&self, op: &'static Operation, violations: Violations) -> Error {
         crate::violations::error(op, violations)
     }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException")
-    }
 }
 
 /// The last shard of a stream and when it was opened.

@@ -89,10 +89,13 @@ impl ServerCertificate {
 pub(crate) trait OfUser: Record {
     fn user_id(&self) -> &str;
     fn id(&self) -> &str;
+    fn set_active(&mut self, active: bool);
+    /// The error of one that is not there.
+    fn missing(id: &str) -> Error;
 }
 
 macro_rules! of_user {
-    ($($record:ty),*) => {
+    ($($record:ty: $missing:literal),*) => {
         $(impl OfUser for $record {
             fn user_id(&self) -> &str {
                 &self.user_id
@@ -101,11 +104,23 @@ macro_rules! of_user {
             fn id(&self) -> &str {
                 &self.id
             }
+
+            fn set_active(&mut self, active: bool) {
+                self.active = active;
+            }
+
+            fn missing(id: &str) -> Error {
+                errors::no_such(format!($missing, id = id))
+            }
         })*
     };
 }
 
-of_user!(SigningCertificate, SshKey, ServiceCredential);
+of_user!(
+    SigningCertificate: "The Certificate with id {id} cannot be found.",
+    SshKey: "The Public Key with id {id} cannot be found.",
+    ServiceCredential: "No such credential {id} exists"
+);
 
 /// The key of one of them.
 pub(crate) fn by_id(cx: &Context, id: &str) -> Key {
@@ -120,26 +135,45 @@ impl Iam {
         Ok(all.map_err(Error::internal)?.into_iter().filter(|r| r.user_id() == user.id).collect())
     }
 
-    /// Changes one of them, or removes it where `f` says so.
-    pub(crate) async fn change_of_user<R: OfUser, T: Send>(
+    /// Switches one of them on or off. Without a name the caller's own is meant.
+    ///
+    /// Errors: `NoSuchEntity`, `ValidationError`.
+    pub(crate) async fn switch_of_user<R: OfUser>(
         &self,
         cx: &Context,
-        user: &User,
+        user_name: Option<String>,
         id: &str,
-        missing: impl Fn() -> Error + Send + Sync,
-        mut f: impl FnMut(&mut R) -> Result<(T, bool), errors::Failed> + Send,
-    ) -> Result<T, Error> {
+        status: &str,
+    ) -> Result<(), Error> {
+        let name = self.user_name(cx, user_name)?;
+        let user = self.entity::<User>(cx, &name)?;
+        let active = wanted_status(status)?;
         let key = by_id(cx, id);
         self.change(|tx| {
-            let mut record =
-                tx.get::<R>(&key)?.filter(|r| r.user_id() == user.id && r.id() == id).ok_or_else(&missing)?;
-            let (outcome, keep) = f(&mut record)?;
-            if keep {
-                tx.put(&key, &record)?
-            } else {
-                tx.delete::<R>(&key)?
-            }
-            Ok(outcome)
+            let found = tx.get::<R>(&key)?.filter(|record| record.user_id() == user.id && record.id() == id);
+            let mut record = found.ok_or_else(|| R::missing(id))?;
+            record.set_active(active);
+            Ok(tx.put(&key, &record)?)
+        })
+        .await
+    }
+
+    /// Deletes one of them.
+    ///
+    /// Errors: `NoSuchEntity`.
+    pub(crate) async fn delete_of_user<R: OfUser>(
+        &self,
+        cx: &Context,
+        user_name: Option<String>,
+        id: &str,
+    ) -> Result<(), Error> {
+        let name = self.user_name(cx, user_name)?;
+        let user = self.entity::<User>(cx, &name)?;
+        let key = by_id(cx, id);
+        self.change(|tx| {
+            let found = tx.get::<R>(&key)?.filter(|record| record.user_id() == user.id && record.id() == id);
+            found.ok_or_else(|| R::missing(id))?;
+            Ok(tx.delete::<R>(&key)?)
         })
         .await
     }

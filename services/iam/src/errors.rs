@@ -5,34 +5,16 @@ use cloudlet_service::Error;
 use cloudlet_service::rules::Violations;
 use cloudlet_store::StoreError;
 
-/// Why a transaction did not commit.
-pub(crate) enum Failed {
-    Api(Error),
-    Store(StoreError),
-}
+cloudlet_store::failure!(Error, stored);
 
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Failed::Api(error)
-    }
-}
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        Failed::Store(error)
-    }
-}
-
-impl Failed {
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            Failed::Api(error) => error,
-            Failed::Store(StoreError::Conflict { .. }) => api::ConcurrentModificationException::error(
-                "The request was rejected because multiple requests to change this object were submitted \
+/// What a caller is told when the store cannot.
+fn stored(error: StoreError) -> Error {
+    match error {
+        StoreError::Conflict { .. } => api::ConcurrentModificationException::error(
+            "The request was rejected because multiple requests to change this object were submitted \
                  simultaneously. Wait a few minutes and submit your request again.",
-            ),
-            Failed::Store(error) => Error::internal(error),
-        }
+        ),
+        other => Error::internal(other),
     }
 }
 

@@ -20,7 +20,7 @@ use cloudlet_service::rules::Violations;
 use cloudlet_service::shape::Structure;
 use cloudlet_service::{BoxFuture, Context, Error, Service};
 use cloudlet_store::{Store, Tx};
-use errors::Failed;
+use errors::Failure;
 use std::sync::Arc;
 
 /// The service.
@@ -39,10 +39,10 @@ impl Iam {
     }
 
     /// Runs one change of identity records; whoever decides by them sees it from then on.
-    async fn change<T>(&self, f: impl FnMut(&mut Tx<'_>) -> Result<T, Failed> + Send) -> Result<T, Error> {
+    async fn change<T>(&self, f: impl FnMut(&mut Tx<'_>) -> Result<T, Failure> + Send) -> Result<T, Error> {
         let outcome = self.store().transact(f).await;
         self.identities.changed();
-        outcome.map_err(Failed::into_error)
+        outcome.map_err(Error::from)
     }
 }
 

@@ -157,10 +157,10 @@ pub(crate) fn path(given: Option<String>) -> Result<String, Error> {
     if path.starts_with('/') && path.ends_with('/') && !path.contains("//") {
         return Ok(path);
     }
-    Err(errors::validation(format!(
+    Err(errors::validation(
         "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric \
-         characters and/or / characters: {path}"
-    )))
+         characters and/or / characters.",
+    ))
 }
 
 /// Tags as given, checked.

@@ -187,7 +187,7 @@ impl Iam {
         &self,
         cx: &Context,
         name: &str,
-        mut f: impl FnMut(&mut Tx<'_>, &mut E) -> Result<T, errors::Failed> + Send,
+        mut f: impl FnMut(&mut Tx<'_>, &mut E) -> Result<T, errors::Failure> + Send,
     ) -> Result<T, Error> {
         let key = named(&cx.account, name);
         self.change(|tx| {

@@ -259,8 +259,4 @@ impl Service for Kms {
     ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
         Box::pin(self.needed(op, cx, input))
     }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException").with_status(400)
-    }
 }

@@ -180,8 +180,4 @@ impl Service for Lambda {
     fn site(&self) -> Option<&dyn Site> {
         Some(self)
     }
-
-    fn access_denied(&self, _: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException").with_status(403)
-    }
 }

@@ -136,10 +136,6 @@ impl Service for Logs {
     fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
         invalid(violations.message())
     }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException")
-    }
 }
 
 /// The groups that the input names by `logGroupIdentifier`.

@@ -5,33 +5,15 @@ use cloudlet_service::Error;
 use cloudlet_service::rules::Violations;
 use cloudlet_store::StoreError;
 
-/// Why a transaction did not commit.
-pub(crate) enum Failed {
-    Api(Error),
-    Store(StoreError),
-}
+cloudlet_store::failure!(Error, stored);
 
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Failed::Api(error)
-    }
-}
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        Failed::Store(error)
-    }
-}
-
-impl Failed {
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            Failed::Api(error) => error,
-            Failed::Store(StoreError::Conflict { .. }) => ConcurrentModificationException::error(
-                "The target of the operation is currently being modified by a different request. Try again later.",
-            ),
-            Failed::Store(error) => Error::internal(error),
-        }
+/// What a caller is told when the store cannot.
+fn stored(error: StoreError) -> Error {
+    match error {
+        StoreError::Conflict { .. } => ConcurrentModificationException::error(
+            "The target of the operation is currently being modified by a different request. Try again later.",
+        ),
+        other => Error::internal(other),
     }
 }
 

@@ -16,7 +16,7 @@ use cloudlet_service::rules::Violations;
 use cloudlet_service::shape::Structure;
 use cloudlet_service::{BoxFuture, Context, Error, Service};
 use cloudlet_store::{Store, Tx};
-use errors::Failed;
+use errors::Failure;
 use std::sync::Arc;
 
 /// The service.
@@ -35,10 +35,10 @@ impl Organizations {
     }
 
     /// Runs one change; whoever decides by the records sees it from then on.
-    async fn change<T>(&self, f: impl FnMut(&mut Tx<'_>) -> Result<T, Failed> + Send) -> Result<T, Error> {
+    async fn change<T>(&self, f: impl FnMut(&mut Tx<'_>) -> Result<T, Failure> + Send) -> Result<T, Error> {
         let outcome = self.store().transact(f).await;
         self.identities.changed();
-        outcome.map_err(Failed::into_error)
+        outcome.map_err(Error::from)
     }
 }
 
@@ -56,9 +56,5 @@ impl Service for Organizations {
 
     fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
         errors::invalid(&violations)
-    }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException").with_status(400)
     }
 }

@@ -150,10 +150,6 @@ impl Service for S3 {
     fn web(&self) -> Option<&dyn Web> {
         Some(self)
     }
-
-    fn access_denied(&self, _: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDenied").with_status(403)
-    }
 }
 
 impl Web for S3 {

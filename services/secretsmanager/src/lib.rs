@@ -119,8 +119,4 @@ impl Service for SecretsManager {
     ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
         Box::pin(async move { self.needed(op, cx, input) })
     }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException").with_status(400)
-    }
 }

@@ -112,8 +112,4 @@ impl Service for Ssm {
     ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
         Box::pin(async move { Ok(self.needed(op, cx, input)) })
     }
-
-    fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
-        denied.with_code("AccessDeniedException").with_status(400)
-    }
 }

@@ -6,15 +6,18 @@
 //! One rule differs on purpose: AWS lets no root user assume a role. Here the root of an account is who works at the
 //! machine, and may assume what the role's trust policy lets the account assume.
 
+mod access;
 mod errors;
+mod issuer;
 mod keysets;
 mod operations;
 mod request;
 
 use cloudlet_identity::Identities;
-use cloudlet_service::api::Operation;
+use cloudlet_service::api::{Access, Operation};
 use cloudlet_service::rules::Violations;
-use cloudlet_service::{Error, Service};
+use cloudlet_service::shape::Structure;
+use cloudlet_service::{BoxFuture, Context, Error, Service, Site};
 use std::sync::Arc;
 
 /// The service.
@@ -35,5 +38,18 @@ impl Service for Sts {
 
     fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
         errors::validation(violations.message())
+    }
+
+    fn access<'a>(
+        &'a self,
+        op: &'static Operation,
+        cx: &'a Context,
+        input: &'a dyn Structure,
+    ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
+        Box::pin(async move { access::needed(op, cx, input) })
+    }
+
+    fn site(&self) -> Option<&dyn Site> {
+        Some(self)
     }
 }

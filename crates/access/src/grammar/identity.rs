@@ -1,4 +1,4 @@
-//! Identity-like policies: no principals, version 2012-10-17 only.
+//! Identity-like policies: no principals, and but for inline ones version 2012-10-17 only.
 //!
 //! The checks run one after the other over the whole document, in the order in which IAM reports them: syntax,
 //! version, "legacy parsing", statement ids, actions, resources, then the forms of resources and actions.
@@ -50,13 +50,15 @@ struct Rough {
     has_action: bool,
 }
 
-pub(super) fn check(text: &str) -> Result<DraftDocument, PolicyError> {
+pub(super) fn check(text: &str, old: bool) -> Result<DraftDocument, PolicyError> {
     let Some(members) = read_object(text) else { return fault(Fault::Json, SYNTAX) };
     let Some(rough) = document(members)? else { return fault(Fault::Syntax, SYNTAX) };
     let (version, id, statements) = rough;
-    if version.as_deref() != Some("2012-10-17") {
-        return fault(Fault::Version, VERSION);
-    }
+    let version = match version.as_deref() {
+        Some("2012-10-17") => Version::V2012,
+        _ if old => Version::V2008,
+        _ => return fault(Fault::Version, VERSION),
+    };
     for statement in &statements {
         if !matches!(statement.effect.as_str(), "Allow" | "Deny")
             || !dates_are_valid(&statement.draft.conditions)
@@ -91,7 +93,7 @@ pub(super) fn check(text: &str) -> Result<DraftDocument, PolicyError> {
     match (wrong_resource, bad_action) {
         (Some(message), _) => fault(Fault::Resource, message),
         (None, Some(message)) => fault(Fault::Action, message),
-        (None, None) => Ok(DraftDocument { version: Version::V2012, id, statements }),
+        (None, None) => Ok(DraftDocument { version, id, statements }),
     }
 }
 

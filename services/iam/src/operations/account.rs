@@ -1,5 +1,6 @@
 //! The account as a whole: alias, password policy, counts, STS preferences.
 
+use crate::credentials::ServerCertificate as Certificate;
 use crate::state::{AccountSettings, Alias, InstanceProfile, PasswordPolicy as Rules};
 use crate::{Iam, errors, shown};
 use cloudlet_api_iam::*;
@@ -134,7 +135,7 @@ impl Iam {
     ) -> Result<DeleteAccountPasswordPolicyOutput, Error> {
         self.change_settings(cx, |settings| match settings.password_policy.take() {
             Some(_) => Ok(()),
-            None => Err(no_password_policy(cx)),
+            None => Err(errors::no_such("The account policy with name PasswordPolicy cannot be found.")),
         })
         .await?;
         Ok(NoMembers)
@@ -181,7 +182,7 @@ impl Iam {
         let root_key =
             self.store().table::<RootKey>().exists(&of_account(&cx.account)).map_err(Error::internal)?;
         let root_mfa = devices.iter().any(|d| d.user.as_deref() == Some(""));
-        let counts: [(&str, usize); 33] = [
+        let counts: [(&str, usize); 34] = [
             ("Users", self.all::<User>(cx)?.len()),
             ("UsersQuota", 5_000),
             ("Groups", self.all::<Group>(cx)?.len()),
@@ -206,6 +207,7 @@ impl Iam {
             ("GroupsPerUserQuota", 10),
             ("AccessKeysPerUserQuota", 2),
             ("SigningCertificatesPerUserQuota", 2),
+            ("ServerCertificates", self.all::<Certificate>(cx)?.len()),
             ("ServerCertificatesQuota", 20),
             ("MFADevices", devices.len()),
             ("MFADevicesInUse", devices.iter().filter(|device| device.enabled.is_some()).count()),

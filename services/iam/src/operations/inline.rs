@@ -17,7 +17,7 @@ impl Iam {
         document: &str,
     ) -> Result<(), Error> {
         self.entity::<E>(cx, of)?;
-        parse(document, PolicyKind::Identity)?;
+        parse(document, PolicyKind::Inline)?;
         self.change_entity::<E, _>(cx, of, |_, entity| {
             entity.check_modifiable()?;
             entity.permissions_mut().inline.insert(name.to_owned(), document.to_owned());

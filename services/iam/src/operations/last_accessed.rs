@@ -30,6 +30,11 @@ pub(crate) fn service_name(namespace: &str) -> String {
     SERVICES.get(namespace).cloned().unwrap_or_else(|| namespace.to_owned())
 }
 
+/// The prefixes of all services, sorted.
+pub(crate) fn namespaces() -> impl Iterator<Item = &'static String> {
+    SERVICES.keys()
+}
+
 /// One report.
 #[derive(Serialize, Deserialize, Clone)]
 struct Report {
@@ -369,7 +374,7 @@ fn kind_of<'a>(cx: &Context, arn: &'a str) -> Result<&'a str, Error> {
 }
 
 /// Whether a policy allows anything of a service.
-fn grants(named: &Named, namespace: &str) -> bool {
+pub(crate) fn grants(named: &Named, namespace: &str) -> bool {
     named.policy.statements().iter().filter(|s| s.effect() == Effect::Allow).any(|statement| {
         let of_service = |action: &str| match action.split_once(':') {
             Some((service, _)) => wildcard_match(&service.to_ascii_lowercase(), namespace),

@@ -211,5 +211,6 @@ fn shown_profile(name: &str, profile: &Profile) -> LoginProfile {
         user_name: name.to_owned(),
         create_date: shown::date(profile.created),
         password_reset_required: Some(profile.reset_required),
+        ..Default::default()
     }
 }

@@ -85,6 +85,7 @@ impl Iam {
             thumbprint_list: Some(provider.thumbprints),
             create_date: shown::date(provider.created),
             tags: Some(shown::tags(&provider.tags)),
+            ..Default::default()
         })
     }
 
@@ -95,7 +96,8 @@ impl Iam {
         _: ListOpenIDConnectProvidersInput,
     ) -> Result<ListOpenIDConnectProvidersOutput, Error> {
         let all = self.all::<OidcProvider>(cx)?;
-        let shown = all.iter().map(|p| OpenIDConnectProviderListEntry { arn: Some(p.arn()) });
+        let shown =
+            all.iter().map(|p| OpenIDConnectProviderListEntry { arn: Some(p.arn()), ..Default::default() });
         Ok(ListOpenIDConnectProvidersOutput { open_id_connect_provider_list: Some(shown.collect()) })
     }
 

@@ -87,6 +87,7 @@ impl Iam {
             valid_until: provider.valid_until.and_then(shown::date),
             tags: Some(shown::tags(&provider.tags)),
             assertion_encryption_mode: provider.encryption,
+            ..Default::default()
         })
     }
 
@@ -101,6 +102,7 @@ impl Iam {
             arn: Some(provider.arn()),
             valid_until: provider.valid_until.and_then(shown::date),
             create_date: shown::date(provider.created),
+            ..Default::default()
         });
         Ok(ListSAMLProvidersOutput { saml_provider_list: Some(shown.collect()) })
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: IAM API Reference, `CreateServiceSpecificCredential`.
 
-use crate::credentials::{ServiceCredential as Own, by_id, wanted_status};
+use crate::credentials::{OfUser, ServiceCredential as Own, by_id};
 use crate::{Iam, errors, shown};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -76,7 +76,7 @@ impl Iam {
         let user = self.entity::<User>(cx, &name)?;
         let id = &input.service_specific_credential_id;
         let known = self.of_user::<Own>(cx, &user)?.into_iter().find(|own| own.id == *id);
-        let own = known.ok_or_else(|| missing(id))?;
+        let own = known.ok_or_else(|| Own::missing(id))?;
         let shown = with_secret(cx, &user.name, own);
         Ok(ResetServiceSpecificCredentialOutput { service_specific_credential: Some(shown) })
     }
@@ -143,21 +143,8 @@ impl Iam {
         cx: &Context,
         input: UpdateServiceSpecificCredentialInput,
     ) -> Result<UpdateServiceSpecificCredentialOutput, Error> {
-        let name = self.user_name(cx, input.user_name)?;
-        let user = self.entity::<User>(cx, &name)?;
-        let active = wanted_status(&input.status)?;
-        let id = &input.service_specific_credential_id;
-        self.change_of_user::<Own, _>(
-            cx,
-            &user,
-            id,
-            || missing(id),
-            |own| {
-                own.active = active;
-                Ok(((), true))
-            },
-        )
-        .await?;
+        self.switch_of_user::<Own>(cx, input.user_name, &input.service_specific_credential_id, &input.status)
+            .await?;
         Ok(NoMembers)
     }
 
@@ -169,10 +156,7 @@ impl Iam {
         cx: &Context,
         input: DeleteServiceSpecificCredentialInput,
     ) -> Result<DeleteServiceSpecificCredentialOutput, Error> {
-        let name = self.user_name(cx, input.user_name)?;
-        let user = self.entity::<User>(cx, &name)?;
-        let id = &input.service_specific_credential_id;
-        self.change_of_user::<Own, _>(cx, &user, id, || missing(id), |_| Ok(((), false))).await?;
+        self.delete_of_user::<Own>(cx, input.user_name, &input.service_specific_credential_id).await?;
         Ok(NoMembers)
     }
 }
@@ -205,8 +189,4 @@ fn with_secret(cx: &Context, user: &str, own: Own) -> ServiceSpecificCredential 
         service_specific_credential_id: own.id,
         user_name: user.to_owned(),
     }
-}
-
-fn missing(id: &str) -> Error {
-    errors::no_such(format!("No such credential {id} exists"))
 }

@@ -1,6 +1,6 @@
 //! Signing certificates of users.
 
-use crate::credentials::{SigningCertificate as Own, by_id, shown_status, wanted_status};
+use crate::credentials::{SigningCertificate as Own, by_id, shown_status};
 use crate::{Iam, errors, shown};
 use cloudlet_api_iam::*;
 use cloudlet_identity::records::User;
@@ -76,21 +76,7 @@ impl Iam {
         cx: &Context,
         input: UpdateSigningCertificateInput,
     ) -> Result<UpdateSigningCertificateOutput, Error> {
-        let name = self.user_name(cx, input.user_name)?;
-        let user = self.entity::<User>(cx, &name)?;
-        let active = wanted_status(&input.status)?;
-        let id = &input.certificate_id;
-        self.change_of_user::<Own, _>(
-            cx,
-            &user,
-            id,
-            || missing(id),
-            |own| {
-                own.active = active;
-                Ok(((), true))
-            },
-        )
-        .await?;
+        self.switch_of_user::<Own>(cx, input.user_name, &input.certificate_id, &input.status).await?;
         Ok(NoMembers)
     }
 
@@ -102,10 +88,7 @@ impl Iam {
         cx: &Context,
         input: DeleteSigningCertificateInput,
     ) -> Result<DeleteSigningCertificateOutput, Error> {
-        let name = self.user_name(cx, input.user_name)?;
-        let user = self.entity::<User>(cx, &name)?;
-        let id = &input.certificate_id;
-        self.change_of_user::<Own, _>(cx, &user, id, || missing(id), |_| Ok(((), false))).await?;
+        self.delete_of_user::<Own>(cx, input.user_name, &input.certificate_id).await?;
         Ok(NoMembers)
     }
 }
@@ -118,8 +101,4 @@ fn of(user: &str, own: Own) -> SigningCertificate {
         status: shown_status(own.active),
         upload_date: shown::date(own.uploaded),
     }
-}
-
-fn missing(id: &str) -> Error {
-    errors::no_such(format!("The Certificate with id {id} cannot be found."))
 }

@@ -53,7 +53,7 @@ impl Iam {
         simulate(
             cx,
             Question {
-                policies: given(&input.policy_input_list, "PolicyInputList", PolicyKind::Identity)?,
+                policies: given(&input.policy_input_list, "PolicyInputList", PolicyKind::Inline)?,
                 boundary: given(
                     input.permissions_boundary_policy_input_list.as_deref().unwrap_or_default(),
                     "PermissionsBoundaryPolicyInputList",
@@ -90,7 +90,7 @@ impl Iam {
         policies.extend(given(
             input.policy_input_list.as_deref().unwrap_or_default(),
             "PolicyInputList",
-            PolicyKind::Identity,
+            PolicyKind::Inline,
         )?);
         let replaced = given(
             input.permissions_boundary_policy_input_list.as_deref().unwrap_or_default(),
@@ -130,7 +130,7 @@ impl Iam {
         _: &Context,
         input: GetContextKeysForCustomPolicyInput,
     ) -> Result<GetContextKeysForCustomPolicyOutput, Error> {
-        let policies = given(&input.policy_input_list, "PolicyInputList", PolicyKind::Identity)?;
+        let policies = given(&input.policy_input_list, "PolicyInputList", PolicyKind::Inline)?;
         Ok(GetContextKeysForCustomPolicyOutput { context_key_names: Some(keys(&policies)) })
     }
 
@@ -145,7 +145,7 @@ impl Iam {
         let (mut policies, boundary, _) = self.source(cx, &input.policy_source_arn)?;
         policies.extend(boundary);
         let more = input.policy_input_list.unwrap_or_default();
-        policies.extend(given(&more, "PolicyInputList", PolicyKind::Identity)?);
+        policies.extend(given(&more, "PolicyInputList", PolicyKind::Inline)?);
         Ok(GetContextKeysForPrincipalPolicyOutput { context_key_names: Some(keys(&policies)) })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Source: IAM API Reference, `UploadSSHPublicKey`; RFC 4253, section 6.6 (the form of RSA keys).
 
-use crate::credentials::{SshKey, by_id, shown_status, wanted_status};
+use crate::credentials::{OfUser, SshKey, by_id, shown_status};
 use crate::{Iam, errors, shown};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -62,7 +62,7 @@ impl Iam {
         let user = self.entity::<User>(cx, &input.user_name)?;
         let id = &input.ssh_public_key_id;
         let own = self.of_user::<SshKey>(cx, &user)?.into_iter().find(|own| own.id == *id);
-        let own = own.ok_or_else(|| missing(id))?;
+        let own = own.ok_or_else(|| SshKey::missing(id))?;
         let body = match input.encoding.as_str() {
             "PEM" => RsaKey::read(&own.body)?.pem(),
             _ => own.body.clone(),
@@ -103,20 +103,8 @@ impl Iam {
         cx: &Context,
         input: UpdateSSHPublicKeyInput,
     ) -> Result<UpdateSSHPublicKeyOutput, Error> {
-        let user = self.entity::<User>(cx, &input.user_name)?;
-        let active = wanted_status(&input.status)?;
-        let id = &input.ssh_public_key_id;
-        self.change_of_user::<SshKey, _>(
-            cx,
-            &user,
-            id,
-            || missing(id),
-            |own| {
-                own.active = active;
-                Ok(((), true))
-            },
-        )
-        .await?;
+        self.switch_of_user::<SshKey>(cx, Some(input.user_name), &input.ssh_public_key_id, &input.status)
+            .await?;
         Ok(NoMembers)
     }
 
@@ -128,9 +116,7 @@ impl Iam {
         cx: &Context,
         input: DeleteSSHPublicKeyInput,
     ) -> Result<DeleteSSHPublicKeyOutput, Error> {
-        let user = self.entity::<User>(cx, &input.user_name)?;
-        let id = &input.ssh_public_key_id;
-        self.change_of_user::<SshKey, _>(cx, &user, id, || missing(id), |_| Ok(((), false))).await?;
+        self.delete_of_user::<SshKey>(cx, Some(input.user_name), &input.ssh_public_key_id).await?;
         Ok(NoMembers)
     }
 }
@@ -144,10 +130,6 @@ fn of(user: &str, own: SshKey, body: String) -> SSHPublicKey {
         status: shown_status(own.active),
         upload_date: shown::date(own.uploaded),
     }
-}
-
-fn missing(id: &str) -> Error {
-    errors::no_such(format!("The Public Key with id {id} cannot be found."))
 }
 
 /// An RSA key: the only kind that IAM takes.

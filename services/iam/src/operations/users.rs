@@ -152,7 +152,7 @@ impl Iam {
                 (!user.mfa_devices.is_empty(), "must delete MFA device first"),
                 (certificates, "must delete signing certificates first"),
                 (ssh_keys, "must delete SSH public keys first"),
-                (credentials, "must delete service specific credentials first"),
+                (credentials, "must remove referenced objects first"),
             ];
             if let Some((_, what)) = left.iter().find(|(left, _)| *left) {
                 return Err(errors::conflict(format!("Cannot delete entity, {what}.")).into());

@@ -132,21 +132,19 @@ pub(super) fn duration_of(role: &Role, asked: Option<i64>) -> Result<i64, Error>
 
 /// The transitive keys of the new session: those asked for and those the caller's session hands on with their tags.
 fn transitive(caller: &Caller, tags: &mut Vec<Tag>, mut keys: Vec<String>) -> Result<Vec<String>, Error> {
-    let bad = |message: String| Error::sender("InvalidParameterValue", message);
+    let bad = |message: &'static str| Error::sender("InvalidParameterValue", message);
     for key in &keys {
         if !tags.iter().any(|tag| tag.key.eq_ignore_ascii_case(key)) {
-            return Err(bad(format!(
-                "The specified transitive tag key must be included in the requested tags: {key}"
-            )));
+            return Err(bad("The specified transitive tag key must be included in the requested tags."));
         }
     }
     let Some(claims) = &caller.claims else { return Ok(keys) };
     for key in &claims.transitive {
         if tags.iter().any(|tag| tag.key.eq_ignore_ascii_case(key)) {
-            return Err(bad(format!(
+            return Err(bad(
                 "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key \
-                 from the calling session: {key}"
-            )));
+                 from the calling session.",
+            ));
         }
         tags.extend(claims.tags.iter().find(|tag| tag.key.eq_ignore_ascii_case(key)).cloned());
         keys.push(key.clone());

@@ -2,7 +2,9 @@
 
 mod assume;
 mod federated;
+pub(crate) mod root;
 mod saml;
 mod tell;
 mod token;
 mod web_identity;
+mod web_token;
