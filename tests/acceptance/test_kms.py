@@ -326,7 +326,12 @@ def test_managed_keys_are_made_at_first_use(kms):
     key = kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]
     assert key["KeyManager"] == "AWS"
     assert refused(kms.encrypt, KeyId="alias/aws/s3", Plaintext=b"x")[0] == "AccessDeniedException"
-    assert refused(kms.schedule_key_deletion, KeyId=key["KeyId"])[0] == "AccessDeniedException"
+    for call in (kms.schedule_key_deletion, kms.disable_key, kms.enable_key_rotation, kms.disable_key_rotation):
+        assert refused(call, KeyId=key["KeyId"])[0] == "AccessDeniedException"
+    assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
+    policy = json.loads(kms.get_key_policy(KeyId=key["KeyId"])["Policy"])
+    assert policy["Id"] == "auto-s3-2"
+    assert policy["Statement"][0]["Condition"]["StringEquals"]["kms:ViaService"] == "s3.us-east-1.amazonaws.com"
 
 
 def test_keys_outlive_kill_and_nothing_secret_is_logged(new_cloud, tmp_path):

@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 /// What a grant token begins with, before its key and its grant.
 const TOKEN: &str = "cloudlet-grant 1";
 
+/// Policies that are kept with a key.
+const MERGED: usize = 1000;
+
 impl Kms {
     /// The key's policy and a statement for the grant that allows the caller this action; `None` without one.
     pub(crate) fn with_grants(
@@ -27,16 +30,23 @@ impl Kms {
         asked: Asked<'_>,
     ) -> Result<Option<Policy>, Error> {
         let Some(operation) = action.strip_prefix("kms:") else { return Ok(None) };
-        let mut allowed = false;
-        for row in self.store.table::<Grant>().scan(key.place().prefix_range(), false) {
-            let (_, grant) = row.map_err(stored)?;
-            if grant.allows(&cx.principal, operation, asked) {
-                allowed = true;
-                break;
+        let grants = match key.granted.all.get() {
+            Some(grants) => grants.clone(),
+            None => {
+                let read = self.grants(key)?.into();
+                key.granted.all.get_or_init(|| read).clone()
             }
-        }
-        if !allowed {
+        };
+        if !grants.iter().any(|grant| grant.allows(&cx.principal, operation, asked)) {
             return Ok(None);
+        }
+        let caller = match &cx.principal {
+            Principal::Service { name, .. } => name.to_string(),
+            principal => principal.arn(),
+        };
+        let merged = (caller, action.to_owned());
+        if let Some(policy) = key.granted.merged.lock().get(&merged) {
+            return Ok(Some(policy.clone()));
         }
         let principal = match &cx.principal {
             Principal::Service { name, .. } => json!({ "Service": &**name }),
@@ -50,7 +60,13 @@ impl Kms {
             Some(one) => *one = json!([one.take(), statement]),
             None => return Ok(None),
         }
-        Policy::parse(&document.to_string(), PolicyKind::Resource).map(Some).map_err(Error::internal)
+        let policy = Policy::parse(&document.to_string(), PolicyKind::Resource).map_err(Error::internal)?;
+        let mut all = key.granted.merged.lock();
+        if all.len() >= MERGED {
+            all.clear();
+        }
+        all.insert(merged, policy.clone());
+        Ok(Some(policy))
     }
 
     /// All grants of a key, by id.

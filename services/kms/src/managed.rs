@@ -50,24 +50,61 @@ pub(crate) fn description(service: &str) -> String {
     }
 }
 
+/// How the service calls itself in the key's policy, and the policy's id.
+fn named(service: &str) -> (String, String) {
+    let (name, version) = match service {
+        "s3" => ("S3", 2),
+        "ssm" => ("SSM", 1),
+        "secretsmanager" => ("AWS Secrets Manager", 2),
+        "dynamodb" => ("Amazon DynamoDB", 1),
+        "ebs" => ("EBS", 2),
+        "rds" => ("RDS", 2),
+        "lambda" => ("AWS Lambda", 1),
+        "sqs" => ("SQS", 1),
+        "sns" => ("SNS", 1),
+        "kinesis" => ("Amazon Kinesis", 1),
+        other => (other, 1),
+    };
+    (name.to_owned(), format!("auto-{service}-{version}"))
+}
+
 /// The key's policy: who may use the service in this account may use the key through the service, and nobody else.
 pub(crate) fn policy(service: &str, account: &str, region: &str) -> String {
-    let sid = format!(
-        "Allow access through {service} for all principals in the account that are authorized to use {service}"
-    );
-    let condition = json!({ "StringEquals": {
+    let (name, id) = named(service);
+    let caller = json!({ "kms:CallerAccount": account });
+    let here = json!({ "StringEquals": {
         "kms:CallerAccount": account,
         "kms:ViaService": format!("{service}.{region}.amazonaws.com"),
     }});
+    let condition = match service {
+        // Tables and secrets have replicas in other Regions.
+        "dynamodb" | "secretsmanager" => json!({
+            "StringEquals": caller,
+            "StringLike": { "kms:ViaService": format!("{service}.*.amazonaws.com") },
+        }),
+        _ => here,
+    };
+    let mut actions = vec!["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
+    // These two never ask for grants.
+    if !matches!(service, "s3" | "ssm") {
+        actions.push("kms:CreateGrant");
+    }
+    actions.push("kms:DescribeKey");
+    let mut metadata = vec!["kms:Describe*", "kms:Get*", "kms:List*"];
+    if actions.contains(&"kms:CreateGrant") {
+        metadata.push("kms:RevokeGrant");
+    }
     let document = json!({
         "Version": "2012-10-17",
-        "Id": format!("auto-{service}-1"),
+        "Id": id,
         "Statement": [
             {
-                "Sid": sid,
+                "Sid": format!(
+                    "Allow access through {name} for all principals in the account that are authorized to use {name}"
+                ),
                 "Effect": "Allow",
                 "Principal": { "AWS": "*" },
-                "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"],
+                "Action": actions,
                 "Resource": "*",
                 "Condition": condition,
             },
@@ -75,7 +112,7 @@ pub(crate) fn policy(service: &str, account: &str, region: &str) -> String {
                 "Sid": "Allow direct access to key metadata to the account",
                 "Effect": "Allow",
                 "Principal": { "AWS": format!("arn:aws:iam::{account}:root") },
-                "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
+                "Action": metadata,
                 "Resource": "*",
             },
         ],

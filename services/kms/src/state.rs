@@ -81,6 +81,23 @@ pub(crate) struct KeyRecord {
     pub(crate) aliases: Vec<String>,
     #[serde(skip)]
     compiled: Compiled,
+    #[serde(skip)]
+    pub(crate) granted: Granted,
+}
+
+/// What follows from a key's grants, worked out at first use. Every grant changes the key's record too, and what was
+/// worked out goes with the record as it was.
+#[derive(Clone, Default)]
+pub(crate) struct Granted {
+    pub(crate) all: OnceLock<Arc<[Grant]>>,
+    /// The key policy with a grant's statement, by principal and action.
+    pub(crate) merged: Arc<Mutex<HashMap<(String, String), Policy>>>,
+}
+
+impl std::fmt::Debug for Granted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Granted")
+    }
 }
 
 /// The policy as it is evaluated, made at first use.
@@ -132,6 +149,7 @@ impl KeyRecord {
             grants: 0,
             aliases: Vec::new(),
             compiled: Compiled::default(),
+            granted: Granted::default(),
         }
     }
 
