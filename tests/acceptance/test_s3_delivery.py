@@ -3,6 +3,7 @@ import json
 import re
 import time
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -74,6 +75,34 @@ def test_requests_are_logged_to_the_target(s3, unique):
     assert missing[9:11] == ["404", "NoSuchKey"]
     assert ("REST.GET.BUCKET", "-") in by
     assert re.fullmatch(r"logs/\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-[0-9A-F]{16}", next(iter(bodies(s3, target, "logs/"))))
+
+
+def test_logs_tell_of_forms_and_of_tls(cloud, s3, unique):
+    from s3_help import form, later, plain, policy_fields
+    source, target = unique("source"), unique("target")
+    for bucket in (source, target):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=target, Policy=log_policy(target))
+    s3.put_bucket_logging(Bucket=source, BucketLoggingStatus={
+        "LoggingEnabled": {"TargetBucket": target, "TargetPrefix": "logs/"}})
+    policy = {"expiration": later(), "conditions": [{"bucket": source}, {"key": "k"}]}
+    assert plain(cloud, "POST", f"/{source}", *form(policy_fields(policy, {"key": "k"})))[0] == 204
+    assert plain(cloud, "POST", f"/{source}", *form(policy_fields(policy, {"key": "other"})))[0] == 403
+    secure = boto3.client("s3", endpoint_url=cloud.endpoint.replace("http:", "https:"), verify=False, region_name="us-east-1",
+                          aws_access_key_id="test", aws_secret_access_key="test")
+    secure.get_object(Bucket=source, Key="k")["Body"].read()
+
+    def lines():
+        text = "".join(bodies(s3, target, "logs/").values())
+        return text.splitlines() if "REST.GET.OBJECT" in text and text.count("REST.POST.BUCKET") == 2 else None
+
+    fields = [re.findall(r'\[[^]]*\]|"[^"]*"|\S+', line) for line in until(lines)]
+    owner = s3.list_buckets()["Owner"]["ID"]
+    good, bad = sorted((f for f in fields if f[6] == "REST.POST.BUCKET"), key=lambda f: f[9])
+    assert (good[4], good[9:11], good[19:22]) == (owner, ["204", "-"], ["SigV2", "-", "-"])
+    assert (bad[4], bad[9:11]) == (owner, ["403", "AccessDenied"])
+    [got] = [f for f in fields if f[6] == "REST.GET.OBJECT"]
+    assert got[20].startswith(("TLS_", "ECDHE-")) and got[23] in ("TLSv1.2", "TLSv1.3")
 
 
 def test_logging_needs_a_target_of_the_same_owner(cloud, s3, unique):

@@ -149,6 +149,34 @@ def test_another_owner_is_expected(s3, bucket):
             assert error["Message"] == "The value of the expected bucket owner parameter must be an AWS Account ID... [abc]"
 
 
+@pytest.mark.parametrize("change, name, message", [
+    ({"Events": ["s3:Nonsense"]}, "Event", "A specified event is not supported for notifications."),
+    ({"Filter": {"Key": {"FilterRules": [{"Name": "middle", "Value": "x"}]}}}, "FilterRule.Name",
+     "filter rule name must be either prefix or suffix"),
+    ({"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": ""}]}}}, "FilterRule.Value", "filter value cannot be empty"),
+    ({"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "x"}] * 2}}}, "FilterRule.Name",
+     "Cannot specify more than one prefix rule in a filter."),
+    ({"LambdaFunctionArn": "arn:aws:lambda:us-west-2:000000000000:function:f"}, "region",
+     "The notification destination service region is not valid for the bucket location constraint"),
+    ({"LambdaFunctionArn": "f"}, "LambdaFunctionArn", "The ARN could not be parsed"),
+])
+def test_notifications_that_cannot_be(s3, bucket, change, name, message):
+    one = {"LambdaFunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f", "Events": ["s3:ObjectCreated:*"], **change}
+    error = refusal(s3.put_bucket_notification_configuration, Bucket=bucket,
+                    NotificationConfiguration={"LambdaFunctionConfigurations": [one]})["Error"]
+    assert (error["Code"], error["Message"], error["ArgumentName"]) == ("InvalidArgument", message, name)
+
+
+def test_default_encryption_that_cannot_be(s3, bucket):
+    put = lambda *rules: refusal(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [*rules]})["Error"]
+    by = lambda **more: {"ApplyServerSideEncryptionByDefault": more}
+    assert put()["Code"] == put({})["Code"] == put(by(SSEAlgorithm="ROT13"))["Code"] == "MalformedXML"
+    error = put(by(SSEAlgorithm="AES256", KMSMasterKeyID="k"))
+    assert (error["Code"], error["Message"], error["ArgumentName"]) == (
+        "InvalidArgument", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+        "ApplyServerSideEncryptionByDefault")
+
+
 def test_event_bridge_can_be_turned_on(s3, bucket):
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
     assert s3.get_bucket_notification_configuration(Bucket=bucket)["EventBridgeConfiguration"] == {}

@@ -144,6 +144,9 @@ fn read(
         // AWS gives the names back in this form, however they came.
         let name = if name.eq_ignore_ascii_case("prefix") { "Prefix" } else { "Suffix" }.to_owned();
         let value = rule.value.unwrap_or_default();
+        if value.is_empty() {
+            return Err(invalid_argument("filter value cannot be empty", "FilterRule.Value", value));
+        }
         if value.len() > 1024 {
             return Err(invalid_argument(
                 "Size of filter rule value cannot exceed 1024 bytes in UTF-8 representation",

@@ -2,7 +2,7 @@
 
 use crate::S3;
 use crate::configurations::Kind;
-use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml, no_such_configuration};
+use crate::errors::{Result, invalid_request, malformed_xml, no_such_configuration};
 use crate::state::Versioning;
 use crate::tags::{self, BUCKET_TAGS};
 use cloudlet_api_s3 as api;
@@ -207,11 +207,19 @@ impl S3 {
     ) -> Result<NoMembers, Error> {
         let mut configuration = input.server_side_encryption_configuration;
         let [rule] = &mut configuration.rules[..] else { return Err(malformed_xml()) };
+        // A rule that says nothing is none.
+        if rule.apply_server_side_encryption_by_default.is_none()
+            && rule.bucket_key_enabled.is_none()
+            && rule.blocked_encryption_types.is_none()
+        {
+            return Err(malformed_xml());
+        }
         if let Some(default) = &rule.apply_server_side_encryption_by_default {
             match default.sse_algorithm.as_str() {
                 "AES256" if default.kms_master_key_id.is_some() => {
                     let message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse";
-                    return Err(invalid_argument(message, "KMSMasterKeyID", ""));
+                    return Err(Error::sender("InvalidArgument", message)
+                        .with("ArgumentName", "ApplyServerSideEncryptionByDefault"));
                 }
                 "AES256" | "aws:kms" | "aws:kms:dsse" => {}
                 _ => return Err(malformed_xml()),

@@ -1,5 +1,6 @@
 //! Tests of the whole service on an ephemeral store, through the one way into it: constraints, access, operation.
 
+mod buckets;
 mod listing;
 mod multipart;
 mod objects;
