@@ -2,6 +2,8 @@
 
 latency  cold start (a function that has never run), warm invoke through boto3 and through raw HTTP
 burst    COUNT uploads as fast as they go, each of which a function turns into a thumbnail
+drain    COUNT events of a function that takes 10 ms of a processor, from the first one sent to the last one done
+idle     what a warm function that nobody calls costs beyond what all share
 """
 import concurrent.futures
 import io
@@ -194,21 +196,11 @@ class Memory(threading.Thread):
 
     def run(self):
         while self.running:
-            parents = {}
-            for entry in os.scandir("/proc"):
-                if entry.name.isdigit():
-                    try:
-                        text = pathlib.Path(entry.path, "stat").read_text()
-                    except OSError:
-                        continue
-                    parents[int(entry.name)] = int(text.rsplit(")", 1)[1].split()[1])
-            family = {self.pid}
-            while more := {child for child, parent in parents.items() if parent in family} - family:
-                family |= more
-            sizes = {member: self.proportional(member) for member in family}
+            members = family(self.pid)
+            sizes = {member: self.proportional(member) for member in members}
             self.server = max(self.server, sizes.get(self.pid, 0.0))
             self.all = max(self.all, sum(sizes.values()))
-            self.processes = max(self.processes, len(family))
+            self.processes = max(self.processes, len(members))
             time.sleep(1)
 
     @staticmethod
@@ -275,7 +267,100 @@ def burst(cloud, pid, count):
     }
 
 
+def family(pid):
+    """All processes below one, with itself, and their parents."""
+    parents = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(pathlib.Path(entry.path, "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                pass
+    members = {pid}
+    while more := {child for child, parent in parents.items() if parent in members} - members:
+        members |= more
+    return members
+
+
+def processor_seconds(pid):
+    """What a process has used, with its children that are gone."""
+    try:
+        words = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return sum(int(words[n]) for n in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
+
+
+WORK = """
+import time
+
+
+def handler(event, context):
+    end = time.process_time() + 0.01
+    while time.process_time() < end:
+        pass
+    print("done")
+"""
+
+
+def drain(cloud, pid, count):
+    cloud.function("drain", cloud.role("drain"), {"index.py": WORK}, Handler="index.handler", Timeout=60)
+    functions, logs = cloud.client("lambda"), cloud.client("logs")
+    functions.invoke(FunctionName="drain", Payload=b"{}")
+    own, server = time.process_time(), processor_seconds(pid)
+    begun = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        send = lambda n: functions.invoke(FunctionName="drain", InvocationType="Event", Payload=b"{}")
+        list(pool.map(send, range(count)))
+    sent = time.perf_counter() - begun
+
+    # Quiet once no sandbox uses a processor any more: looking at the logs would cost more than what is measured.
+    def used():
+        return sum(processor_seconds(member) for member in family(pid) - {pid})
+
+    last, still = used(), time.perf_counter()
+    while time.perf_counter() - still < 2:
+        time.sleep(0.25)
+        if (now := used()) != last:
+            last, still = now, time.perf_counter()
+    took = still - begun
+    own, server = time.process_time() - own, processor_seconds(pid) - server
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/drain", filterPattern="done")
+    done = sum(len(page["events"]) for page in pages) - 1
+    ideal = count * 0.01 / os.cpu_count()
+    return {
+        "events": count, "done": done, "sent_seconds": sent, "seconds": took, "ideal_seconds": ideal, "times": took / ideal,
+        "client_processor_seconds": own, "server_processor_seconds": server,
+    }
+
+
+def idle(cloud, pid, count):
+    """`count` is not used: thirty are enough for an average."""
+    role, functions = cloud.role("idle"), cloud.client("lambda")
+    code = {"index.py": "def handler(event, context):\n    return event\n"}
+
+    def memory(member, *names):
+        try:
+            rollup = pathlib.Path(f"/proc/{member}/smaps_rollup").read_text()
+        except OSError:
+            return 0.0
+        return sum(int(line.split()[1]) for line in rollup.splitlines() if line.split(":")[0] in names) / 1024
+
+    # The first one also brings what all share.
+    cloud.function("first", role, code, Handler="index.handler")
+    functions.invoke(FunctionName="first", Payload=b"{}")
+    time.sleep(1)
+    before, server = family(pid), memory(pid, "Pss")
+    for n in range(30):
+        cloud.function(f"idle{n}", role, code, Handler="index.handler")
+        functions.invoke(FunctionName=f"idle{n}", Payload=b"{}")
+    time.sleep(1)
+    more = family(pid) - before
+    private = sum(memory(member, "Private_Clean", "Private_Dirty") for member in more)
+    return {"functions": 30, "processes": len(more), "sandbox_mib": private / 30, "server_mib": (memory(pid, "Pss") - server) / 30}
+
+
 if __name__ == "__main__":
     part, endpoint, pid, count = sys.argv[1:]
-    work = {"latency": latency, "burst": burst}[part]
+    work = {"latency": latency, "burst": burst, "drain": drain, "idle": idle}[part]
     print(json.dumps(work(Cloud(endpoint), int(pid), int(count))))

@@ -2,12 +2,13 @@
 //! that what else runs on the machine hurts both alike; every ratio is the median of several turns.
 
 mod dynamodb;
+mod functions;
 mod kms;
 mod s3;
 mod server;
 
-use crate::test::{cargo, environment, target};
-use crate::{Outcome, root};
+use crate::Outcome;
+use crate::test::{cargo, target};
 use serde_json::{Map, Value, json};
 use server::Server;
 use std::process::Command;
@@ -62,6 +63,8 @@ const PARTS: &[Part] = &[
     ("memory", "resident memory while small objects, listings and large copies pass", Bench::s3_memory),
     ("functions", "Lambda: cold and warm invocations", Bench::functions),
     ("burst", "a burst of uploads, each made a thumbnail by a function", Bench::burst),
+    ("drain", "a burst of events of a function that takes 10 ms of a processor (--count)", Bench::drain),
+    ("idle", "what a warm function that nobody calls costs", Bench::idle),
 ];
 
 struct Bench {
@@ -334,55 +337,6 @@ impl Bench {
         let value = json!({ "bytes": self.options.large, "up": up, "down": down, "up_mib": up_peak, "down_mib": down_peak });
         self.json.insert("large".to_owned(), value);
         Ok(())
-    }
-
-    fn python(&self, part: &str, cloud: &Server) -> Result<Value> {
-        let script = root().join("bench/functions.py");
-        let mut command = Command::new(environment()?);
-        command.arg(script).args([part, &cloud.endpoint(), &cloud.pid(), &self.options.count.to_string()]);
-        server::said(&mut command)
-    }
-
-    fn functions(&mut self) -> Outcome {
-        let cloud = self.ephemeral()?;
-        let said = self.python("latency", &cloud)?;
-        for (key, what, promised) in [
-            ("warm_raw", "Python function, warm, raw HTTP", "< 1 ms"),
-            ("warm_boto3", "Python function, warm, boto3", "< 3 ms"),
-            ("cold", "Python function, cold", "< 25 ms"),
-            ("cold_with_boto3", "Python function that imports boto3, cold", ""),
-            ("cold_node", "Node.js function, cold", "< 60 ms"),
-        ] {
-            let one = &said[key];
-            // Not measured: there is no Node.js on this machine.
-            if one.is_null() {
-                continue;
-            }
-            let ms = |key: &str| one[key].as_f64().unwrap_or(f64::NAN);
-            let more = format!("p50 of {}; p99 {:.1} ms", one["n"], ms("p99_ms"));
-            self.row(what, &format!("{:.2} ms", ms("p50_ms")), promised, &more);
-        }
-        self.json.insert("functions".to_owned(), said);
-        Ok(())
-    }
-
-    fn burst(&mut self) -> Outcome {
-        let cloud = self.ephemeral()?;
-        let said = self.python("burst", &cloud)?;
-        let number = |key: &str| said[key].as_f64().unwrap_or(f64::NAN);
-        let more = format!(
-            "uploads in {:.1} s, all in {:.1} s; the cloud {:.0} MiB, with its sandboxes {:.0} MiB in {} processes",
-            number("upload_seconds"),
-            number("seconds"),
-            number("server_mib"),
-            number("with_sandboxes_mib"),
-            said["most_processes"]
-        );
-        let (made, asked) = (said["thumbnails"].as_u64(), said["uploads"].as_u64());
-        let what = format!("burst of {} uploads: thumbnails", said["uploads"]);
-        self.row(&what, &said["thumbnails"].to_string(), "all", &more);
-        self.json.insert("burst".to_owned(), said);
-        if made == asked { Ok(()) } else { Err("thumbnails are missing".into()) }
     }
 }
 
