@@ -39,6 +39,21 @@ while True:
         c = http.client.HTTPConnection(api)
         c.request('POST', base + 'invocation/%s/response' % id, chunks(), {'Lambda-Runtime-Function-Response-Mode': 'streaming', 'Transfer-Encoding': 'chunked'}, encode_chunked=True)
         c.getresponse().read()
+    elif event == 'half':
+        import socket
+        host, port = api.split(':')
+        s = socket.create_connection((host, int(port)))
+        s.sendall(('POST %sinvocation/%s/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n' % (base, id)).encode())
+        s.close()
+    elif event == 'trailers':
+        import socket
+        host, port = api.split(':')
+        s = socket.create_connection((host, int(port)))
+        s.sendall(('POST %sinvocation/%s/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\nTrailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n4\r\nhalf\r\n0\r\nLambda-Runtime-Function-Error-Type: My.Reason\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n' % (base, id)).encode())
+        s.recv(1000)
+        s.close()
+    elif event == 'nonsense':
+        ask('POST', 'invocation/%s/response' % id, b'{not json')
     elif event == 'big':
         ask('POST', 'invocation/%s/response' % id, b'x' * 7000000)
     elif event == 'exit':
@@ -69,6 +84,40 @@ async fn the_runtime_api_is_served() {
         let ended = lab.call(&spec, "\"exit\"").await;
         assert!(text(&ended).contains("Runtime exited with error: exit status 3"), "{}", text(&ended));
         assert_eq!(json(&lab.call(&spec, "3").await)["got"], 3);
+        lab.compute.shutdown().await;
+    }
+}
+
+/// Streams that stop half-way, and answers that are no JSON: Lambda passes on what a custom runtime says, and the sandbox
+/// lives on.
+#[tokio::test]
+async fn answers_that_break_off_are_told() {
+    for lab in both_labs() {
+        let spec = lab.package("provided.al2023", "h", &[("bootstrap", BOOTSTRAP.as_bytes(), 0o755)]);
+        let spec = Arc::new(spec);
+        let first = lab.call(&spec, "1").await;
+        let half = lab.call(&spec, "\"half\"").await;
+        assert_eq!(half.function_error, Some(FunctionError::Unhandled));
+        assert_eq!(json(&half)["errorType"], "Runtime.TruncatedResponse", "{}", text(&half));
+        let trailers = lab.call(&spec, "\"trailers\"").await;
+        assert_eq!(trailers.error_type.as_deref(), Some("My.Reason"), "{}", text(&trailers));
+        let nonsense = lab.call(&spec, "\"nonsense\"").await;
+        assert_eq!((text(&nonsense).as_str(), nonsense.function_error), ("{not json", None));
+        // What came before is given to who takes it as it comes; then how it ended.
+        let (parts, mut taken) = tokio::sync::mpsc::channel(16);
+        let mut call = Invocation::new("half", spec.arn.clone(), &b"\"half\""[..]);
+        call.stream = Some(parts);
+        let result = lab.compute.invoke(spec.clone(), call).await.unwrap();
+        assert_eq!(result.error_type.as_deref(), Some("Runtime.TruncatedResponse"));
+        let mut bytes = Vec::new();
+        while let Some(part) = taken.recv().await {
+            if let StreamPart::Chunk(chunk) = part {
+                bytes.extend_from_slice(&chunk);
+            }
+        }
+        assert_eq!(bytes, b"half");
+        let again = lab.call(&spec, "2").await;
+        assert_eq!((json(&again)["got"].as_u64(), &again.sandbox), (Some(2), &first.sandbox));
         lab.compute.shutdown().await;
     }
 }

@@ -302,3 +302,50 @@ fn the_probe_tells_what_this_machine_has() {
     assert!(found.iter().any(|c| c.name == "python" && c.available && c.detail.contains("3.")));
     assert!(found.iter().all(|c| !c.detail.is_empty()));
 }
+
+#[tokio::test]
+async fn json_logs_are_filtered_by_their_levels() {
+    const SOURCE: &str = "import logging\ndef handler(event, context):\n    log = logging.getLogger('mine')\n    log.debug('quiet')\n    log.info('usual', extra={'order': 7})\n    log.warning('loud')\n    print('plain')\n    if event == 'fail':\n        raise KeyError('lost')\n";
+    let lab = lab();
+    let seen = async |application: &str, system: &str, event: &str| {
+        let mut spec = lab.python(SOURCE);
+        spec.log_format =
+            LogFormat::Json { application_level: application.to_owned(), system_level: system.to_owned() };
+        let before = lab.logs.all().len();
+        lab.call(&Arc::new(spec), event).await;
+        let lines = lab.logs.all().split_off(before);
+        let records = lines.iter().map(|line| serde_json::from_str(line).unwrap_or(serde_json::Value::Null));
+        records.collect::<Vec<serde_json::Value>>()
+    };
+    let find = |records: &[serde_json::Value], message: &str| {
+        records.iter().find(|record| record["message"] == message).cloned()
+    };
+    let kinds = |records: &[serde_json::Value]| -> Vec<String> {
+        records.iter().filter_map(|record| record["type"].as_str().map(str::to_owned)).collect()
+    };
+    let all = seen("DEBUG", "INFO", "1").await;
+    assert_eq!(kinds(&all), ["platform.start", "platform.report"], "{all:?}");
+    let usual = find(&all, "usual").unwrap();
+    assert_eq!(
+        (&usual["level"], &usual["logger"], &usual["order"]),
+        (&"INFO".into(), &"mine".into(), &7.into())
+    );
+    assert!(
+        usual["requestId"].as_str().unwrap().len() > 8 && usual["timestamp"].as_str().unwrap().ends_with('Z')
+    );
+    assert!(find(&all, "quiet").is_some() && find(&all, "loud").is_some());
+    let report = all.iter().find(|record| record["type"] == "platform.report").unwrap();
+    assert_eq!(
+        (&report["record"]["status"], &report["record"]["metrics"]["memorySizeMB"]),
+        (&"success".into(), &128.into())
+    );
+
+    let few = seen("WARN", "WARN", "1").await;
+    assert_eq!(kinds(&few), Vec::<String>::new(), "{few:?}");
+    assert!(find(&few, "usual").is_none() && find(&few, "loud").is_some());
+    let failed = seen("ERROR", "WARN", "\"fail\"").await;
+    assert!(find(&failed, "loud").is_none());
+    let error = failed.iter().find(|record| record["errorType"] == "KeyError").unwrap();
+    assert_eq!((&error["level"], &error["errorMessage"]), (&"ERROR".into(), &"'lost'".into()));
+    lab.compute.shutdown().await;
+}
