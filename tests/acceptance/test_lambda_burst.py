@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from test_lambda import LOGS, TRUST, package
 
-COUNT = 300
+COUNT = 1000
 
 
 def set_up(cloud):
@@ -48,7 +48,7 @@ def test_a_burst_survives_the_death_of_the_cloud(new_cloud, tmp_path):
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda n: s3.put_object(Bucket="burst", Key=f"{n:05}", Body=b"x"), range(COUNT)))
     # In the middle of it, twice.
-    for least in (30, 150):
+    for least in (100, 500):
         wait_for(cloud, least)
         cloud.kill()
         cloud = new_cloud("--data", data)

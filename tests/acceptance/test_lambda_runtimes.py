@@ -25,6 +25,16 @@ def test_a_node_function(lam, create, client):
 
 
 @needs_node
+def test_the_javascript_sdk_is_there(lam, create):
+    source = "exports.handler = async () => { const AWS = require('aws-sdk'); return (await new AWS.STS({endpoint: process.env.AWS_ENDPOINT_URL}).getCallerIdentity().promise()).Arn; };"
+    create(code=package(source, name="index.js"), Runtime="nodejs16.x", Timeout=30)
+    assert ":assumed-role/function/f" in invoke(lam)[1]
+    source = "exports.handler = async () => { const {STSClient, GetCallerIdentityCommand: Who} = require('@aws-sdk/client-sts'); return (await new STSClient({}).send(new Who({}))).Arn; };"
+    create("g", package(source, name="index.js"), Runtime="nodejs22.x", Timeout=30)
+    assert ":assumed-role/function/g" in invoke(lam, "g")[1]
+
+
+@needs_node
 def test_node_errors(lam, create):
     create(code=package("exports.handler = async () => { throw new TypeError('no'); };", name="index.js"), Runtime="nodejs22.x")
     answer, body = invoke(lam)
