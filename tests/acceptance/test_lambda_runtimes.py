@@ -76,16 +76,17 @@ def test_a_ruby_function(lam, create, client):
 
 
 @needs_java
-def test_a_java_function(lam, create, tmp_path):
+@pytest.mark.parametrize("runtime", ["java17", "java25"])
+def test_a_java_function(lam, create, tmp_path, runtime):
     (tmp_path / "Handler.java").write_text(
         "import java.util.*;\npublic class Handler {\n  public Object handle(Map<String, Object> event) {\n"
         "    if (event.containsKey(\"fail\")) throw new IllegalStateException(\"no\");\n"
         "    return List.of(event.get(\"a\"), System.getenv(\"AWS_EXECUTION_ENV\"));\n  }\n}\n"
     )
-    subprocess.run(["javac", "Handler.java"], cwd=tmp_path, check=True)
+    subprocess.run(["javac", "--release", "17", "Handler.java"], cwd=tmp_path, check=True)
     code = package((tmp_path / "Handler.class").read_bytes(), name="Handler.class")
-    create(code=code, Runtime="java17", Handler="Handler::handle", MemorySize=512, Timeout=30)
-    assert invoke(lam, event={"a": "é"})[1] == ["é", "AWS_Lambda_java17"]
+    create(code=code, Runtime=runtime, Handler="Handler::handle", MemorySize=512, Timeout=30)
+    assert invoke(lam, event={"a": "é"})[1] == ["é", f"AWS_Lambda_{runtime}"]
     answer, body = invoke(lam, event={"fail": 1})
     assert answer["FunctionError"] == "Unhandled"
     assert (body["errorType"], body["errorMessage"]) == ("java.lang.IllegalStateException", "no")

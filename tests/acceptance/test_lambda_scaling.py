@@ -5,6 +5,7 @@ import shutil
 import stat
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -156,3 +157,27 @@ def test_code_changes_and_deletion_under_load(lam, create):
         lam.delete_function(FunctionName="slow")
         assert call.result()[1] == "done"
     refused("ResourceNotFoundException", lam.invoke, FunctionName="slow")
+
+
+def test_the_accounts_limit_throttles_in_aws_words(lam, create, client):
+    slow = package("import time\ndef handler(e, c):\n    time.sleep(1)\n    return 1\n")
+    create(code=slow, Timeout=60)
+    create("reserved")
+    # What the account has left for everybody else.
+    lam.put_function_concurrency(FunctionName="reserved", ReservedConcurrentExecutions=900)
+    many = client("lambda", max_pool_connections=140, read_timeout=120)
+
+    def call(_):
+        try:
+            return many.invoke(FunctionName="f")["StatusCode"]
+        except many.exceptions.TooManyRequestsException as error:
+            answer = error.response
+            assert answer["ResponseMetadata"]["HTTPStatusCode"] == 429 and answer["message"] == "Rate Exceeded."
+            return answer["Reason"]
+
+    with ThreadPoolExecutor(140) as pool:
+        answers = list(pool.map(call, range(140)))
+    assert set(answers) == {200, "ConcurrentInvocationLimitExceeded"}
+    assert answers.count(200) >= 100
+    # Reserved places are nobody else's, and theirs are free.
+    assert invoke(lam, "reserved", event=1)[1] == 1

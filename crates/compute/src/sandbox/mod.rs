@@ -212,8 +212,10 @@ impl Sandbox {
         }
         let begin = Instant::now();
         self.until = begin + self.spec.timeout;
-        let record = json!({"requestId": call.request_id, "version": self.spec.version});
-        self.extensions.telemetry.tell("platform", "platform.start", SystemTime::now(), record);
+        if self.extensions.telemetry.is_heard() {
+            let record = json!({"requestId": call.request_id, "version": self.spec.version});
+            self.extensions.telemetry.tell("platform", "platform.start", SystemTime::now(), record);
+        }
         let (outcome, failed_init) = match self.init_failure.take() {
             Some(failure) => (failure.outcome(&call.request_id), true),
             None => {
