@@ -270,6 +270,7 @@ def test_when_it_will_expire(s3, bucket):
     said = s3.put_object(Bucket=bucket, Key="in/k", Body=b"")["Expiration"]
     assert re.fullmatch(r'expiry-date="\w{3}, \d\d \w{3} \d{4} 00:00:00 GMT", rule-id="rule"', said)
     assert s3.head_object(Bucket=bucket, Key="in/k")["Expiration"] == said
+    assert s3.copy_object(Bucket=bucket, Key="in/copy", CopySource=f"{bucket}/in/k")["Expiration"] == said
     assert "Expiration" not in s3.put_object(Bucket=bucket, Key="out", Body=b"")
     assert 'rule-id="tagged"' in s3.put_object(Bucket=bucket, Key="out", Body=b"", Tagging="a=b")["Expiration"]
     begun = s3.create_multipart_upload(Bucket=bucket, Key="in/k")

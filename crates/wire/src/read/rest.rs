@@ -78,7 +78,7 @@ pub(super) fn read(route: &Route, head: &Head<'_>, body: &Bytes) -> Result<Box<d
         let refused = SerdeError::invalid_input("document type declarations are refused");
         return Err(refusal::bad_body(route.protocol, &refused, &[]));
     }
-    if s3::is(route.api) && !s3::has_shape(route.operation(), body) {
+    if !body.is_empty() && s3::is(route.api) && !s3::has_shape(route.operation(), body) {
         let refused = SerdeError::invalid_input("the document has another shape");
         return Err(refusal::bad_body(route.protocol, &refused, &[]));
     }
