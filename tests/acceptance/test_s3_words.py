@@ -82,6 +82,13 @@ CASES = [
     ("PUT", "B/k", {"x-amz-checksum-sha512": "AAAA"}, b"x", 400, "InvalidRequest", "Value for x-amz-checksum-sha512 header is invalid.", {}),
     ("PUT", "B/k", {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-sha1": ""}, b"x", 400, "InvalidRequest",
      "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.", {}),
+    ("PUT", "B/k", {"x-amz-sdk-checksum-algorithm": "SUM"}, b"x", 400, "InvalidRequest",
+     "Value for x-amz-sdk-checksum-algorithm header is invalid.", {}),
+    ("PUT", "B/k", {"x-amz-sdk-checksum-algorithm": "CRC32"}, b"x", 400, "InvalidRequest",
+     "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.", {}),
+    ("POST", "B/k?uploads", {"x-amz-checksum-algorithm": "SUM"}, b"", 400, "InvalidRequest",
+     "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, "
+     "SHA256]", {}),
     ("PUT", "B/k", {"x-amz-storage-class": "FAST"}, b"x", 400, "InvalidStorageClass", "The storage class you specified is not valid",
      {"StorageClassRequested": "FAST"}),
     ("PUT", "B/k", {"x-amz-server-side-encryption": "DES"}, b"x", 400, "InvalidArgument",

@@ -41,6 +41,15 @@ fn is_payload(op: &'static Operation, member: &str) -> bool {
     op.input.members().iter().any(|m| m.member_name() == Some(member) && m.http_payload().is_some())
 }
 
+/// What the SDKs say of the checksum that they send; other operations have a header that chooses the object's.
+const SDK_ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
+
+fn is_header(op: &'static Operation, member: &str, header: &str) -> bool {
+    let of = |m: &&aws_smithy_schema::Schema<'static>| m.member_name() == Some(member);
+    let found = op.input.members().iter().copied().find(of).and_then(|m| m.http_header());
+    found.is_some_and(|h| h.value().eq_ignore_ascii_case(header))
+}
+
 /// S3's words for an input that breaks the model's constraints.
 pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> Error {
     let Some(first) = violations.0.first() else { return invalid_request("Invalid Request") };
@@ -117,6 +126,9 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
         ),
         "ObjectAttributes" => {
             invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", value)
+        }
+        "ChecksumAlgorithm" if is_header(op, name, SDK_ALGORITHM) => {
+            invalid_request(format!("Value for {SDK_ALGORITHM} header is invalid."))
         }
         "ChecksumAlgorithm" => invalid_request(
             "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, \
