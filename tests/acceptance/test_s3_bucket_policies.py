@@ -80,6 +80,14 @@ def test_what_is_no_bucket_policy(s3, bucket, account, change, message):
     assert (error["Code"], error["Message"]) == ("MalformedPolicy", message)
 
 
+def test_actions_that_the_reference_lacks(s3, bucket, account):
+    for action in ("s3:GetObjectAnnotation", "s3:PutObjectAnnotation", "s3:*", "s3:Get*", "s3:GetObjectVersion*"):
+        allow(s3, bucket, statement(bucket, action, {"AWS": account}, StringLike={"s3:ResourceAccount": account}))
+    for action in ("s3:GetObjectNonsense", "s3:Got*"):
+        text = json.dumps({"Version": "2012-10-17", "Statement": [statement(bucket, action, {"AWS": account})]})
+        assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text) == ("MalformedPolicy", 400)
+
+
 def test_long_policies(s3, bucket, account):
     long = [statement(bucket, principal={"AWS": account}, resource=f"arn:aws:s3:::{bucket}/{n:0120d}/*") for n in range(100)]
     text = json.dumps({"Version": "2012-10-17", "Statement": long}, indent=8)

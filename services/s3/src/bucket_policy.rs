@@ -5,6 +5,7 @@
 use crate::names::account_of;
 use crate::state::Bucket;
 use cloudlet_access::{Policy, PolicyKind, PrincipalKind, Statement, wildcard_match};
+use cloudlet_api_s3 as api;
 use cloudlet_service::{Context, Error};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
@@ -33,12 +34,27 @@ struct Reference {
     actions: BTreeMap<String, Action>,
 }
 
-/// AWS's reference of S3's actions.
+/// AWS's reference of S3's actions, and those that its operations need although the reference does not list them yet.
 static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../../models/access/s3.json")).unwrap_or_else(|error| {
+    let text = include_str!("../../../models/access/s3.json");
+    let mut reference: Reference = serde_json::from_str(text).unwrap_or_else(|error| {
         tracing::error!(%error, "the reference of S3's actions cannot be read");
         Reference::default()
-    })
+    });
+    for rule in api::API.operations.iter().flat_map(|operation| operation.access) {
+        let Some(name) = rule.action.strip_prefix("s3:") else { continue };
+        if reference.actions.contains_key(name) || !rule.resource.contains("{Key}") {
+            continue;
+        }
+        // An action on objects has a sister on versions.
+        let versions = name.replace("Object", "ObjectVersion");
+        for (name, like) in [(name.to_owned(), "GetObject"), (versions, "GetObjectVersion")] {
+            let keys = reference.actions.get(like).map(|action| action.keys.clone()).unwrap_or_default();
+            let resources = BTreeMap::from([("object".to_owned(), serde_json::Value::Null)]);
+            reference.actions.insert(name, Action { resources, keys });
+        }
+    }
+    reference
 });
 
 /// All condition keys of S3, in lower case and without what varies in their names.
