@@ -127,6 +127,28 @@ def test_the_keys_policy_and_context_decide(cloud, s3, kms, bucket, key, unique)
     assert refused(theirs.get_object, Bucket=bucket, Key="other")[0] == "AccessDenied"
 
 
+def test_a_bucket_key_is_bound_to_the_bucket_and_ends_with_its_key(cloud, s3, kms, bucket, key, unique):
+    iam, name = cloud.client("iam"), unique("user")
+    iam.create_user(UserName=name)
+
+    def allow(resource):
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+            {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": {"StringEquals": {
+                "kms:EncryptionContext:aws:s3:arn": resource}}}]}))
+
+    pair = iam.create_access_key(UserName=name)["AccessKey"]
+    theirs = cloud.client("s3", key=pair["AccessKeyId"], secret=pair["SecretAccessKey"])
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1", ServerSideEncryption="aws:kms", SSEKMSKeyId=key, BucketKeyEnabled=True)
+    allow(f"arn:aws:s3:::{bucket}/k")
+    assert refused(theirs.get_object, Bucket=bucket, Key="k")[0] == "AccessDenied"
+    allow(f"arn:aws:s3:::{bucket}")
+    got = theirs.get_object(Bucket=bucket, Key="k")
+    assert got["Body"].read() == b"1" and got["BucketKeyEnabled"]
+    kms.disable_key(KeyId=key)
+    assert refused(theirs.get_object, Bucket=bucket, Key="k")[0] == "KMS.DisabledException"
+
+
 def test_sealed_objects_are_replicated_where_the_rule_says_so(cloud, s3, key, kms, unique):
     iam, source, target = cloud.client("iam"), unique("from"), unique("to")
     for name in (source, target):
