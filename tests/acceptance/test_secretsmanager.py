@@ -276,6 +276,55 @@ def test_a_replica_that_cannot_be_sealed_says_so(client, cloud, secrets, account
     assert replica.get_secret_value(SecretId="held", VersionStage="AWSPREVIOUS")["SecretString"] == "2"
 
 
+def test_a_replica_in_another_account(cloud, secrets, account):
+    other = f"{(int(account) + 3) % 10**12:012d}"
+    theirs, kms = cloud.client("secretsmanager", account=other), cloud.client("kms", account=other)
+    key = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": [account, other]}, "Action": "kms:*", "Resource": "*"}]}))["KeyMetadata"]["Arn"]
+    primary = secrets.create_secret(Name="main", SecretString="1")["ARN"]
+    named = dict(Name="copy", CrossAccountPrimaryARN=primary)
+    assert refused(theirs.create_secret, **named)[0] == "InvalidParameterException"
+    assert refused(theirs.create_secret, **named, KmsKeyId=key, SecretString="x")[0] == "InvalidParameterException"
+    replica = theirs.create_secret(**named, KmsKeyId=key)["ARN"]
+    assert theirs.describe_secret(SecretId="copy")["CrossAccountPrimary"] == {
+        "PrimarySecretARN": primary, "ReplicationStatus": "Pending"}
+    ask = dict(SecretId="main", CrossAccountReplicaARN=replica)
+    assert refused(secrets.associate_cross_account_replica, **ask) == (
+        "InvalidRequestException", "The replica account is not in the same organization as the primary account.")
+    made = secrets.associate_cross_account_replica(**ask, ReplicaRestriction="NoRestriction")
+    assert made["ReplicationStatus"] == "InSync" and made["CrossAccountReplicaARN"] == replica
+    assert theirs.get_secret_value(SecretId="copy")["SecretString"] == "1"
+    secrets.put_secret_value(SecretId="main", SecretString="2")
+    assert theirs.get_secret_value(SecretId="copy")["SecretString"] == "2"
+    assert theirs.get_secret_value(SecretId="copy", VersionStage="AWSPREVIOUS")["SecretString"] == "1"
+    assert secrets.describe_secret(SecretId="main")["CrossAccountReplicas"] == [
+        {"ReplicaSecretARN": replica, "ReplicationStatus": "InSync"}]
+    # A key that is disabled there does not stop the primary, and the status says so on both sides.
+    kms.disable_key(KeyId=key)
+    secrets.put_secret_value(SecretId="main", SecretString="3")
+    [status] = secrets.describe_secret(SecretId="main")["CrossAccountReplicas"]
+    assert status["ReplicationStatus"] == "Failed" and "is disabled" in status["StatusMessage"]
+    assert theirs.describe_secret(SecretId="copy")["CrossAccountPrimary"]["ReplicationStatus"] == "Failed"
+    kms.enable_key(KeyId=key)
+    secrets.update_secret(SecretId="main", Description="again")
+    assert theirs.get_secret_value(SecretId="copy")["SecretString"] == "3"
+    assert refused(theirs.put_secret_value, SecretId="copy", SecretString="x")[0] == "InvalidParameterException"
+    for call, name in ((secrets.delete_secret, "main"), (theirs.delete_secret, "copy")):
+        assert refused(call, SecretId=name)[0] == "InvalidRequestException"
+    secrets.disassociate_cross_account_replica(**ask)
+    assert refused(secrets.disassociate_cross_account_replica, **ask) == MISSING
+    secrets.put_secret_value(SecretId="main", SecretString="4")
+    assert theirs.describe_secret(SecretId="copy")["CrossAccountPrimary"]["ReplicationStatus"] == "Detached"
+    assert theirs.get_secret_value(SecretId="copy")["SecretString"] == "3"
+    assert theirs.stop_replication_to_replica(SecretId="copy")["ARN"] == replica
+    theirs.put_secret_value(SecretId="copy", SecretString="own")
+    assert "CrossAccountPrimary" not in theirs.describe_secret(SecretId="copy")
+    # Who was not named by the replica cannot fill it.
+    secrets.create_secret(Name="stranger", SecretString="x")
+    assert refused(secrets.associate_cross_account_replica, SecretId="stranger", CrossAccountReplicaARN=replica,
+                   ReplicaRestriction="NoRestriction")[0] == "AccessDeniedException"
+
+
 def rotator(client, code):
     """A rotation function that the service may invoke."""
     iam = client("iam")

@@ -175,6 +175,8 @@ mod tests {
         "lambda:DeleteResourcePolicy",
         "lambda:GetResourcePolicy",
         "lambda:PutResourcePolicy",
+        "secretsmanager:AssociateCrossAccountReplica",
+        "secretsmanager:DisassociateCrossAccountReplica",
         "secretsmanager:ListResourcePolicies",
     ];
 

@@ -48,12 +48,49 @@ impl SecretsManager {
         if id.is_none() && op.name == "ValidateResourcePolicy" {
             accesses.iter_mut().for_each(|access| access.resource = "*".to_owned());
         }
+        self.between_accounts(op, input, &mut accesses)?;
         if let Some(batch) = input.as_any().downcast_ref::<BatchGetSecretValueInput>()
             && batch.filters.is_some()
         {
             accesses.push(Access::new("secretsmanager:ListSecrets", "*"));
         }
         Ok(accesses)
+    }
+}
+
+impl SecretsManager {
+    /// What replication between accounts needs beside its own action.
+    fn between_accounts(
+        &self,
+        op: &'static Operation,
+        input: &dyn Structure,
+        accesses: &mut Vec<Access>,
+    ) -> Result<(), Error> {
+        let Some(first) = accesses.first().cloned() else { return Ok(()) };
+        let mut also =
+            |action: &'static str| accesses.push(Access { action: action.into(), ..first.clone() });
+        match op.name {
+            "CreateSecret" if text_member(input, "CrossAccountPrimaryARN").is_some() => {
+                also("secretsmanager:PutResourcePolicy");
+            }
+            "StopReplicationToReplica"
+                if self.by_arn(&first.resource)?.is_some_and(|secret| secret.cross_primary.is_some()) =>
+            {
+                also("secretsmanager:DeleteResourcePolicy");
+            }
+            "AssociateCrossAccountReplica" => {
+                also("secretsmanager:GetSecretValue");
+                let arn = text_member(input, "CrossAccountReplicaARN").unwrap_or_default();
+                let mut accept = Access::new("secretsmanager:AcceptCrossAccountReplication", arn.clone());
+                if let Some(there) = self.by_arn(&arn)? {
+                    accept.resource_policy = there.compiled();
+                    accept.resource_account = Some(there.account);
+                }
+                accesses.push(accept);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 

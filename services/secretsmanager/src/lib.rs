@@ -87,7 +87,10 @@ impl SecretsManager {
     /// The same, if it is no replica.
     pub(crate) fn primary(&self, cx: &Context, id: &str) -> Result<Arc<Secret>, Error> {
         let secret = self.living(cx, id)?;
-        if secret.primary.is_some() { Err(errors::only_primary()) } else { Ok(secret) }
+        if secret.primary.is_some() || secret.cross_primary.is_some() {
+            return Err(errors::only_primary());
+        }
+        Ok(secret)
     }
 
     /// Changes a secret that is there; gives what it is now.

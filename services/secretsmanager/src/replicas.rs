@@ -6,10 +6,10 @@
 use crate::SecretsManager;
 use crate::errors::{Failure, invalid, no_secret, stored};
 use crate::rotation::erase;
-use crate::state::{Replica, Secret, Value, Version, secret_place};
+use crate::state::{CrossLink, DETACHED, IN_SYNC, Replica, Secret, Value, Version, secret_place};
 use crate::values::Plain;
 use cloudlet_api_secretsmanager::*;
-use cloudlet_store::Tx;
+use cloudlet_store::{Key, Tx};
 
 /// How often a change begins again because another came between.
 const ATTEMPTS: usize = 16;
@@ -29,6 +29,13 @@ pub(crate) struct Wanted {
 struct Ready {
     replica: Replica,
     overwrite: bool,
+    values: Vec<(String, Value)>,
+}
+
+/// The same for the replica in another account.
+pub(crate) struct ReadyCross {
+    pub(crate) link: CrossLink,
+    place: Option<Key>,
     values: Vec<(String, Value)>,
 }
 
@@ -67,13 +74,13 @@ impl SecretsManager {
         for _ in 0..ATTEMPTS {
             let base = self.store.table::<Secret>().get(&at).map_err(stored)?;
             let base = base.filter(|there| there.suffix == secret.suffix).ok_or_else(no_secret)?;
-            if base.replicas.is_empty() && added.is_empty() {
+            if base.replicas.is_empty() && added.is_empty() && base.cross_replica.is_none() {
                 return self.change(secret, f).await;
             }
             let outcome = self.write_all(cx, &base, fresh, added, |tx| {
                 let found = tx.get::<Secret>(&at)?.filter(|found| found.suffix == secret.suffix);
                 let mut record = found.ok_or_else(no_secret)?;
-                if !same_values(&record, &base) {
+                if !same_values(&record, &base) || record.cross_replica != base.cross_replica {
                     return Ok(None);
                 }
                 f(tx, &mut record)?;
@@ -107,6 +114,10 @@ impl SecretsManager {
                 Replica { region: wanted.region.clone(), kms_key: wanted.kms_key.clone(), failed: None };
             ready.push(self.prepare(cx, base, replica, wanted.overwrite, fresh).await?);
         }
+        let cross = match base.cross_replica.as_ref().filter(|link| link.status != DETACHED) {
+            Some(link) => Some(self.prepare_cross(cx, base, link, fresh).await?),
+            None => None,
+        };
         let written = self.store.transact(|tx| {
             let Some(mut secret) = f(tx)? else { return Ok(None) };
             let mut replicas = Vec::with_capacity(ready.len());
@@ -114,6 +125,9 @@ impl SecretsManager {
                 replicas.push(put(tx, &secret, ready)?);
             }
             secret.replicas = replicas;
+            if let Some(ready) = &cross {
+                secret.cross_replica = Some(put_cross(tx, &secret, ready)?);
+            }
             tx.put(&secret.place(), &secret)?;
             Ok::<_, Failure>(Some(secret))
         });
@@ -139,6 +153,80 @@ impl SecretsManager {
         // What another secret has there, or what is under another key, is of no use.
         let useless = there.is_some_and(|there| !is_replica(&there, secret) || there.kms_key != copy.kms_key);
         ready.replica.failed = None;
+        match self.lacking(cx, secret, &copy, useless, fresh).await? {
+            Ok(values) => ready.values = values,
+            Err(why) => ready.replica.failed = Some(why),
+        }
+        Ok(ready)
+    }
+
+    /// Links a secret with its replica in another account, and fills that.
+    pub(crate) async fn link(
+        &self,
+        cx: &Context,
+        secret: &Secret,
+        link: &CrossLink,
+    ) -> Result<Secret, Error> {
+        let at = secret.place();
+        for _ in 0..ATTEMPTS {
+            let base = self.store.table::<Secret>().get(&at).map_err(stored)?;
+            let base = base.filter(|there| there.suffix == secret.suffix).ok_or_else(no_secret)?;
+            let linked = Secret { cross_replica: Some(link.clone()), ..base.clone() };
+            let outcome = self.write_all(cx, &linked, &[], &[], |tx| {
+                let found = tx.get::<Secret>(&at)?.filter(|found| found.suffix == secret.suffix);
+                let record = found.ok_or_else(no_secret)?;
+                Ok(same_values(&record, &base).then_some(record))
+            });
+            if let Some(changed) = outcome.await? {
+                return Ok(changed);
+            }
+        }
+        Err(InternalServiceError::error("An error occurred on the server side."))
+    }
+
+    /// What the replica in another account needs before it can be written.
+    pub(crate) async fn prepare_cross(
+        &self,
+        cx: &Context,
+        secret: &Secret,
+        link: &CrossLink,
+        fresh: Fresh<'_>,
+    ) -> Result<ReadyCross, Error> {
+        let link = CrossLink { status: IN_SYNC.to_owned(), message: None, ..link.clone() };
+        let mut ready = ReadyCross { link, place: None, values: Vec::new() };
+        let arn = secret.arn();
+        let there = self.by_arn(&ready.link.arn)?;
+        let there = there.filter(|there| there.cross_primary.as_ref().is_some_and(|link| link.arn == arn));
+        let why = match there {
+            None => Some("Replication failed: the replica secret does not exist.".to_owned()),
+            Some(there) => {
+                ready.place = Some(there.place());
+                match self.lacking(cx, secret, &there, false, fresh).await? {
+                    Ok(values) => {
+                        ready.values = values;
+                        None
+                    }
+                    Err(why) => Some(why),
+                }
+            }
+        };
+        if why.is_some() {
+            "Failed".clone_into(&mut ready.link.status);
+            ready.link.message = why;
+        }
+        Ok(ready)
+    }
+
+    /// The values that a copy of a secret has not yet, sealed for it; or why they cannot be had.
+    async fn lacking(
+        &self,
+        cx: &Context,
+        secret: &Secret,
+        copy: &Secret,
+        useless: bool,
+        fresh: Fresh<'_>,
+    ) -> Result<Result<Vec<(String, Value)>, String>, Error> {
+        let mut values = Vec::new();
         let old = secret.versions.iter().filter(|version| !version.empty);
         let old = old.filter(|version| !fresh.iter().any(|(id, _)| *id == version.id));
         for id in old.map(|version| version.id.as_str()).chain(fresh.iter().map(|(id, _)| *id)) {
@@ -148,21 +236,18 @@ impl SecretsManager {
                 continue;
             }
             let sealed = match new {
-                Some(plain) => self.seal(cx, &copy, id, plain).await,
+                Some(plain) => self.seal(cx, copy, id, plain).await,
                 None => match self.open(cx, secret, id).await {
-                    Ok(plain) => self.seal(cx, &copy, id, &plain).await,
+                    Ok(plain) => self.seal(cx, copy, id, &plain).await,
                     Err(error) => Err(error),
                 },
             };
             match sealed {
-                Ok(value) => ready.values.push((id.to_owned(), value)),
-                Err(error) => {
-                    ready.replica.failed = Some(format!("Replication failed: {}", error.message()));
-                    break;
-                }
+                Ok(value) => values.push((id.to_owned(), value)),
+                Err(error) => return Ok(Err(format!("Replication failed: {}", error.message()))),
             }
         }
-        Ok(ready)
+        Ok(Ok(values))
     }
 
     /// The replica of a secret in a Region.
@@ -199,6 +284,8 @@ fn copy_of(secret: &Secret, replica: &Replica) -> Secret {
         kms_key: replica.kms_key.clone(),
         primary: Some(secret.region.clone()),
         replicas: Vec::new(),
+        cross_primary: None,
+        cross_replica: None,
         accessed: None,
         rotation: None,
         ..secret.clone()
@@ -246,4 +333,36 @@ fn put(tx: &mut Tx<'_>, secret: &Secret, ready: &Ready) -> Result<Replica, Failu
     }
     tx.put(&at, &copy)?;
     Ok(replica)
+}
+
+/// Writes the replica in another account: versions and values, not what its own account says of it.
+fn put_cross(tx: &mut Tx<'_>, secret: &Secret, ready: &ReadyCross) -> Result<CrossLink, Failure> {
+    let mut link = ready.link.clone();
+    let found = match &ready.place {
+        Some(at) => tx.get::<Secret>(at)?.filter(|there| there.arn() == link.arn),
+        None => None,
+    };
+    let Some(mut there) = found.filter(|there| there.cross_primary.is_some()) else {
+        DETACHED.clone_into(&mut link.status);
+        return Ok(link);
+    };
+    if link.message.is_none() {
+        for gone in there.versions.iter().filter(|version| secret.version(&version.id).is_none()) {
+            tx.delete::<Value>(&there.value_place(&gone.id))?;
+        }
+        let mut versions = secret.versions.clone();
+        for version in &mut versions {
+            version.kms_key.clone_from(&there.kms_key);
+            version.accessed = there.version(&version.id).and_then(|version| version.accessed);
+        }
+        there.versions = versions;
+        there.changed = secret.changed;
+        for (id, value) in ready.values.iter().filter(|(id, _)| there.version(id).is_some()) {
+            tx.put(&there.value_place(id), value)?;
+        }
+    }
+    let told = CrossLink { arn: secret.arn(), ..link.clone() };
+    there.cross_primary = Some(told);
+    tx.put(&there.place(), &there)?;
+    Ok(link)
 }

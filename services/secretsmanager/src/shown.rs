@@ -1,6 +1,6 @@
 //! Secrets as answers show them.
 
-use crate::state::{Replica, Rotation, Secret, Version};
+use crate::state::{CrossLink, Replica, Rotation, Secret, Version};
 use cloudlet_api_secretsmanager::*;
 
 pub(crate) fn when(millis: i64) -> DateTime {
@@ -45,6 +45,24 @@ pub(crate) fn replication(replicas: &[Replica]) -> Option<Vec<ReplicationStatusT
 /// The region of the primary, where a secret has replicas or is one.
 pub(crate) fn primary_region(secret: &Secret) -> Option<String> {
     secret.primary.clone().or_else(|| (!secret.replicas.is_empty()).then(|| secret.region.clone()))
+}
+
+pub(crate) fn cross_primary(link: &CrossLink) -> CrossAccountPrimaryType {
+    CrossAccountPrimaryType {
+        primary_secret_arn: Some(link.arn.clone()),
+        replication_status: Some(link.status.clone()),
+        status_message: link.message.clone(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn cross_replica(link: &CrossLink) -> CrossAccountReplicaEntry {
+    CrossAccountReplicaEntry {
+        replica_secret_arn: Some(link.arn.clone()),
+        replication_status: Some(link.status.clone()),
+        status_message: link.message.clone(),
+        ..Default::default()
+    }
 }
 
 /// One secret of `ListSecrets`.

@@ -45,6 +45,24 @@ pub(crate) struct Secret {
     pub(crate) replicas: Vec<Replica>,
     #[serde(default)]
     pub(crate) kind: Option<String>,
+    /// The primary in another account, of a cross-account replica.
+    #[serde(default)]
+    pub(crate) cross_primary: Option<CrossLink>,
+    /// Its replica in another account.
+    #[serde(default)]
+    pub(crate) cross_replica: Option<CrossLink>,
+}
+
+pub(crate) const IN_SYNC: &str = "InSync";
+pub(crate) const DETACHED: &str = "Detached";
+
+/// The other end of a replication between accounts.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CrossLink {
+    pub(crate) arn: String,
+    /// `Pending`, `InSync`, `Failed` or `Detached`.
+    pub(crate) status: String,
+    pub(crate) message: Option<String>,
 }
 
 impl Record for Secret {
@@ -208,6 +226,8 @@ mod tests {
             primary: None,
             replicas: Vec::new(),
             kind: None,
+            cross_primary: None,
+            cross_replica: None,
         }
     }
 

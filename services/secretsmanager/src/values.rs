@@ -46,6 +46,16 @@ impl Plain {
     }
 }
 
+/// The key of a secret; by its ARN where another account's secret is written.
+fn key_of(cx: &Context, secret: &Secret) -> String {
+    let key = secret.kms_key.clone().unwrap_or_else(|| DEFAULT_KEY.to_owned());
+    if secret.account == *cx.account || key.starts_with("arn:") {
+        return key;
+    }
+    let kind = if key.starts_with("alias/") { "" } else { "key/" };
+    format!("arn:{}:kms:{}:{}:{kind}{key}", secret.partition, secret.region, secret.account)
+}
+
 /// What AWS binds a data key to.
 fn context(secret: &Secret, version: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
@@ -67,7 +77,7 @@ impl SecretsManager {
     ) -> Result<Value, Error> {
         let there = cx.located(&cx.account, &secret.region).through(PRINCIPAL);
         let input = kms::GenerateDataKeyInput {
-            key_id: secret.kms_key.clone().unwrap_or_else(|| DEFAULT_KEY.to_owned()),
+            key_id: key_of(cx, secret),
             key_spec: Some("AES_256".to_owned()),
             encryption_context: Some(context(secret, version)),
             ..Default::default()

@@ -1,10 +1,11 @@
 //! CreateSecret.
 
+use super::cross_account::{accepting, other_account};
 use super::tags;
 use crate::SecretsManager;
 use crate::errors::{Failure, exists, invalid, stored, token_used};
 use crate::shown::replication;
-use crate::state::{CURRENT, Secret, Version, secret_place};
+use crate::state::{CURRENT, CrossLink, Secret, Version, secret_place};
 use crate::values::Plain;
 use cloudlet_api_secretsmanager::*;
 
@@ -21,11 +22,12 @@ impl SecretsManager {
         cx: &Context,
         input: CreateSecretInput,
     ) -> Result<CreateSecretOutput, Error> {
-        let token = token(input.client_request_token)?;
+        let token = token(input.client_request_token.clone())?;
         check_name(&input.name)?;
-        if input.cross_account_primary_arn.is_some() {
-            return Err(Error::not_implemented_part("secretsmanager:CreateSecret CrossAccountPrimaryARN"));
+        if let Some(primary) = &input.cross_account_primary_arn {
+            check_replica(cx, &input, primary)?;
         }
+        let primary = input.cross_account_primary_arn.clone();
         let plain = Plain::of(input.secret_string, input.secret_binary, both)?;
         let force = input.force_overwrite_replica_secret.unwrap_or(false);
         let regions = input.add_replica_regions.unwrap_or_default();
@@ -53,12 +55,14 @@ impl SecretsManager {
             accessed: None,
             deletion: None,
             versions: Vec::new(),
-            policy: None,
+            policy: primary.as_deref().and_then(|primary| accepting(cx.partition(), primary)),
             rotation: None,
             rotated: None,
             primary: None,
             replicas: Vec::new(),
             kind: input.r#type,
+            cross_primary: primary.map(|arn| CrossLink { arn, status: "Pending".to_owned(), message: None }),
+            cross_replica: None,
         };
         let value = match &plain {
             Some(plain) => Some(self.seal(cx, &secret, &token, plain).await?),
@@ -122,6 +126,26 @@ impl SecretsManager {
         }
         Err(exists(&there.name))
     }
+}
+
+/// Source: API Reference, `CreateSecret`, `CrossAccountPrimaryARN`.
+fn check_replica(cx: &Context, input: &CreateSecretInput, primary: &str) -> Result<(), Error> {
+    other_account(&cx.account, &cx.region, cx.partition(), primary)?;
+    if own_key(input.kms_key_id.clone()).is_none() {
+        return Err(invalid("A cross-account replica needs a customer managed KMS key in KmsKeyId."));
+    }
+    if input.secret_string.is_some()
+        || input.secret_binary.is_some()
+        || input.description.is_some()
+        || input.add_replica_regions.is_some()
+        || input.r#type.is_some()
+    {
+        return Err(invalid(
+            "You can't include SecretString, SecretBinary, Description, AddReplicaRegions, or Type with \
+             CrossAccountPrimaryARN.",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn both() -> Error {

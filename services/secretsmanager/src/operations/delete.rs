@@ -4,7 +4,7 @@ use crate::SecretsManager;
 use crate::errors::{bad_request, invalid};
 use crate::rotation::{Task, order};
 use crate::shown::when;
-use crate::state::DAY;
+use crate::state::{DAY, DETACHED};
 use cloudlet_api_secretsmanager::*;
 
 impl SecretsManager {
@@ -52,6 +52,16 @@ impl SecretsManager {
                 input.secret_id,
                 regions.join(", ")
             )));
+        }
+        if secret.cross_replica.as_ref().is_some_and(|link| link.status != DETACHED) {
+            return Err(bad_request(
+                "You can't delete a primary secret that is associated with a cross-account replica secret.",
+            ));
+        }
+        if secret.cross_primary.is_some() {
+            return Err(bad_request(
+                "You can't delete a cross-account replica secret without first stopping replication.",
+            ));
         }
         if secret.primary.is_some() {
             return Err(crate::errors::only_primary());

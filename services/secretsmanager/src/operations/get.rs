@@ -117,6 +117,11 @@ impl SecretsManager {
             created_date: shown.created_date,
             primary_region: shown.primary_region,
             replication_status: shown::replication(&secret.replicas),
+            cross_account_primary: secret.cross_primary.as_ref().map(shown::cross_primary),
+            cross_account_replicas: secret
+                .cross_replica
+                .as_ref()
+                .map(|link| vec![shown::cross_replica(link)]),
             ..Default::default()
         })
     }

@@ -1,6 +1,7 @@
 //! The operations, one file per family.
 
 mod create;
+mod cross_account;
 mod delete;
 mod get;
 mod list;

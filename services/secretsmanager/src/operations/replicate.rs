@@ -59,6 +59,10 @@ impl SecretsManager {
         input: StopReplicationToReplicaInput,
     ) -> Result<StopReplicationToReplicaOutput, Error> {
         let secret = self.living(cx, &input.secret_id)?;
+        if let Some(link) = &secret.cross_primary {
+            let promoted = self.promote(&secret, &link.arn).await?;
+            return Ok(StopReplicationToReplicaOutput { arn: Some(promoted.arn()), ..Default::default() });
+        }
         let Some(primary) = secret.primary.clone() else {
             return Err(crate::errors::bad_request("The secret is not a replica."));
         };
