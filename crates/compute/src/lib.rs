@@ -41,6 +41,7 @@ mod error;
 mod extensions;
 mod frames;
 mod function;
+mod home;
 mod image;
 mod jail;
 mod logs;

@@ -11,16 +11,16 @@ use serde_json::json;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::mpsc;
 
-use crate::cache::CodeCache;
 use crate::capture::Capture;
 use crate::extensions::telemetry::Telemetry;
 use crate::extensions::{self, Extensions};
 use crate::frames::{Frames, Message};
+use crate::home::Home;
 use crate::jail::Level;
 use crate::output::{Output, Writer};
 use crate::runtime_api::{Api, serve_extensions};
 use crate::runtimes::environment::{self, Places};
-use crate::runtimes::image::{self, Images};
+use crate::runtimes::image;
 use crate::runtimes::{Runtime, Runtimes, Start, WRAPPER, provided};
 use crate::sandbox::{End, InitFailure, Link, Sandbox};
 use crate::warden::client::{Event, Warden};
@@ -38,9 +38,9 @@ const API_PORT: u16 = 9001;
 pub(crate) struct Machine {
     pub(crate) config: Config,
     pub(crate) logs: Arc<dyn LogSink>,
-    pub(crate) cache: CodeCache,
     pub(crate) runtimes: Runtimes,
-    images: Images,
+    /// Known once the warden has said what sandboxes are like here.
+    home: tokio::sync::OnceCell<Home>,
     warden: tokio::sync::Mutex<Option<Arc<Warden>>>,
     next: AtomicU64,
 }
@@ -121,11 +121,10 @@ impl Machine {
             state.canonicalize().map_err(ComputeError::io(format!("cannot find {}", state.display())))?;
         let _ = crate::archive::remove_tree(&state.join("sandboxes"));
         Ok(Self {
-            cache: CodeCache::open(state.join("code"))?,
-            images: Images::open(state.join("images"))?,
             config: Config { state_dir: state, ..config },
             logs,
             runtimes: Runtimes::default(),
+            home: tokio::sync::OnceCell::new(),
             warden: tokio::sync::Mutex::new(None),
             next: AtomicU64::new(1),
         })
@@ -149,6 +148,14 @@ impl Machine {
         Ok(warden)
     }
 
+    async fn home(&self) -> Result<&Home, ComputeError> {
+        let open = async {
+            let plain = self.warden().await?.hello.level == Level::Plain;
+            Home::open(self.config.clone(), plain && nix::unistd::geteuid().is_root())
+        };
+        self.home.get_or_try_init(|| open).await
+    }
+
     pub(crate) async fn end(&self) {
         if let Some(warden) = self.warden.lock().await.take() {
             warden.end().await;
@@ -157,9 +164,10 @@ impl Machine {
 
     /// The runtime that a function needs, its image unpacked if it is one.
     pub(crate) async fn runtime(&self, spec: &FunctionSpec) -> Result<Arc<Runtime>, ComputeError> {
+        let home = self.home().await?;
         match &spec.image {
-            Some(image) => self.images.get(image).await,
-            None => self.runtimes.get(&spec.runtime, &self.config).await,
+            Some(image) => home.images.get(image).await,
+            None => self.runtimes.get(&spec.runtime, &home.config).await,
         }
     }
 
@@ -171,7 +179,8 @@ impl Machine {
         if spec.image.is_some() {
             return Ok((None, None));
         }
-        Ok((Some(self.cache.code(&spec.code).await?), self.cache.layers(&spec.layers).await?))
+        let cache = &self.home().await?.cache;
+        Ok((Some(cache.code(&spec.code).await?), cache.layers(&spec.layers).await?))
     }
 
     /// Whether sandboxes of this runtime can be started before there is code for them.
@@ -184,6 +193,7 @@ impl Machine {
     /// that is possible.
     pub(crate) async fn raise(&self, runtime: &Arc<Runtime>, ahead: bool) -> Result<Blank, ComputeError> {
         let warden = self.warden().await?;
+        let state = &self.home().await?.config.state_dir;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let plain = warden.hello.level == Level::Plain;
         let host_network = plain || self.config.network == Network::Host;
@@ -222,7 +232,7 @@ impl Machine {
             zygote,
             channel: frames.is_some(),
             root: runtime.root.clone(),
-            scratch: self.config.state_dir.join("sandboxes").join(id.to_string()),
+            scratch: state.join("sandboxes").join(id.to_string()),
         };
         let started = spawn.program.is_some();
         let mut events = warden.listen(id);
@@ -320,7 +330,8 @@ impl Machine {
         let outer =
             |folder: &Option<PathBuf>, inside: &str| folder.as_deref().map_or(inside.to_owned(), text);
         let (outer_task, outer_opt) = (outer(&task, "/var/task"), outer(&opt, "/opt"));
-        let scratch = text(&self.config.state_dir.join("sandboxes").join(handle.id.to_string()).join("tmp"));
+        let state = &self.home().await?.config.state_dir;
+        let scratch = text(&state.join("sandboxes").join(handle.id.to_string()).join("tmp"));
         let listening = api.local_addr().ok();
         let places = Places {
             task: if plain { &outer_task } else { "/var/task" },

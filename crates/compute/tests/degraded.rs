@@ -119,3 +119,30 @@ async fn hostile_functions_are_held_all_the_same() {
         lab.compute.shutdown().await;
     }
 }
+
+/// Root in a container that may make no namespaces, with its state below its home, where nobody else may go.
+#[tokio::test]
+async fn functions_run_where_nobody_may_enter_the_state_folder() {
+    let lab = lab_with(|config| {
+        let outer = config.state_dir.parent().unwrap().to_owned();
+        std::fs::set_permissions(&outer, std::fs::Permissions::from_mode(0o700)).unwrap();
+        config.isolation = Isolation::Plain;
+    });
+    let result = lab
+        .once("import os\ndef handler(e, c):\n    open(os.environ['TMPDIR'] + '/x', 'w').write('x')\n    return [os.listdir(os.environ['LAMBDA_TASK_ROOT']), os.getuid()]\n")
+        .await;
+    assert_eq!(json(&result)[0], serde_json::json!(["app.py"]), "{} {:?}", text(&result), lab.logs.all());
+    assert_ne!(json(&result)[1], 0);
+    lab.compute.shutdown().await;
+    let name = format!("cloudlet-functions-{}-", std::process::id());
+    let left = || {
+        let entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name)).count()
+    };
+    drop(lab);
+    let begin = std::time::Instant::now();
+    while left() > 0 && begin.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(left(), 0);
+}
