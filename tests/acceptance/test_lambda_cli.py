@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from conftest import binary
-from test_lambda import create, lam, role, until  # noqa: F401
+from test_lambda import create, lam, package, role, until  # noqa: F401
 
 
 class Command:
@@ -121,3 +121,20 @@ def test_where_the_time_went(cloud, command, lam, create, account):
     follow.until("REPORT RequestId: " + second)
     lam.invoke(FunctionName="f", Payload=b'"later"')
     follow.until("seen later")
+
+
+def test_what_was_not_delivered(cloud, command, lam, role, account, client):
+    dead = f"arn:aws:sqs:us-east-1:{account}:dead"
+    may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sqs:SendMessage", "logs:*"], "Resource": "*"}]}
+    lam.create_function(
+        FunctionName="f", Runtime="python3.11", Handler="index.handler", Role=role(policy=may), DeadLetterConfig={"TargetArn": dead},
+        Code={"ZipFile": package("def handler(event, context):\n    raise Exception('no')\n")},
+    )
+    lam.get_waiter("function_active_v2").wait(FunctionName="f", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    lam.put_function_event_invoke_config(FunctionName="f", MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": dead}})
+    request = lam.invoke(FunctionName="f", InvocationType="Event", Payload=b"1")["ResponseMetadata"]["RequestId"]
+    for metric in ("DestinationDeliveryFailures", "DeadLetterErrors"):
+        shown = lambda: subprocess.run(  # noqa: E731
+            [binary(), "logs", "f", "--trace", "--port", str(cloud.port), "--account", account], capture_output=True, text=True, timeout=30,
+        ).stdout
+        assert until(lambda: f"{metric} RequestId: {request}\tDestination: {dead}" in shown()), shown()

@@ -12,7 +12,7 @@ STREAM = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIt
 READS = {"Version": "2012-10-17", "Statement": [
     LOGS["Statement"][0],
     {"Effect": "Allow", "Action": STREAM, "Resource": "*"},
-    {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"},
+    {"Effect": "Allow", "Action": ["s3:PutObject", "sqs:*", "kinesis:*"], "Resource": "*"},
 ]}
 
 
@@ -127,6 +127,16 @@ def test_what_a_mapping_refuses(lam, reader, create, role, table, account):
         ({"FunctionName": "blind"}, f"Cannot access stream {table.arn}. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, and ListStreams Actions on your stream in IAM."),
     ):
         assert refused(invalid, make, **{**base, **more}) == words
+    for function, call in (("blind", "ReceiveMessage"), ("half", "DeleteMessage")):
+        if function == "half":
+            create("half", Role=role("half", policy={**READS, "Statement": [{"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": "*"}]}))
+        message = refused(invalid, make, FunctionName=function, EventSourceArn=queue)
+        assert message == f"The provided execution role does not have permissions to call {call} on SQS"
+    stream = f"arn:aws:kinesis:us-east-1:{account}:stream/none"
+    assert refused(invalid, make, FunctionName="blind", EventSourceArn=stream, StartingPosition="LATEST") == (
+        f"Cannot access stream {stream}. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, ListShards, "
+        "and ListStreams Actions on your stream in IAM."
+    )
     assert refused(invalid, make, FunctionName="f") == "Unrecognized event source."
     message = refused(invalid, make, FunctionName="f", EventSourceArn=table.arn)
     assert message == "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."

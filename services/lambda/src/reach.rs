@@ -71,6 +71,22 @@ impl Lambda {
         )))
     }
 
+    /// The first of the actions that the role may not do, without its service.
+    pub(crate) async fn missing_right(
+        &self,
+        named: &Named,
+        role: &str,
+        actions: &[&'static str],
+        resource: &str,
+    ) -> Result<Option<&'static str>, Error> {
+        for action in actions {
+            if !self.role_may(named, role, action, resource).await? {
+                return Ok(Some(action.split_once(':').map_or(*action, |(_, call)| call)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the role's own policies, or those of a function that is the resource, let it.
     async fn role_may(
         &self,

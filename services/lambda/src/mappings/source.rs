@@ -208,6 +208,11 @@ fn attribute(value: &AttributeValue) -> Value {
     }
 }
 
+/// What a role needs for a source.
+const KINESIS: [&str; 4] =
+    ["kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream", "kinesis:ListShards"];
+const SQS: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
 /// Whether a new mapping's source is there and the function's role may read it.
 ///
 /// Errors: `InvalidParameterValueException` in the words of each source.
@@ -219,6 +224,20 @@ pub(crate) async fn probe(
     arn: &str,
 ) -> Result<(), Error> {
     let cx = &named.cx;
+    // What the role may not read is told before what is not there.
+    if kind == Kind::Kinesis && lambda.missing_right(named, role, &KINESIS, arn).await?.is_some() {
+        return Err(invalid(format!(
+            "Cannot access stream {arn}. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, ListShards, \
+             and ListStreams Actions on your stream in IAM."
+        )));
+    }
+    if kind.is_queue()
+        && let Some(call) = lambda.missing_right(named, role, &SQS, arn).await?
+    {
+        return Err(invalid(format!(
+            "The provided execution role does not have permissions to call {call} on SQS"
+        )));
+    }
     match kind {
         Kind::DynamoDb => {
             let denied = || {

@@ -119,7 +119,10 @@ impl Lambda {
         let target = self.target(Named::read(cx, &input.function_name, None)?)?;
         let payload = input.invoke_args.collect(MAX_ASYNC).await?;
         let call = call(cx, payload, None, true)?;
-        self.accept_event(&target, call).await?;
+        match &target.version.settings.durable {
+            Some(durable) => drop(self.invoke_for_long(&target, durable, None, call, "Event").await?),
+            None => self.accept_event(&target, call).await?,
+        }
         Ok(InvokeAsyncOutput { status: Some(202) })
     }
 
