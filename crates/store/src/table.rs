@@ -62,6 +62,19 @@ impl<R: Record> Table<R> {
             Err(error) => Scan::failed(error),
         }
     }
+
+    /// Gives the space of a range back whose records nobody will ask for again, as far as whole files can be taken away.
+    /// What of them is left must be deleted afterwards; deleting it all alone would need as much space again until it is
+    /// compacted, which for a range that nobody writes to any more can be never. Blocks for as long as that takes.
+    pub fn drop_files(&self, range: &KeyRange) -> Result<(), StoreError> {
+        self.inner.engine()?.drop_files(Space::Records, &range.below(&table_prefix(R::TABLE)))
+    }
+
+    /// Gives back what this many bytes of deleted records still take, unless the rest is so much more that writing it
+    /// anew costs more than it gains. Blocks for as long as that takes.
+    pub fn compact(&self, deleted: u64) -> Result<(), StoreError> {
+        self.inner.engine()?.compact(Space::Records, deleted)
+    }
 }
 
 /// One instant of all tables.

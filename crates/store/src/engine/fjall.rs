@@ -6,7 +6,7 @@
 use super::{Commit, Engine, Outcome, Rows, Space, View};
 use crate::{StoreError, error::is_full, key::KeyRange};
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::{
     fs::File,
@@ -192,6 +192,24 @@ impl Engine for FjallEngine {
             }
         }
         Ok(())
+    }
+
+    fn drop_files(&self, space: Space, range: &KeyRange) -> Result<(), StoreError> {
+        let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (Bound::Included(range.start.as_slice()), end);
+        let dropped = self.shared.spaces[space as usize].tree.drop_range::<&[u8], _>(range);
+        dropped.map_err(|error| translate(&self.dir, error.into()))
+    }
+
+    fn compact(&self, space: Space, deleted: u64) -> Result<(), StoreError> {
+        let space = &self.shared.spaces[space as usize];
+        if space.disk_space() / 4 > deleted {
+            return Ok(());
+        }
+        let fail = |error| translate(&self.dir, error);
+        // The deletions themselves may still be in memory.
+        space.rotate_memtable_and_wait().map_err(fail)?;
+        space.major_compact().map_err(fail)
     }
 }
 

@@ -42,6 +42,12 @@ pub(crate) trait Engine: Send + Sync {
     fn sync(&self) -> Result<(), StoreError>;
     /// Writes everything to its final place, when nobody writes any more.
     fn flush(&self) -> Result<(), StoreError>;
+    /// Takes away the files that hold nothing but keys of this range, for which nobody will ask again. What lies in
+    /// other files and in memory stays, and what was deleted may come back: delete what is left afterwards.
+    fn drop_files(&self, space: Space, range: &KeyRange) -> Result<(), StoreError>;
+    /// Writes the files anew without what was deleted, if that is this many bytes and a quarter of all at least: what
+    /// is written is then at most three times what is gained.
+    fn compact(&self, space: Space, deleted: u64) -> Result<(), StoreError>;
 }
 
 /// How a commit ended.
