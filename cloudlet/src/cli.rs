@@ -149,6 +149,10 @@ pub(crate) struct StartOptions {
     #[arg(long, value_enum, env = "CLOUDLET_FUNCTION_NETWORK")]
     pub(crate) function_network: Option<Network>,
 
+    /// Refuse what exceeds the throughput of DynamoDB's tables instead of only counting it
+    #[arg(long, env = "CLOUDLET_ENFORCE_THROUGHPUT", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) enforce_throughput: Option<bool>,
+
     /// What to log: error, warn, info, debug, trace, or per part: warn,cloudlet_edge=debug [default: warn]
     #[arg(long, value_name = "FILTER", env = "CLOUDLET_LOG")]
     pub(crate) log: Option<String>,

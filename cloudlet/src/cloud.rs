@@ -108,6 +108,7 @@ impl Running {
         lambda.set_limits(config.limits);
         endpoints.open(lambda.clone());
         let dynamodb = cloudlet_dynamodb::DynamoDb::new(store.clone(), cloud.clone(), &bus);
+        dynamodb.enforce_throughput(config.enforce_throughput);
         let kms = cloudlet_kms::Kms::new(store.clone(), &cloud, &bus, kms_master_key()?)?;
         let services: Vec<Arc<dyn Service>> = vec![
             cloudlet_iam::Iam::new(identities.clone()),

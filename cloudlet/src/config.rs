@@ -28,6 +28,7 @@ pub(crate) struct File {
     code_storage: Option<u64>,
     old_function_urls: Option<bool>,
     function_network: Option<Network>,
+    enforce_throughput: Option<bool>,
     log: Option<String>,
     /// Interpreters by runtime, such as `"python3.13" = "/opt/python3.13/bin/python3"`.
     runtimes: std::collections::BTreeMap<String, PathBuf>,
@@ -74,6 +75,7 @@ pub(crate) struct Config {
     pub(crate) concurrency: usize,
     pub(crate) limits: cloudlet_lambda::Limits,
     pub(crate) network: Network,
+    pub(crate) enforce_throughput: bool,
     pub(crate) log: String,
     pub(crate) runtimes: std::collections::BTreeMap<String, PathBuf>,
     /// LocalStack's variables that mean nothing here, with why.
@@ -121,6 +123,7 @@ impl Config {
                 options.old_function_urls.or(file.old_function_urls),
             ),
             network: options.function_network.or(file.function_network).unwrap_or(Network::Cloud),
+            enforce_throughput: options.enforce_throughput.or(file.enforce_throughput).unwrap_or(false),
             log: options.log.or_else(|| file.log.clone()).or(wishes.log).unwrap_or_else(|| "warn".to_owned()),
             runtimes: file.runtimes.clone(),
             ignored: wishes.ignored,

@@ -191,8 +191,12 @@ impl DynamoDb {
             }),
             latest_stream_label: stream.map(|stream| stream.label.clone()),
             latest_stream_arn: stream.map(|stream| table.stream_arn(stream)),
-            global_table_version: (!replicas.is_empty()).then(|| "2019.11.21".to_owned()),
-            replicas: (!replicas.is_empty()).then_some(replicas),
+            global_table_version: match (table.legacy, replicas.is_empty()) {
+                (true, _) => Some("2017.11.29".to_owned()),
+                (false, false) => Some("2019.11.21".to_owned()),
+                (false, true) => None,
+            },
+            replicas: (!replicas.is_empty() && !table.legacy).then_some(replicas),
             restore_summary: table.restored.as_ref().map(|restored| api::RestoreSummary {
                 source_backup_arn: restored.backup.clone(),
                 source_table_arn: restored.table.clone(),

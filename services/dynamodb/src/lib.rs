@@ -33,6 +33,7 @@ mod state;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod throughput;
 pub mod value;
 mod violations;
 mod write;
@@ -60,6 +61,8 @@ pub struct DynamoDb {
     policies: access::Policies,
     /// Names this run of the program.
     pub(crate) run: Arc<str>,
+    /// Whether throughput is enforced, not only counted.
+    pub(crate) enforced: std::sync::atomic::AtomicBool,
 }
 
 impl DynamoDb {
@@ -70,6 +73,7 @@ impl DynamoDb {
             live: Arc::default(),
             policies: access::Policies::default(),
             run: cloud.random().uuid().into(),
+            enforced: false.into(),
             cloud,
         });
         let few = Delivery { concurrency: 4, per_group: 1, ..Delivery::default() };

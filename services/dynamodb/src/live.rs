@@ -7,6 +7,7 @@
 //! - A stream's numbers are given out under a lock and noted until their transaction has ended: readers stop before the
 //!   first that is under way, and never see a later one first.
 
+use crate::throughput::{Bucket, Side};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(crate) struct Space {
     pub gate: Arc<Gate<()>>,
     items: AtomicI64,
     bytes: AtomicI64,
+    reads: Mutex<Bucket>,
+    writes: Mutex<Bucket>,
     pub flow: Mutex<Flow>,
 }
 
@@ -110,6 +113,14 @@ impl Live {
 }
 
 impl Space {
+    /// What is left of its units.
+    pub(crate) fn bucket(&self, side: Side) -> &Mutex<Bucket> {
+        match side {
+            Side::Read => &self.reads,
+            Side::Write => &self.writes,
+        }
+    }
+
     /// Notes a change of what the space holds.
     pub(crate) fn count(&self, items: i64, bytes: i64) {
         if items != 0 {

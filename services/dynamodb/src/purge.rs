@@ -6,7 +6,7 @@ use crate::change::{Attempt, Cause, Change, expires, expiry_key, projected};
 use crate::errors::{Failure, stored};
 use crate::keys;
 use crate::names::Place;
-use crate::state::{Entry, Expiry, Shard, Stored, StreamOf, Table, Undo, Volume};
+use crate::state::{Backup, Entry, Expiry, Shard, Stored, StreamOf, Table, Undo, Volume};
 use cloudlet_bus::{Handler, Message, MessageId, Outcome};
 use cloudlet_service::{BoxFuture, Error};
 use cloudlet_store::{Key, KeyRange, Record};
@@ -19,19 +19,29 @@ pub(crate) const QUEUE: &str = "dynamodb.work";
 
 /// How many records one transaction takes.
 const BATCH: usize = 500;
+/// From how many bytes on the space of what is gone is given back at once, instead of whenever files are merged.
+const LARGE: i64 = 16 << 20;
 /// How many items one transaction puts into an index.
 const FILL_BATCH: usize = 100;
 /// How often what tables hold is written down, and expired items are looked for.
 const VOLUMES: Duration = Duration::from_secs(5);
 const EXPIRED: Duration = Duration::from_secs(20);
+/// How often records of streams and histories are looked through for what is too old.
+const TRIM: Duration = Duration::from_secs(300);
+/// How long after the start exports and imports go on.
+const RESUMED: Duration = Duration::from_secs(1);
 /// AWS: items that have been expired for longer than this are left alone. Five years, in seconds.
 const TOO_OLD: i64 = 5 * 365 * 24 * 60 * 60;
 
 /// What is to be done.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) enum Task {
-    /// All items or entries of spaces that are gone.
-    Spaces { spaces: Vec<u64> },
+    /// All items or entries of spaces that are gone, and how much they held together.
+    Spaces {
+        spaces: Vec<u64>,
+        #[serde(default)]
+        bytes: i64,
+    },
     /// A stream whose last record is a day old.
     Stream { key: Vec<u8>, number: u64 },
     /// The history of a table, all of it or until a time.
@@ -40,6 +50,8 @@ pub(crate) enum Task {
     Fill { key: Vec<u8>, index: u64 },
     /// The expiries of a table whose time to live was turned on.
     Expiries { key: Vec<u8>, number: u64 },
+    /// A backup that a deleted table has left, when its time is over.
+    Backup { key: Vec<u8>, number: u64 },
     /// The items of a table for its replica in another region.
     Seed { key: Vec<u8>, region: String },
 }
@@ -50,8 +62,10 @@ impl Task {
         Message {
             queue: QUEUE.to_owned(),
             group: match self {
-                Self::Spaces { spaces } => format!("{:?}", spaces.first()),
-                Self::Stream { number, .. } | Self::History { number, .. } => number.to_string(),
+                Self::Spaces { spaces, .. } => format!("{:?}", spaces.first()),
+                Self::Stream { number, .. } | Self::History { number, .. } | Self::Backup { number, .. } => {
+                    number.to_string()
+                }
                 Self::Fill { index, .. } => index.to_string(),
                 Self::Expiries { number, .. } => number.to_string(),
                 Self::Seed { region, .. } => region.clone(),
@@ -86,6 +100,17 @@ pub(crate) fn start(service: &Arc<DynamoDb>) {
     tokio::spawn(every(VOLUMES, weak.clone(), |service| {
         Box::pin(async move { service.write_volumes().await })
     }));
+    let begun = weak.clone();
+    tokio::spawn(async move {
+        // The other services are there soon after this one.
+        tokio::time::sleep(RESUMED).await;
+        if let Some(service) = begun.upgrade()
+            && let Err(error) = service.resume_transfers().await
+        {
+            tracing::warn!(%error, "exports and imports could not be resumed");
+        }
+    });
+    tokio::spawn(every(TRIM, weak.clone(), |service| Box::pin(async move { service.trim().await })));
     tokio::spawn(every(EXPIRED, weak, |service| Box::pin(async move { service.expire().await })));
 }
 
@@ -103,17 +128,33 @@ async fn every(
     }
 }
 
+/// Does what takes as long as the disk in a thread of its own.
+async fn blocking(
+    work: impl FnOnce() -> Result<(), cloudlet_store::StoreError> + Send + 'static,
+) -> Result<(), Error> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(stored)
+}
+
 impl DynamoDb {
     pub(crate) async fn work(&self, task: &Task) -> Result<(), Error> {
         match task {
-            Task::Spaces { spaces } => {
+            Task::Spaces { spaces, bytes } => {
+                let large = *bytes >= LARGE;
                 for number in spaces {
+                    if large {
+                        let (items, range) = (self.store.table::<Stored>(), keys::space(*number));
+                        blocking(move || items.drop_files(&range)).await?;
+                    }
                     self.forget::<Stored>(keys::space(*number)).await?;
                     self.forget::<Undo>(keys::space(*number)).await?;
                     let key = Key::new().number(*number);
                     let gone = self.store.transact(|tx| Ok::<_, Failure>(tx.delete::<Volume>(&key)?));
                     gone.await?;
                     self.live.forget(*number);
+                }
+                if large {
+                    let (items, bytes) = (self.store.table::<Stored>(), bytes.unsigned_abs());
+                    blocking(move || items.compact(bytes)).await?;
                 }
                 Ok(())
             }
@@ -136,6 +177,20 @@ impl DynamoDb {
                     range = range.until(&Key::new().number(*number).number(until.unsigned_abs()));
                 }
                 self.forget::<Undo>(range).await
+            }
+            Task::Backup { key, number } => {
+                let key = Key::from_bytes(key.clone());
+                let number = *number;
+                let gone = self.store.transact(|tx| {
+                    let backup = tx.get::<Backup>(&key)?.filter(|backup| backup.number == number);
+                    if let Some(Backup { bytes, .. }) = backup {
+                        tx.delete::<Backup>(&key)?;
+                        let task = Task::Spaces { spaces: vec![number], bytes };
+                        tx.emit(task.message(self.cloud.clock().millis()))?;
+                    }
+                    Ok::<_, Failure>(())
+                });
+                Ok(gone.await?)
             }
             Task::Fill { key, index } => self.fill(&Key::from_bytes(key.clone()), *index).await,
             Task::Expiries { key, number } => {
@@ -164,6 +219,70 @@ impl DynamoDb {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Forgets the records of streams that are older than a day, and the history beyond what a table can be restored to.
+    pub(crate) async fn trim(&self) -> Result<(), Error> {
+        let now = self.cloud.clock().millis();
+        let streams = self.store.table::<StreamOf>().scan(KeyRange::all(), false);
+        let streams: Vec<u64> =
+            streams.map(|row| row.map(|(_, of)| of.number)).collect::<Result<_, _>>().map_err(stored)?;
+        for stream in streams {
+            self.trim_stream(stream, now - crate::streams::KEPT).await?;
+        }
+        let tables = self.store.table::<Table>().scan(KeyRange::all(), false);
+        let tables: Vec<Table> =
+            tables.map(|row| row.map(|(_, table)| table)).collect::<Result<_, _>>().map_err(stored)?;
+        for table in tables {
+            let Some(history) = &table.history else { continue };
+            let oldest = now - i64::from(history.days) * crate::describe::DAY;
+            let until = Key::new().number(table.number).number(oldest.max(0).unsigned_abs());
+            self.forget::<Undo>(keys::space(table.number).until(&until)).await?;
+        }
+        Ok(())
+    }
+
+    async fn trim_stream(&self, stream: u64, oldest: i64) -> Result<(), Error> {
+        let rows = self.store.table::<Shard>().scan(keys::space(stream), false);
+        let shards: Vec<(Key, Shard)> = rows.collect::<Result<_, _>>().map_err(stored)?;
+        for (at, (shard, of)) in shards.iter().enumerate() {
+            if of.opened >= oldest {
+                break;
+            }
+            let closed = shards.get(at + 1).is_some_and(|(_, next)| next.opened < oldest);
+            loop {
+                let rows = self.store.table::<Entry>().scan(shard.prefix_range(), false).take(BATCH);
+                let mut gone = Vec::new();
+                let mut whole = false;
+                for row in rows {
+                    let (key, entry) = row.map_err(stored)?;
+                    whole = entry.at < oldest;
+                    if !whole {
+                        break;
+                    }
+                    gone.push(key);
+                }
+                let more = whole && gone.len() == BATCH;
+                let trimmed = self.store.transact(|tx| {
+                    for key in &gone {
+                        tx.delete::<Entry>(key)?;
+                    }
+                    // A shard all of whose records are gone is gone as well, unless it still takes records.
+                    if closed && !more {
+                        tx.delete::<Shard>(shard)?;
+                    }
+                    Ok::<_, Failure>(())
+                });
+                if !gone.is_empty() || closed {
+                    trimmed.await?;
+                }
+                if !more {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
     }
 
     /// Puts the items that were there before an index into it. Those that change meanwhile are put in by their change:

@@ -190,6 +190,7 @@ impl DynamoDb {
     /// Reads a page.
     pub(crate) fn page(&self, page: &Page<'_>) -> Result<Found> {
         let source = &page.source;
+        self.admit_read(source.table, source.index.filter(|_| source.global))?;
         let fetches = source.fetches(page.select, page.wanted);
         let counts_only = page.select == Some("COUNT");
         let (mut items, mut count, mut scanned) = (Vec::new(), 0, 0);
@@ -238,6 +239,7 @@ impl DynamoDb {
                 cost.locals.insert(index.name.clone(), units);
             }
         }
+        self.spend_read(source.table, &cost);
         Ok(Found { items, count, scanned, last, cost })
     }
 }

@@ -10,7 +10,7 @@ use crate::errors::{Failure, Result, in_use, invalid, stored};
 use crate::keys;
 use crate::names::Place;
 use crate::purge::Task;
-use crate::state::{Replica, Stored, Table, View, table_key};
+use crate::state::{GlobalTable, Replica, Stored, Table, View, table_key};
 use crate::value::Item;
 use cloudlet_api_dynamodb as api;
 use cloudlet_bus::{Handler, Message, MessageId, Outcome};
@@ -94,6 +94,16 @@ pub(crate) fn leave(tx: &mut Tx<'_>, table: &Table) -> Result<(), Failure> {
             tx.put(&key, &other)?;
         }
     }
+    if table.legacy {
+        let key = Key::new().text(&table.account).text(&table.name);
+        if let Some(mut global) = tx.get::<GlobalTable>(&key)? {
+            global.regions.retain(|region| *region != table.region);
+            match global.regions.is_empty() {
+                true => tx.delete::<GlobalTable>(&key)?,
+                false => tx.put(&key, &global)?,
+            }
+        }
+    }
     Ok(())
 }
 
@@ -104,6 +114,13 @@ pub(crate) fn change(
     table: &mut Table,
     updates: &[api::ReplicationGroupUpdate],
 ) -> Result<(), Failure> {
+    if table.legacy {
+        return Err(invalid(format!(
+            "This operation cannot be performed on global table '{}' of version 2017.11.29. Use UpdateGlobalTable instead.",
+            table.name
+        ))
+        .into());
+    }
     for update in updates {
         if update.disassociate.is_some() {
             return Err(
@@ -197,7 +214,7 @@ fn remove(cx: &Context, tx: &mut Tx<'_>, table: &mut Table, region: &str) -> Res
         crate::operations::tables::close_stream(tx, &mut twin, cx.millis())?;
         let mut spaces = vec![twin.number];
         spaces.extend(twin.locals.iter().chain(&twin.globals).map(|index| index.number));
-        tx.emit(Task::Spaces { spaces }.message(cx.millis()))?;
+        tx.emit(Task::Spaces { spaces, bytes: 0 }.message(cx.millis()))?;
         tx.delete::<Table>(&key)?;
     }
     table.replicas.retain(|replica| replica.region != region);

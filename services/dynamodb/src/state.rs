@@ -6,6 +6,7 @@
 
 use crate::names;
 use crate::value::Item;
+use cloudlet_service::{Context, Principal};
 use cloudlet_store::{Key, Record};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,8 +59,14 @@ pub(crate) struct Table {
     /// The other regions of a global table.
     #[serde(default)]
     pub replicas: Vec<Replica>,
+    /// Whether the group is one of the first version of global tables (2017.11.29).
+    #[serde(default)]
+    pub legacy: bool,
     #[serde(default)]
     pub restored: Option<Restored>,
+    /// Kinesis data streams that were to take the table's changes.
+    #[serde(default)]
+    pub destinations: Vec<Destination>,
 }
 
 impl Record for Table {
@@ -360,6 +367,29 @@ impl Record for Expiry {
     const TABLE: &'static str = "dynamodb.expiries";
 }
 
+/// A Kinesis data stream as the destination of a table's changes.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// The stream's ARN.
+    pub stream: String,
+    /// AWS's status word.
+    pub status: String,
+    pub why: Option<String>,
+    pub precision: Option<String>,
+}
+
+/// A global table of the first version. Key: account, name.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct GlobalTable {
+    pub name: String,
+    pub created: i64,
+    pub regions: Vec<String>,
+}
+
+impl Record for GlobalTable {
+    const TABLE: &'static str = "dynamodb.global";
+}
+
 /// What an item was before a change, for point-in-time recovery. Key: the table's number, when, a sequence number.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) struct Undo {
@@ -398,6 +428,9 @@ pub(crate) struct Backup {
     pub bytes: i64,
     pub items: i64,
     pub table: Table,
+    /// When the backup goes by itself: of one that a deleted table has left.
+    #[serde(default)]
+    pub expires: Option<i64>,
 }
 
 impl Record for Backup {
@@ -423,6 +456,47 @@ pub(crate) struct Transfer {
     pub asked: BTreeMap<String, String>,
     /// Which run of the program does the work.
     pub run: String,
+    /// Who asked, where the work can go on after a restart.
+    #[serde(default)]
+    pub caller: Option<Caller>,
+    /// The space of the exported table.
+    #[serde(default)]
+    pub space: u64,
+    /// The table that an import makes.
+    #[serde(default)]
+    pub into: Option<Box<Table>>,
+}
+
+/// Who asked for work that outlives the program. Only those whose rights do not hang on a session.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) enum Caller {
+    Root { account: String },
+    User { account: String, path: String, name: String, id: String },
+}
+
+impl Caller {
+    pub(crate) fn of(cx: &Context) -> Option<Self> {
+        let text = |text: &std::sync::Arc<str>| text.to_string();
+        match &cx.principal {
+            Principal::Root { account } => Some(Self::Root { account: text(account) }),
+            Principal::User { account, path, name, id } => {
+                Some(Self::User { account: text(account), path: text(path), name: text(name), id: text(id) })
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn principal(self) -> Principal {
+        match self {
+            Self::Root { account } => Principal::Root { account: account.into() },
+            Self::User { account, path, name, id } => Principal::User {
+                account: account.into(),
+                path: path.into(),
+                name: name.into(),
+                id: id.into(),
+            },
+        }
+    }
 }
 
 impl Record for Transfer {

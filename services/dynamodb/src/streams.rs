@@ -295,6 +295,18 @@ impl Streams {
         }
     }
 
+    /// Whether what came at a number is too old to be read: records after it are gone as well, or are the oldest.
+    fn is_trimmed(&self, stream: &StreamOf, shard: &Numbered, number: u64, oldest: i64) -> Result<bool> {
+        let range = Key::new().number(stream.number).number(shard.number).prefix_range();
+        for row in self.0.store.table::<Entry>().scan(range, false) {
+            let (key, entry) = row.map_err(stored)?;
+            if entry.at >= oldest {
+                return Ok(number_of(&key).is_some_and(|first| number < first));
+            }
+        }
+        Ok(true)
+    }
+
     /// Gives a place in a shard to read from.
     ///
     /// Errors: `ResourceNotFoundException`, `TrimmedDataAccessException`, `ValidationException`.
@@ -329,6 +341,14 @@ impl Streams {
                 if number < shard.shard.first || number >= end {
                     return Err(Error::validation(format!(
                         "Invalid SequenceNumber in request: {text} is not within the range of shard {}",
+                        shard.id
+                    )));
+                }
+                let oldest = cx.millis() - KEPT;
+                if shard.shard.opened < oldest && self.is_trimmed(&stream, shard, number, oldest)? {
+                    return Err(api::TrimmedDataAccessException::error(format!(
+                        "The operation attempted to read past the oldest stream record in a shard: {text} is older than \
+                         the trim horizon of shard {}",
                         shard.id
                     )));
                 }

@@ -1,11 +1,12 @@
 //! The service over an ephemeral store and a clock that tests move.
 
+use crate::state::{Entry, Undo};
 use crate::{DynamoDb, Streams};
 use cloudlet_api_dynamodb::*;
 use cloudlet_api_dynamodbstreams as streams_api;
 use cloudlet_bus::Bus;
 use cloudlet_service::{Cloud, ManualClock, Principal, Seeded};
-use cloudlet_store::Store;
+use cloudlet_store::{KeyRange, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,4 +203,192 @@ async fn what_tables_hold_is_counted() {
         assert_eq!((table.item_count, table.table_size_bytes), (Some(2), Some(9)));
         house.db.write_volumes().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_is_too_old_to_be_read_is_forgotten() {
+    let house = house(Some("NEW_IMAGE")).await;
+    let entries = || house.db.store.table::<Entry>().scan(KeyRange::all(), false).count();
+    for pk in ["a", "b"] {
+        house.put(item(pk, &[])).await;
+    }
+    house.later(5);
+    house.put(item("c", &[])).await;
+    house.db.trim().await.unwrap();
+    assert_eq!((entries(), house.shards().await.len()), (3, 2));
+    let first = house.shards().await.remove(0);
+    let iterator = |shard: &streams_api::Shard, sequence: &str| streams_api::GetShardIteratorInput {
+        shard_id: shard.shard_id.clone().unwrap(),
+        shard_iterator_type: "AT_SEQUENCE_NUMBER".to_owned(),
+        sequence_number: Some(sequence.to_owned()),
+        ..Default::default()
+    };
+    let sequence = first.sequence_number_range.as_ref().unwrap().starting_sequence_number.clone().unwrap();
+    let at =
+        streams_api::GetShardIteratorInput { stream_arn: house.arn().await, ..iterator(&first, &sequence) };
+    house.streams.get_shard_iterator(&house.cx, at.clone()).await.unwrap();
+    house.later(20);
+    let trimmed = house.streams.get_shard_iterator(&house.cx, at.clone()).await.map(drop).unwrap_err();
+    assert!(trimmed.is("TrimmedDataAccessException"), "{trimmed}");
+    house.db.trim().await.unwrap();
+    assert_eq!((entries(), house.shards().await.len()), (1, 2), "the shard took records until not a day ago");
+    house.later(5);
+    house.db.trim().await.unwrap();
+    assert_eq!((entries(), house.shards().await.len()), (0, 1), "the closed shard is gone after its records");
+    let gone = house.streams.get_shard_iterator(&house.cx, at).await.map(drop).unwrap_err();
+    assert!(gone.is("ResourceNotFoundException"), "{gone}");
+    house.put(item("d", &[])).await;
+    assert_eq!(house.shards().await.len(), 2);
+}
+
+impl House {
+    async fn remember(&self, days: Option<i32>) {
+        let input = UpdateContinuousBackupsInput {
+            table_name: "table".to_owned(),
+            point_in_time_recovery_specification: PointInTimeRecoverySpecification {
+                point_in_time_recovery_enabled: true,
+                recovery_period_in_days: days,
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        self.db.update_continuous_backups(&self.cx, input).await.unwrap();
+    }
+
+    async fn number(&self) -> u64 {
+        self.db.control_table(&self.cx, "table").unwrap().number
+    }
+}
+
+#[tokio::test]
+async fn changes_between_two_times_are_shown_once_each() {
+    let house = house(None).await;
+    house.remember(None).await;
+    let minute = |n: i64| NOW + n * 60_000;
+    house.put(item("before", &[("v", number(1))])).await;
+    house.put(item("gone", &[])).await;
+    house.put(item("same", &[])).await;
+    house.clock.advance(Duration::from_secs(60));
+    house.put(item("before", &[("v", number(2))])).await;
+    house.put(item("before", &[("v", number(3))])).await;
+    house.put(item("new", &[])).await;
+    house.put(item("brief", &[("v", number(9))])).await;
+    house.delete("brief").await;
+    house.delete("gone").await;
+    house.clock.advance(Duration::from_secs(60));
+    house.put(item("before", &[("v", number(4))])).await;
+    house.put(item("later", &[])).await;
+    let mut seen = BTreeMap::new();
+    let space = house.number().await;
+    crate::operations::exports::each_change(&house.db.store, space, (minute(1), minute(2)), |change| {
+        let value = |item: &Option<crate::value::Item>| {
+            item.as_ref().map(|item| item.get("v").map(ToString::to_string).unwrap_or_default())
+        };
+        let pk = change.any.get("pk").unwrap().to_string();
+        let known = seen.insert(pk, (change.at, value(&change.old), value(&change.new)));
+        assert!(known.is_none());
+        Ok(())
+    })
+    .map_err(|failure| failure.0)
+    .unwrap();
+    let keys: Vec<String> = seen.keys().map(|pk| pk.replace(['"', '\''], "")).collect();
+    assert_eq!(keys.len(), 4, "{keys:?}");
+    let of = |name: &str| {
+        let found = seen.iter().find(|(pk, _)| pk.contains(name)).map(|(_, what)| what.clone()).unwrap();
+        (found.0, found.1.is_some(), found.2.is_some())
+    };
+    assert_eq!(of("before"), (minute(1), true, true));
+    let before = &seen.iter().find(|(pk, _)| pk.contains("before")).unwrap().1;
+    assert!(
+        before.1.as_ref().unwrap().contains('1') && before.2.as_ref().unwrap().contains('3'),
+        "{before:?}"
+    );
+    assert_eq!(of("new"), (minute(1), false, true));
+    assert_eq!(of("brief"), (minute(1), false, false));
+    assert_eq!(of("gone"), (minute(1), true, false));
+}
+
+#[tokio::test]
+async fn history_goes_back_as_far_as_was_asked() {
+    let house = house(None).await;
+    house.remember(Some(1)).await;
+    let undone = || house.db.store.table::<Undo>().scan(KeyRange::all(), false).count();
+    house.put(item("a", &[])).await;
+    house.later(23);
+    house.put(item("b", &[])).await;
+    house.db.trim().await.unwrap();
+    assert_eq!(undone(), 2);
+    house.later(2);
+    house.db.trim().await.unwrap();
+    assert_eq!(undone(), 1);
+}
+
+#[tokio::test]
+async fn throughput_is_enforced_when_asked_for() {
+    let house = house(None).await;
+    house.db.enforce_throughput(true);
+    let units = |read, write| ProvisionedThroughput {
+        read_capacity_units: read,
+        write_capacity_units: write,
+        ..Default::default()
+    };
+    let input = UpdateTableInput {
+        table_name: "table".to_owned(),
+        billing_mode: Some("PROVISIONED".to_owned()),
+        provisioned_throughput: Some(units(1, 1)),
+        ..Default::default()
+    };
+    house.db.update_table(&house.cx, input).await.unwrap();
+    let put = |bytes: usize| PutItemInput {
+        table_name: "table".to_owned(),
+        item: item("a", &[("x", text(&"x".repeat(bytes)))]),
+        ..Default::default()
+    };
+    // What five minutes have left unused is there, and an item may take more than there is.
+    house.db.put_item(&house.cx, put(299 * 1024)).await.unwrap();
+    house.db.put_item(&house.cx, put(10)).await.map(drop).unwrap_err();
+    house.clock.advance(Duration::from_secs(2));
+    house.db.put_item(&house.cx, put(10)).await.unwrap();
+    house.clock.advance(Duration::from_secs(400));
+    house.db.put_item(&house.cx, put(299 * 1024)).await.unwrap();
+    let refused = house.db.put_item(&house.cx, put(10)).await.map(drop).unwrap_err();
+    assert!(refused.is("ProvisionedThroughputExceededException"), "{refused}");
+    assert_eq!(
+        refused.message(),
+        "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning \
+         level with the UpdateTable API."
+    );
+    let key = GetItemInput { table_name: "table".to_owned(), key: item("a", &[]), ..Default::default() };
+    for _ in 0..8 {
+        house.db.get_item(&house.cx, key.clone()).await.unwrap();
+    }
+    let refused = house.db.get_item(&house.cx, key).await.map(drop).unwrap_err();
+    assert!(refused.is("ProvisionedThroughputExceededException"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_deleted_table_with_a_history_leaves_a_backup_for_35_days() {
+    let house = house(None).await;
+    house.remember(None).await;
+    house.put(item("a", &[])).await;
+    let space = house.number().await;
+    let input = DeleteTableInput { table_name: "table".to_owned(), ..Default::default() };
+    house.db.delete_table(&house.cx, input).await.unwrap();
+    let input = ListBackupsInput { backup_type: Some("SYSTEM".to_owned()), ..Default::default() };
+    let listed = house.db.list_backups(&house.cx, input).await.unwrap().backup_summaries.unwrap();
+    assert_eq!(listed[0].backup_name.as_deref(), Some("table$DeletedTableBackup"));
+    let arn = listed[0].backup_arn.clone().unwrap();
+    let input = RestoreTableFromBackupInput {
+        target_table_name: "table".to_owned(),
+        backup_arn: arn.clone(),
+        ..Default::default()
+    };
+    house.db.restore_table_from_backup(&house.cx, input).await.unwrap();
+    assert_eq!(house.count().await, 1);
+    let (_, backup) = house.db.backup(&arn).unwrap();
+    let key = crate::state::place_key("000000000000", "us-east-1").text(&backup.id);
+    let task = crate::purge::Task::Backup { key: key.as_bytes().to_vec(), number: space };
+    house.db.work(&task).await.unwrap();
+    assert!(house.db.backup(&arn).is_err());
+    assert_eq!(house.count().await, 1, "the restored table has items of its own");
 }

@@ -216,10 +216,13 @@ impl DynamoDb {
             .store
             .transact(|tx| {
                 attempt.begin();
-                write.perform(tx, &mut attempt)
+                let done = write.perform(tx, &mut attempt)?;
+                self.admit_cost(&write.table, &done.cost)?;
+                Ok::<_, Refused>(done)
             })
             .await?;
         attempt.committed();
+        self.spend_write(&write.table, &done.cost);
         Ok(done)
     }
 

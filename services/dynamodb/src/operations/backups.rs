@@ -11,7 +11,7 @@ use crate::state::{Backup, History, Index, Restored, Stored, Table, Undo, place_
 use crate::value::{Item, size};
 use crate::{DynamoDb, keys, schema};
 use cloudlet_api_dynamodb::*;
-use cloudlet_store::{Key, Store};
+use cloudlet_store::{Key, Store, Tx};
 use std::collections::{BTreeSet, HashMap};
 use tokio::runtime::Handle;
 
@@ -34,6 +34,39 @@ fn locate(arn: &str) -> Option<(Place, String)> {
     let (table, id) = (table.to_owned(), id.to_owned());
     place.name = table;
     Some((place, id))
+}
+
+/// AWS: how long the backup of a deleted table is kept, in days.
+const LEFT: i64 = 35;
+
+/// Leaves a backup of a table that is deleted, made of the very items that it held.
+pub(crate) fn leave(
+    cx: &Context,
+    tx: &mut Tx<'_>,
+    table: &Table,
+    (items, bytes): (i64, i64),
+) -> Result<(), Failure> {
+    let now = cx.millis();
+    let backup = Backup {
+        number: table.number,
+        id: format!("{now:014}-{}", cx.random().text(8, b"0123456789abcdef")),
+        name: format!("{}$DeletedTableBackup", table.name),
+        created: now,
+        bytes,
+        items,
+        table: table.clone(),
+        expires: Some(now + LEFT * DAY),
+    };
+    let key = place_key(&table.account, &table.region).text(&backup.id);
+    tx.put(&key, &backup)?;
+    tx.emit(Task::History { number: table.number, until: None }.message(now))?;
+    let task = Task::Backup { key: key.as_bytes().to_vec(), number: table.number };
+    tx.emit(task.message(now + LEFT * DAY))?;
+    Ok(())
+}
+
+fn kind(backup: &Backup) -> String {
+    if backup.expires.is_some() { "SYSTEM" } else { "USER" }.to_owned()
 }
 
 fn backup_key(place: &Place, id: &str) -> Key {
@@ -170,6 +203,7 @@ impl DynamoDb {
             bytes,
             items,
             table: (*table).clone(),
+            expires: None,
         };
         let place =
             Place { account: table.account.clone(), region: table.region.clone(), name: table.name.clone() };
@@ -179,7 +213,7 @@ impl DynamoDb {
         Ok(CreateBackupOutput { backup_details: Some(details), ..Default::default() })
     }
 
-    fn backup(&self, arn: &str) -> Result<(Key, Backup)> {
+    pub(crate) fn backup(&self, arn: &str) -> Result<(Key, Backup)> {
         let Some((place, id)) = locate(arn) else {
             return Err(invalid(format!("Invalid Request: Invalid BackupArn: {arn}")));
         };
@@ -209,7 +243,7 @@ impl DynamoDb {
         let (key, backup) = self.backup(&input.backup_arn)?;
         let deleted = self.store.transact(|tx| {
             tx.delete::<Backup>(&key)?;
-            tx.emit(Task::Spaces { spaces: vec![backup.number] }.message(cx.millis()))?;
+            tx.emit(Task::Spaces { spaces: vec![backup.number], bytes: backup.bytes }.message(cx.millis()))?;
             Ok::<_, Failure>(())
         });
         deleted.await?;
@@ -230,13 +264,18 @@ impl DynamoDb {
         let table = input.table_name.as_deref().map(|name| names::locate(cx, name)).transpose()?;
         let seconds = |at: &Option<DateTime>| at.as_ref().map(|at| at.secs() * 1000);
         let (from, until) = (seconds(&input.time_range_lower_bound), seconds(&input.time_range_upper_bound));
-        let of_users = matches!(input.backup_type.as_deref(), None | Some("USER" | "ALL"));
+        let wanted = |backup: &Backup| match input.backup_type.as_deref() {
+            Some("ALL") => true,
+            Some("SYSTEM") => backup.expires.is_some(),
+            Some("AWS_BACKUP") => false,
+            _ => backup.expires.is_none(),
+        };
         let limit = usize::try_from(input.limit.unwrap_or(100)).unwrap_or(100);
         let mut found: Vec<BackupSummary> = Vec::new();
         let mut last = None;
         for row in self.store.table::<Backup>().scan(range, false) {
             let (_, backup) = row.map_err(stored)?;
-            if !of_users
+            if !wanted(&backup)
                 || table.as_ref().is_some_and(|table| table.name != backup.table.name)
                 || from.is_some_and(|from| backup.created < from)
                 || until.is_some_and(|until| backup.created >= until)
@@ -255,7 +294,8 @@ impl DynamoDb {
                 backup_name: Some(backup.name.clone()),
                 backup_creation_date_time: Some(time(backup.created)),
                 backup_status: Some("AVAILABLE".to_owned()),
-                backup_type: Some("USER".to_owned()),
+                backup_type: Some(kind(&backup)),
+                backup_expiry_date_time: backup.expires.map(time),
                 backup_size_bytes: Some(backup.bytes),
                 ..Default::default()
             });
@@ -486,7 +526,8 @@ fn details(backup: &Backup, status: &str) -> BackupDetails {
         backup_name: backup.name.clone(),
         backup_size_bytes: Some(backup.bytes),
         backup_status: status.to_owned(),
-        backup_type: "USER".to_owned(),
+        backup_type: kind(backup),
+        backup_expiry_date_time: backup.expires.map(time),
         backup_creation_date_time: Some(time(backup.created)),
         ..Default::default()
     }

@@ -61,25 +61,30 @@ impl DynamoDb {
             if keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
                 return Err(invalid(TWICE));
             }
-            located.push(keys);
+            located.push((table, keys));
         }
         let mut responses = BTreeMap::new();
         let mut unprocessed = BTreeMap::new();
+        let mut throttled = None;
         let mut consumed = Vec::new();
         let mut bytes = 0;
-        for (one, keys) in wanted.iter().zip(&located) {
+        for (one, (table, keys)) in wanted.iter().zip(&located) {
             let mut items = Vec::new();
             let mut cost = Cost::default();
             let mut left = Vec::new();
             for (key, at) in one.keys.iter().zip(keys) {
-                if bytes >= MOST_BYTES {
+                let refused = self.admit_read(table, None).err();
+                if bytes >= MOST_BYTES || refused.is_some() {
+                    throttled = throttled.or(refused);
                     left.push(item_out(key.clone()));
                     continue;
                 }
                 let found = self.store.table::<Stored>().get(at).map_err(stored)?;
                 let size = found.as_ref().map_or(0, |item| size::item(&item.0));
                 bytes += size;
-                cost.add(&Cost::of_read(size, one.read));
+                let read = Cost::of_read(size, one.read);
+                self.spend_read(table, &read);
+                cost.add(&read);
                 if let Some(Stored(item)) = found {
                     items.push(item_out(match &one.projection {
                         Some(projection) => projection.project(&item),
@@ -99,6 +104,12 @@ impl DynamoDb {
                 &cost,
                 Units::Plain,
             ));
+        }
+        // AWS: a call of which nothing could be done is refused; of any other the rest is given back.
+        if let Some(error) = throttled
+            && unprocessed.values().map(|left: &KeysAndAttributes| left.keys.len()).sum::<usize>() == count
+        {
+            return Err(error);
         }
         Ok(BatchGetItemOutput {
             responses: Some(responses),
@@ -144,6 +155,21 @@ impl DynamoDb {
         if keys.len() < writes.len() {
             return Err(invalid(TWICE));
         }
+        let mut unprocessed = BTreeMap::new();
+        let mut throttled = None;
+        for (name, asked) in &input.request_items {
+            let of = writes.iter().find(|(other, _)| other == name);
+            if let Some(Err(error)) = of.map(|(_, write)| self.admit_write(&write.table)) {
+                throttled = Some(error);
+                unprocessed.insert(name.clone(), asked.clone());
+            }
+        }
+        writes.retain(|(name, _)| !unprocessed.contains_key(*name));
+        if writes.is_empty()
+            && let Some(error) = throttled
+        {
+            return Err(error);
+        }
         let _mine = self.live.lock_all(writes.iter().map(|(_, write)| write.key.as_bytes())).await;
         let mut attempt = Attempt::new(&self.store, &self.live, cx.millis());
         let costs = self
@@ -159,12 +185,17 @@ impl DynamoDb {
             })
             .await?;
         attempt.committed();
+        for (name, cost) in &costs {
+            if let Some((_, write)) = writes.iter().find(|(other, _)| other == name) {
+                self.spend_write(&write.table, cost);
+            }
+        }
         let consumed = costs.iter().filter_map(|(name, cost)| {
             capacity::consumed(input.return_consumed_capacity.as_deref(), name, cost, Units::Plain)
         });
         let consumed = consumed.collect();
         Ok(BatchWriteItemOutput {
-            unprocessed_items: Some(BTreeMap::new()),
+            unprocessed_items: Some(unprocessed),
             item_collection_metrics: self.all_metrics(
                 input.return_item_collection_metrics.as_deref(),
                 writes.iter().map(|(name, write)| (*name, write)),

@@ -1,11 +1,11 @@
-//! Tables written to S3, as they were at a time, in DynamoDB JSON.
+//! Tables written to S3, as they were at a time or as they changed between two, in DynamoDB JSON.
 //! Source: Developer Guide, "Exporting DynamoDB table data to Amazon S3", "table export output format".
 
 use crate::errors::{Failure, Result, invalid, stored};
 use crate::operations::backups::{From, each_item};
-use crate::state::{Table, Transfer, place_key};
-use crate::value::size;
-use crate::{DynamoDb, json, names};
+use crate::state::{Caller, Stored, Table, Transfer, Undo, place_key};
+use crate::value::{Item, size};
+use crate::{DynamoDb, json, keys, names};
 use base64::Engine;
 use bytes::Bytes;
 use cloudlet_api_dynamodb::*;
@@ -30,6 +30,28 @@ struct File {
     md5: Vec<u8>,
 }
 
+/// What is exported.
+#[derive(Clone, Copy)]
+enum Span {
+    /// All items as they were at a time.
+    Full(i64),
+    /// What has become of the items that changed between two times.
+    Between { from: i64, to: i64, old: bool },
+}
+
+impl Span {
+    fn of(transfer: &Transfer) -> Self {
+        let time = |name: &str| transfer.asked.get(name).and_then(|at| at.parse().ok());
+        match (time("ExportFromTime"), time("ExportToTime")) {
+            (Some(from), Some(to)) => {
+                let old = transfer.asked.get("ExportViewType").map(String::as_str) != Some("NEW_IMAGE");
+                Self::Between { from, to, old }
+            }
+            _ => Self::Full(time("ExportTime").unwrap_or(transfer.started)),
+        }
+    }
+}
+
 /// Where an export goes.
 struct Target {
     cx: Context,
@@ -40,6 +62,20 @@ struct Target {
 }
 
 impl Target {
+    fn of(cx: Context, transfer: &Transfer) -> Self {
+        let text = |name: &str| transfer.asked.get(name).cloned();
+        Self {
+            cx,
+            bucket: text("S3Bucket").unwrap_or_default(),
+            prefix: match text("S3Prefix").as_deref() {
+                None | Some("") => String::new(),
+                Some(prefix) => format!("{}/", prefix.trim_end_matches('/')),
+            },
+            sse: text("S3SseAlgorithm").map(|sse| if sse == "KMS" { "aws:kms".to_owned() } else { sse }),
+            kms: text("S3SseKmsKeyId"),
+        }
+    }
+
     fn put(&self, handle: &Handle, key: &str, bytes: Vec<u8>) -> Result<()> {
         let input = PutObjectInput {
             bucket: self.bucket.clone(),
@@ -79,10 +115,15 @@ fn write_all(
     store: &Store,
     handle: &Handle,
     target: &Target,
-    from: From,
     transfer: &Transfer,
 ) -> Result<(i64, i64, String)> {
+    let span = Span::of(transfer);
     let root = format!("{}AWSDynamoDB/{}", target.prefix, transfer.id);
+    // The files of all incremental exports lie in one folder.
+    let data = match span {
+        Span::Full(_) => format!("{root}/data"),
+        Span::Between { .. } => format!("{}AWSDynamoDB/data", target.prefix),
+    };
     target.put(handle, &format!("{root}/_started"), Vec::new())?;
     let mut files: Vec<File> = Vec::new();
     let (mut items, mut bytes) = (0, 0);
@@ -92,27 +133,37 @@ fn write_all(
             return Ok(());
         }
         let body = writing.encoder.finish().map_err(broken)?;
-        let name = target.cx.random().text(26, b"abcdefghijklmnopqrstuvwxyz0123456789");
-        let file =
-            File { key: format!("{root}/data/{name}.json.gz"), items: writing.items, md5: digest(&body) };
+        // Made of what it is, so that an export that begins anew after a restart leaves nothing behind.
+        let name = file_name(&transfer.id, files.len());
+        let file = File { key: format!("{data}/{name}.json.gz"), items: writing.items, md5: digest(&body) };
         target.put(handle, &file.key, body)?;
         files.push(file);
         Ok(())
     };
     let mut writing = Writing::new();
-    each_item(store, from, |_, item| {
-        let line = json!({ "Item": json::write(&item.0) }).to_string();
+    let mut line = |line: serde_json::Value, size: usize| -> Result<(), Failure> {
+        let line = line.to_string();
         writing.encoder.write_all(line.as_bytes()).map_err(broken)?;
         writing.encoder.write_all(b"\n").map_err(broken)?;
         writing.items += 1;
         writing.bytes += line.len();
         items += 1;
-        bytes += i64::try_from(size::item(&item.0)).unwrap_or(0);
+        bytes += i64::try_from(size).unwrap_or(0);
         if writing.bytes >= FILE_BYTES {
             close(std::mem::replace(&mut writing, Writing::new()), &mut files)?;
         }
         Ok(())
-    })?;
+    };
+    match span {
+        Span::Full(at) => each_item(store, From::Then(transfer.space, at), |_, item| {
+            line(json!({ "Item": json::write(&item.0) }), size::item(&item.0))
+        })?,
+        Span::Between { from, to, old } => each_change(store, transfer.space, (from, to), |change| {
+            let images = [change.old.as_ref(), change.new.as_ref()];
+            let bytes = images.into_iter().flatten().map(size::item).sum();
+            line(change.line(transfer, old), bytes)
+        })?,
+    }
     close(writing, &mut files)?;
     let listed: String = files
         .iter()
@@ -134,14 +185,18 @@ fn write_all(
     )?;
     target.put(handle, &listed_key, listed.into_bytes())?;
     let text = |name: &str| transfer.asked.get(name);
-    let summary = json!({
-        "version": "2020-06-30",
+    let when = |name: &str| text(name).and_then(|at| at.parse().ok()).map(iso);
+    let increment = matches!(span, Span::Between { .. });
+    let mut summary = json!({
+        "version": if increment { "2023-08-01" } else { "2020-06-30" },
         "exportArn": export_arn(&transfer.table, &transfer.id),
         "startTime": iso(transfer.started),
         "endTime": iso(target.cx.millis()),
         "tableArn": transfer.table,
         "tableId": transfer.table_id,
-        "exportTime": text("ExportTime").and_then(|t| t.parse().ok()).map(iso),
+        "exportTime": when("ExportTime"),
+        "exportFromTime": when("ExportFromTime"),
+        "exportToTime": when("ExportToTime"),
         "s3Bucket": target.bucket,
         "s3Prefix": text("S3Prefix"),
         "s3SseAlgorithm": target.sse.as_deref().unwrap_or("AES256"),
@@ -150,9 +205,16 @@ fn write_all(
         "billedSizeBytes": bytes,
         "itemCount": items,
         "outputFormat": "DYNAMODB_JSON",
-        "exportType": "FULL_EXPORT",
-    })
-    .to_string();
+        "outputView": text("ExportViewType"),
+        "exportType": export_type(transfer),
+    });
+    // Only what belongs to this type of export is said.
+    if let Some(said) = summary.as_object_mut() {
+        let other =
+            if increment { &["exportTime"][..] } else { &["exportFromTime", "exportToTime", "outputView"] };
+        said.retain(|name, _| !other.contains(&name.as_str()));
+    }
+    let summary = summary.to_string();
     let summary_key = format!("{root}/manifest-summary.json");
     target.put(
         handle,
@@ -161,6 +223,103 @@ fn write_all(
     )?;
     target.put(handle, &summary_key, summary.into_bytes())?;
     Ok((items, bytes, summary_key))
+}
+
+/// A name of 26 letters and digits, as AWS's files have.
+fn file_name(id: &str, number: usize) -> String {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut rest = xxhash_rust::xxh3::xxh3_128(format!("{id}/{number}").as_bytes());
+    let mut name = String::with_capacity(26);
+    for _ in 0..26 {
+        let at = usize::try_from(rest % 36).unwrap_or(0);
+        name.push(LETTERS.get(at).copied().map_or('a', char::from));
+        // A number of 128 bits has 25 such digits; the last one comes of what is left.
+        rest = rest / 36 + u128::from(rest < 36);
+    }
+    name
+}
+
+fn export_type(transfer: &Transfer) -> &'static str {
+    if transfer.asked.contains_key("ExportFromTime") { "INCREMENTAL_EXPORT" } else { "FULL_EXPORT" }
+}
+
+/// An item that changed between two times: what it was before and what it was then.
+pub(crate) struct Changed {
+    /// When it changed last, in milliseconds.
+    pub at: i64,
+    /// The item in some state: its keys are what counts.
+    pub any: Item,
+    pub old: Option<Item>,
+    pub new: Option<Item>,
+}
+
+impl Changed {
+    fn line(&self, transfer: &Transfer, old: bool) -> serde_json::Value {
+        let keys: Vec<&str> =
+            transfer.asked.get("Keys").map(|keys| keys.split('\u{1}').collect()).unwrap_or_default();
+        let keys: Item = keys
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), self.any.get(name)?.clone())))
+            .collect();
+        let mut line = json!({
+            "Metadata": { "WriteTimestampMicros": { "N": (self.at * 1000).to_string() } },
+            "Keys": json::write(&keys),
+        });
+        if let Some(new) = &self.new {
+            line["NewImage"] = json::write(new);
+        }
+        if let (Some(image), true) = (&self.old, old) {
+            line["OldImage"] = json::write(image);
+        }
+        line
+    }
+}
+
+/// Shows every item that changed at or after the one time and before the other, once.
+pub(crate) fn each_change(
+    store: &Store,
+    space: u64,
+    (from, to): (i64, i64),
+    mut show: impl FnMut(Changed) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    /// What is known of an item: what it was, in any state, when it changed last, and what it became if that is history.
+    struct Seen {
+        old: Option<Item>,
+        any: Option<Item>,
+        at: i64,
+        new: Option<Option<Item>>,
+    }
+    store.read(|snapshot| {
+        let mut seen: BTreeMap<Vec<u8>, Seen> = BTreeMap::new();
+        let start = Key::new().number(space).number(from.max(0).unsigned_abs());
+        for row in snapshot.scan::<Undo>(keys::space(space).from(&start), false) {
+            let (key, undo) = row?;
+            let mut parts = key.parts();
+            let at = parts.number().and_then(|_| parts.number()).and_then(|at| i64::try_from(at).ok());
+            let at = at.unwrap_or(i64::MAX);
+            if at < to {
+                let any = undo.old.clone();
+                let known = seen.entry(undo.key).or_insert(Seen { old: undo.old, any: None, at, new: None });
+                known.at = at;
+                known.any = any.or(known.any.take());
+            } else if let Some(known) = seen.get_mut(&undo.key)
+                && known.new.is_none()
+            {
+                known.new = Some(undo.old);
+            }
+        }
+        for (key, known) in seen {
+            let new = match known.new {
+                Some(new) => new,
+                None => snapshot.get::<Stored>(&Key::from_bytes(key))?.map(|item| item.0),
+            };
+            let any = new.clone().or_else(|| known.old.clone()).or(known.any);
+            if let Some(any) = any {
+                show(Changed { at: known.at, any, old: known.old, new })?;
+            }
+        }
+        Ok(())
+    })
 }
 
 fn iso(millis: i64) -> String {
@@ -199,9 +358,9 @@ pub(crate) async fn end(store: &Store, key: &Key, change: impl Fn(&mut Transfer)
 }
 
 impl DynamoDb {
-    /// A transfer as it is; one that another run of the program had begun has failed.
+    /// A transfer as it is; one that another run of the program had begun and that cannot go on has failed.
     pub(crate) fn seen(&self, mut transfer: Transfer) -> Transfer {
-        if transfer.status == "IN_PROGRESS" && transfer.run != *self.run {
+        if transfer.status == "IN_PROGRESS" && transfer.run != *self.run && transfer.caller.is_none() {
             transfer.status = "FAILED".to_owned();
             transfer.failure = Some((
                 "InternalServerError".to_owned(),
@@ -223,11 +382,8 @@ impl DynamoDb {
         if input.export_format.as_deref() == Some("ION") {
             return Err(Error::not_implemented_part("dynamodb:ExportTableToPointInTime ExportFormat ION"));
         }
-        if input.export_type.as_deref() == Some("INCREMENTAL_EXPORT") || input.filter_specification.is_some()
-        {
-            return Err(Error::not_implemented_part(
-                "dynamodb:ExportTableToPointInTime INCREMENTAL_EXPORT and FilterSpecification",
-            ));
+        if input.filter_specification.is_some() {
+            return Err(Error::not_implemented_part("dynamodb:ExportTableToPointInTime FilterSpecification"));
         }
         let table = self.backed_up(cx, &input.table_arn)?;
         let Some(history) = &table.history else {
@@ -237,18 +393,40 @@ impl DynamoDb {
             )));
         };
         let now = cx.millis();
-        let at = input.export_time.as_ref().and_then(|at| at.to_millis().ok()).unwrap_or(now);
         let earliest = history.since.max(now - i64::from(history.days) * crate::describe::DAY);
-        if at < earliest - earliest.rem_euclid(1000) || at > now {
-            return Err(InvalidExportTimeException::error(
-                "Export time must be between EarliestRestorableDateTime and LatestRestorableDateTime",
-            ));
+        let earliest = earliest - earliest.rem_euclid(1000);
+        let asked_keys = table.keys.names().collect::<Vec<_>>().join("\u{1}");
+        let millis = |at: &DateTime| at.to_millis().unwrap_or(i64::MAX);
+        let outside = |at: i64| at < earliest || at > now;
+        let mut asked = asked_of(&input);
+        if input.export_type.as_deref() == Some("INCREMENTAL_EXPORT") {
+            let (from, to, view) = increment(&input, now)?;
+            if outside(from) || outside(to) {
+                return Err(wrong_time());
+            }
+            asked.insert("ExportFromTime".to_owned(), from.to_string());
+            asked.insert("ExportToTime".to_owned(), to.to_string());
+            asked.insert("ExportViewType".to_owned(), view);
+            asked.insert("Keys".to_owned(), asked_keys);
+        } else {
+            if input.incremental_export_specification.is_some() {
+                return Err(invalid(
+                    "IncrementalExportSpecification can only be specified when ExportType is INCREMENTAL_EXPORT",
+                ));
+            }
+            let at = input.export_time.as_ref().map_or(now, millis);
+            if outside(at) {
+                return Err(wrong_time());
+            }
+            asked.insert("ExportTime".to_owned(), at.to_string());
         }
-        let asked = asked_of(&input, at);
         if let Some(token) = &input.client_token
             && let Some(known) = self.export_under(&table, token)?
         {
-            if known.asked != asked && input.export_time.is_some() {
+            let same = |name: &str| known.asked.get(name) == asked.get(name);
+            let timed = input.export_time.is_some() || input.incremental_export_specification.is_some();
+            let names = asked.keys().filter(|name| timed || *name != "ExportTime");
+            if !names.into_iter().all(|name| same(name)) {
                 return Err(ExportConflictException::error(
                     "A different export request was already made under this client token",
                 ));
@@ -273,30 +451,27 @@ impl DynamoDb {
             manifest: None,
             asked,
             run: self.run.to_string(),
+            caller: Caller::of(cx),
+            space: table.number,
+            into: None,
         };
         let key = transfer_key(&table.account, &table.region, "export", &transfer.id);
         self.store.transact(|tx| Ok::<_, Failure>(tx.put(&key, &transfer)?)).await?;
-        let target = Target {
-            cx: cx.clone(),
-            bucket: input.s3_bucket.clone(),
-            prefix: match input.s3_prefix.as_deref() {
-                None | Some("") => String::new(),
-                Some(prefix) => format!("{}/", prefix.trim_end_matches('/')),
-            },
-            sse: input
-                .s3_sse_algorithm
-                .as_ref()
-                .map(|sse| if sse == "KMS" { "aws:kms".to_owned() } else { sse.clone() }),
-            kms: input.s3_sse_kms_key_id.clone(),
-        };
-        let (store, handle, from) = (self.store.clone(), Handle::current(), From::Then(table.number, at));
-        let job = transfer.clone();
+        self.begin_export(cx.clone(), key, transfer.clone());
+        let description = shown(transfer);
+        Ok(ExportTableToPointInTimeOutput { export_description: Some(description), ..Default::default() })
+    }
+
+    /// Does the work of an export, in a thread of its own because it takes as long as the table is large.
+    pub(crate) fn begin_export(&self, cx: Context, key: Key, job: Transfer) {
+        let (store, handle) = (self.store.clone(), Handle::current());
         tokio::spawn(async move {
-            let (writer, clock) = (store.clone(), target.cx.clone());
-            let work = tokio::task::spawn_blocking(move || write_all(&writer, &handle, &target, from, &job));
+            let target = Target::of(cx.clone(), &job);
+            let writer = store.clone();
+            let work = tokio::task::spawn_blocking(move || write_all(&writer, &handle, &target, &job));
             let done = work.await.unwrap_or_else(|error| Err(Error::internal(error)));
             end(&store, &key, |transfer| {
-                transfer.ended = Some(clock.millis());
+                transfer.ended = Some(cx.millis());
                 match &done {
                     Ok((items, bytes, manifest)) => {
                         transfer.status = "COMPLETED".to_owned();
@@ -316,8 +491,27 @@ impl DynamoDb {
             })
             .await;
         });
-        let description = shown(transfer);
-        Ok(ExportTableToPointInTimeOutput { export_description: Some(description), ..Default::default() })
+    }
+
+    /// Goes on with the exports and imports that the last run of the program has not ended.
+    pub(crate) async fn resume_transfers(&self) -> Result<()> {
+        let rows = self.store.table::<Transfer>().scan(cloudlet_store::KeyRange::all(), false);
+        for row in rows {
+            let (key, mut transfer) = row.map_err(stored)?;
+            if transfer.status != "IN_PROGRESS" || transfer.run == *self.run {
+                continue;
+            }
+            let Some(caller) = transfer.caller.clone() else { continue };
+            let Some(place) = names::of_arn(&transfer.table) else { continue };
+            transfer.run = self.run.to_string();
+            self.store.transact(|tx| Ok::<_, Failure>(tx.put(&key, &transfer)?)).await?;
+            let cx = self.cloud.context(caller.principal(), &place.account, &place.region);
+            match transfer.into.is_some() {
+                true => self.begin_import(cx, key, transfer),
+                false => self.begin_export(cx, key, transfer),
+            }
+        }
+        Ok(())
     }
 
     fn export_under(&self, table: &Table, token: &str) -> Result<Option<Transfer>> {
@@ -376,11 +570,14 @@ impl DynamoDb {
             |transfer| transfer.id.as_bytes().to_vec(),
             || invalid("Invalid NextToken"),
         )?;
-        let summary = |transfer: Transfer| ExportSummary {
-            export_arn: Some(export_arn(&transfer.table, &transfer.id)),
-            export_status: Some(transfer.status),
-            export_type: Some("FULL_EXPORT".to_owned()),
-            ..Default::default()
+        let summary = |transfer: Transfer| {
+            let kind = export_type(&transfer);
+            ExportSummary {
+                export_arn: Some(export_arn(&transfer.table, &transfer.id)),
+                export_status: Some(transfer.status),
+                export_type: Some(kind.to_owned()),
+                ..Default::default()
+            }
         };
         Ok(ListExportsOutput {
             export_summaries: Some(page.items.into_iter().map(summary).collect()),
@@ -390,9 +587,37 @@ impl DynamoDb {
     }
 }
 
-fn asked_of(input: &ExportTableToPointInTimeInput, at: i64) -> BTreeMap<String, String> {
+fn wrong_time() -> Error {
+    InvalidExportTimeException::error(
+        "Export time must be between EarliestRestorableDateTime and LatestRestorableDateTime",
+    )
+}
+
+/// The times and the view of an incremental export. AWS: at least 15 minutes and at most a day.
+fn increment(input: &ExportTableToPointInTimeInput, now: i64) -> Result<(i64, i64, String)> {
+    const SHORTEST: i64 = 15 * 60 * 1000;
+    if input.export_time.is_some() {
+        return Err(invalid("ExportTime cannot be specified when ExportType is INCREMENTAL_EXPORT"));
+    }
+    let given = input.incremental_export_specification.as_ref().ok_or_else(|| {
+        invalid("IncrementalExportSpecification must be specified when ExportType is INCREMENTAL_EXPORT")
+    })?;
+    let millis = |at: &DateTime| at.to_millis().unwrap_or(i64::MAX);
+    let from = given.export_from_time.as_ref().map(millis);
+    let from = from.ok_or_else(|| invalid("ExportFromTime must be specified for an incremental export"))?;
+    let to = given.export_to_time.as_ref().map_or(now.min(from + crate::describe::DAY), millis);
+    if to <= from {
+        return Err(invalid("ExportFromTime must be before ExportToTime"));
+    }
+    if !(SHORTEST..=crate::describe::DAY).contains(&(to - from)) {
+        return Err(invalid("The period of an incremental export must be between 15 minutes and 24 hours"));
+    }
+    let view = given.export_view_type.clone().unwrap_or_else(|| "NEW_AND_OLD_IMAGES".to_owned());
+    Ok((from, to, view))
+}
+
+fn asked_of(input: &ExportTableToPointInTimeInput) -> BTreeMap<String, String> {
     let given = [
-        ("ExportTime", Some(at.to_string())),
         ("ClientToken", input.client_token.clone()),
         ("S3Bucket", Some(input.s3_bucket.clone())),
         ("S3BucketOwner", input.s3_bucket_owner.clone()),
@@ -405,6 +630,7 @@ fn asked_of(input: &ExportTableToPointInTimeInput, at: i64) -> BTreeMap<String, 
 
 fn shown(transfer: Transfer) -> ExportDescription {
     let text = |name: &str| transfer.asked.get(name).cloned();
+    let when = |name: &str| text(name).and_then(|at| at.parse().ok()).map(crate::describe::time);
     let done = transfer.status == "COMPLETED";
     ExportDescription {
         export_arn: Some(export_arn(&transfer.table, &transfer.id)),
@@ -413,7 +639,7 @@ fn shown(transfer: Transfer) -> ExportDescription {
         export_manifest: transfer.manifest.clone(),
         table_arn: Some(transfer.table.clone()),
         table_id: Some(transfer.table_id.clone()),
-        export_time: text("ExportTime").and_then(|at| at.parse().ok()).map(crate::describe::time),
+        export_time: when("ExportTime"),
         client_token: text("ClientToken"),
         s3_bucket: text("S3Bucket"),
         s3_bucket_owner: text("S3BucketOwner"),
@@ -425,7 +651,13 @@ fn shown(transfer: Transfer) -> ExportDescription {
         export_format: Some("DYNAMODB_JSON".to_owned()),
         billed_size_bytes: done.then_some(transfer.bytes),
         item_count: done.then_some(transfer.items),
-        export_type: Some("FULL_EXPORT".to_owned()),
+        export_type: Some(export_type(&transfer).to_owned()),
+        incremental_export_specification: when("ExportFromTime").map(|from| IncrementalExportSpecification {
+            export_from_time: Some(from),
+            export_to_time: when("ExportToTime"),
+            export_view_type: text("ExportViewType"),
+            ..Default::default()
+        }),
         export_status: Some(transfer.status),
         ..Default::default()
     }

@@ -7,7 +7,7 @@ use crate::errors::{Failure, Result, in_use, invalid, stored};
 use crate::live::Live;
 use crate::operations::exports::{end, transfer_id, transfer_key};
 use crate::operations::tables::new_table;
-use crate::state::{KeyKind, Stored, Table, Transfer};
+use crate::state::{Caller, KeyKind, Stored, Table, Transfer};
 use crate::value::{Item, Value, size};
 use crate::{DynamoDb, json, keys, names};
 use base64::Engine;
@@ -104,6 +104,21 @@ impl Sink {
 }
 
 impl Source {
+    fn of(cx: Context, transfer: &Transfer) -> Self {
+        let text = |name: &str| transfer.asked.get(name).cloned();
+        Self {
+            cx,
+            bucket: text("S3Bucket").unwrap_or_default(),
+            prefix: text("S3KeyPrefix").unwrap_or_default(),
+            owner: text("S3BucketOwner"),
+            csv: (text("InputFormat").as_deref() == Some("CSV")).then(|| Csv {
+                delimiter: text("Delimiter").and_then(|text| text.chars().next()).unwrap_or(','),
+                header: text("HeaderList").map(|list| list.split('\u{1}').map(str::to_owned).collect()),
+            }),
+            gzip: text("InputCompressionType").as_deref() == Some("GZIP"),
+        }
+    }
+
     async fn objects(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut token = None;
@@ -276,19 +291,6 @@ impl DynamoDb {
         if self.table_at(&place)?.is_some() {
             return Err(there());
         }
-        let csv = input.input_format_options.as_ref().and_then(|options| options.csv.as_ref());
-        let csv = (input.input_format == "CSV").then(|| Csv {
-            delimiter: csv.and_then(|csv| csv.delimiter.as_ref()?.chars().next()).unwrap_or(','),
-            header: csv.and_then(|csv| csv.header_list.clone()),
-        });
-        let source = Source {
-            cx: cx.clone(),
-            bucket: input.s3_bucket_source.s3_bucket.clone(),
-            prefix: input.s3_bucket_source.s3_key_prefix.clone().unwrap_or_default(),
-            owner: input.s3_bucket_source.s3_bucket_owner.clone(),
-            csv,
-            gzip: input.input_compression_type.as_deref() == Some("GZIP"),
-        };
         table.number = self.new_number().await?;
         for index in table.locals.iter_mut().chain(&mut table.globals) {
             index.number = self.new_number().await?;
@@ -307,13 +309,29 @@ impl DynamoDb {
             manifest: None,
             asked: asked_of(&input),
             run: self.run.to_string(),
+            caller: Caller::of(cx),
+            space: 0,
+            into: Some(Box::new(table.clone())),
         };
         let key = transfer_key(&table.account, &table.region, "import", &transfer.id);
         self.store.transact(|tx| Ok::<_, Failure>(tx.put(&key, &transfer)?)).await?;
-        let sink = Sink { store: self.store.clone(), live: self.live.clone(), table, waiting: Vec::new() };
-        tokio::spawn(import(source, sink, key));
+        self.begin_import(cx.clone(), key, transfer.clone());
         let description = self.import_shown(transfer)?;
         Ok(ImportTableOutput { import_table_description: description, ..Default::default() })
+    }
+
+    /// Does the work of an import. What an earlier run of the program has put in already is put in again.
+    pub(crate) fn begin_import(&self, cx: Context, key: Key, transfer: Transfer) {
+        let source = Source::of(cx, &transfer);
+        if let Some(table) = transfer.into {
+            let sink = Sink {
+                store: self.store.clone(),
+                live: self.live.clone(),
+                table: *table,
+                waiting: Vec::new(),
+            };
+            tokio::spawn(import(source, sink, key));
+        }
     }
 
     /// Shows an import.
@@ -409,7 +427,11 @@ async fn import(source: Source, mut sink: Sink, key: Key) {
         Ok(()) => {
             let at = table.key();
             let made = sink.store.transact(|tx| {
-                if tx.exists::<Table>(&at)? {
+                if let Some(there) = tx.get::<Table>(&at)? {
+                    // Shown already, by a run of the program that ended before it could say so.
+                    if there.number == table.number {
+                        return Ok(());
+                    }
                     return Err(Failure(in_use(format!("Table already exists: {}", table.name))));
                 }
                 Ok(tx.put(&at, table)?)

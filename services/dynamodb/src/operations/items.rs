@@ -84,6 +84,7 @@ impl DynamoDb {
         if let Some(projection) = &projection {
             keys::check_paths(&table, projection.paths())?;
         }
+        self.admit_read(&table, None)?;
         let found = self.store.table::<Stored>().get(&at).map_err(stored)?;
         let bytes = found.as_ref().map_or(0, |item| size::item(&item.0));
         let item = found.map(|item| match &projection {
@@ -91,6 +92,7 @@ impl DynamoDb {
             None => item.0,
         });
         let cost = Cost::of_read(bytes, capacity::read(input.consistent_read));
+        self.spend_read(&table, &cost);
         Ok(GetItemOutput {
             item: item.map(item_out),
             consumed_capacity: capacity::consumed(

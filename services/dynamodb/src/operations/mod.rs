@@ -2,7 +2,9 @@
 
 pub(crate) mod backups;
 pub(crate) mod batch;
+pub(crate) mod destinations;
 pub(crate) mod exports;
+pub(crate) mod global_tables;
 pub(crate) mod imports;
 pub(crate) mod items;
 pub(crate) mod partiql;

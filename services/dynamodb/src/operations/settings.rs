@@ -446,22 +446,6 @@ impl DynamoDb {
             ..Default::default()
         })
     }
-
-    /// Shows where a table's changes go beside its stream: nowhere, since there is no Kinesis here.
-    ///
-    /// Errors: `ResourceNotFoundException`.
-    pub async fn describe_kinesis_streaming_destination(
-        &self,
-        cx: &Context,
-        input: DescribeKinesisStreamingDestinationInput,
-    ) -> Result<DescribeKinesisStreamingDestinationOutput> {
-        let table = self.control_table(cx, &input.table_name)?;
-        Ok(DescribeKinesisStreamingDestinationOutput {
-            table_name: Some(table.name.clone()),
-            kinesis_data_stream_destinations: Some(Vec::new()),
-            ..Default::default()
-        })
-    }
 }
 
 fn insights_status(insights: Option<&Insights>) -> &'static str {

@@ -235,6 +235,7 @@ impl DynamoDb {
         let space = self.live.space(found.number);
         let _alone = space.gate.write().await;
         let key = found.key();
+        let (items, bytes) = self.volume(found.number)?;
         let deleted = self.store.transact(|tx| {
             let mut table = tx.get::<Table>(&key)?.ok_or_else(|| crate::errors::no_table(&found.name))?;
             if table.protected {
@@ -246,9 +247,14 @@ impl DynamoDb {
             crate::replicas::leave(tx, &table)?;
             close_stream(tx, &mut table, cx.millis())?;
             tx.delete::<Table>(&key)?;
-            let mut spaces = vec![table.number];
-            spaces.extend(table.locals.iter().chain(&table.globals).map(|index| index.number));
-            tx.emit(Task::Spaces { spaces }.message(cx.millis()))?;
+            let mut spaces: Vec<u64> =
+                table.locals.iter().chain(&table.globals).map(|index| index.number).collect();
+            match &table.history {
+                // What can be restored to a point in time stays restorable for a while.
+                Some(_) => crate::operations::backups::leave(cx, tx, &table, (items, bytes))?,
+                None => spaces.push(table.number),
+            }
+            tx.emit(Task::Spaces { spaces, bytes }.message(cx.millis()))?;
             Ok(table)
         });
         let table = deleted.await?;

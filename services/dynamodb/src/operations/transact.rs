@@ -40,6 +40,8 @@ pub(crate) enum Reason {
     Invalid(String),
     /// PartiQL: an item to be inserted is there.
     Duplicate,
+    /// More throughput than there is.
+    Throttled(Error),
 }
 
 /// The refusal with its reasons in the order of the items.
@@ -55,6 +57,11 @@ pub(crate) fn cancelled(reasons: Vec<Reason>) -> Error {
             Reason::Invalid(message) => ("ValidationError", Some(message), None),
             Reason::Duplicate => {
                 ("DuplicateItem", Some("Duplicate primary key exists in table".to_owned()), None)
+            }
+            Reason::Throttled(error) => {
+                let provisioned = error.is("ProvisionedThroughputExceededException");
+                let code = if provisioned { "ProvisionedThroughputExceeded" } else { "ThrottlingError" };
+                (code, Some(error.message().to_owned()), None)
             }
         };
         codes.push(code);
@@ -139,7 +146,8 @@ impl DynamoDb {
             match Write::new(held.table.clone(), one.key, one.action, one.condition, one.shows_item) {
                 Ok(write) => {
                     writes.push(write);
-                    reasons.push(Reason::None);
+                    let refused = self.admit_write(&held.table).err();
+                    reasons.push(refused.map_or(Reason::None, Reason::Throttled));
                 }
                 Err(error) => reasons.push(Reason::Invalid(error.message().to_owned())),
             }
@@ -202,6 +210,9 @@ impl DynamoDb {
             })
             .await?;
         attempt.committed();
+        for (write, done) in writes.iter().zip(&committed.done) {
+            self.spend_write(&write.table, &done.cost.clone().doubled());
+        }
         Ok((committed, writes))
     }
 
@@ -224,13 +235,16 @@ impl DynamoDb {
             wanted.push((get, key, projection));
         }
         let mut located = Vec::with_capacity(wanted.len());
+        let mut tables = Vec::with_capacity(wanted.len());
         let mut reasons = Vec::with_capacity(wanted.len());
         for (get, key, _) in &wanted {
             let table = self.table(cx, &get.table_name)?;
             match keys::given(&table, key) {
                 Ok(at) => {
                     located.push(at);
-                    reasons.push(Reason::None);
+                    let refused = self.admit_read(&table, None).err();
+                    reasons.push(refused.map_or(Reason::None, Reason::Throttled));
+                    tables.push(table);
                 }
                 Err(error) => reasons.push(Reason::Invalid(error.message().to_owned())),
             }
@@ -245,10 +259,11 @@ impl DynamoDb {
         let mut costs: BTreeMap<&str, Cost> = BTreeMap::new();
         let mut responses = Vec::with_capacity(wanted.len());
         let mut bytes = 0;
-        for ((get, _, projection), item) in wanted.iter().zip(items) {
+        for (((get, _, projection), table), item) in wanted.iter().zip(&tables).zip(items) {
             let sized = item.as_ref().map_or(0, size::item);
             bytes += sized;
             let cost = Cost::of_read(sized, size::Read::Transactional);
+            self.spend_read(table, &cost);
             costs.entry(&get.table_name).or_default().add(&cost);
             let item = item.map(|item| match projection {
                 Some(projection) => projection.project(&item),

@@ -47,7 +47,7 @@ impl DynamoDb {
                 tx.emit(task.message(cx.millis()))?;
             }
             if let Some(spaces) = gone {
-                tx.emit(Task::Spaces { spaces }.message(cx.millis()))?;
+                tx.emit(Task::Spaces { spaces, bytes: 0 }.message(cx.millis()))?;
             }
             change_stream(tx, &mut table, &input, cx.millis())?;
             if input.sse_specification.is_some() {

@@ -1,0 +1,174 @@
+"""DynamoDB through boto3: what belongs to tables beside items. Global tables of both versions, destinations, throughput
+that is enforced, exports that go on after a restart, backups that deleted tables leave, space that comes back."""
+import gzip
+import json
+import pathlib
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from test_dynamodb import gsi, make, name, refusal, until
+
+BOTH = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+@pytest.fixture()
+def ddb(client):
+    return client("dynamodb")
+
+
+def test_global_tables_of_the_first_version(client, ddb):
+    table, there = name("global"), client("dynamodb", region="eu-west-1")
+    group = [{"RegionName": "us-east-1"}, {"RegionName": "eu-west-1"}]
+    missing = ("GlobalTableNotFoundException", f"Global table not found: Global table with name: '{table}' does not exist.")
+    assert refusal(ddb.describe_global_table, GlobalTableName=table) == missing
+    assert refusal(ddb.update_global_table, GlobalTableName=table, ReplicaUpdates=[]) == missing
+    assert refusal(ddb.describe_global_table_settings, GlobalTableName=table) == missing
+    make(ddb, table, StreamSpecification=BOTH)
+    assert refusal(ddb.create_global_table, GlobalTableName=table, ReplicationGroup=group)[0] == "TableNotFoundException"
+    make(there, table, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    assert refusal(ddb.create_global_table, GlobalTableName=table, ReplicationGroup=group)[0] == "ValidationException"
+    there.delete_table(TableName=table)
+    make(there, table, StreamSpecification=BOTH)
+    made = ddb.create_global_table(GlobalTableName=table, ReplicationGroup=group)["GlobalTableDescription"]
+    assert made["GlobalTableStatus"] == "CREATING" and made["GlobalTableArn"].endswith(f":global-table/{table}")
+    shown = ddb.describe_global_table(GlobalTableName=table)["GlobalTableDescription"]
+    assert shown["GlobalTableStatus"] == "ACTIVE"
+    assert [replica["RegionName"] for replica in shown["ReplicationGroup"]] == ["us-east-1", "eu-west-1"]
+    assert ddb.describe_table(TableName=table)["Table"]["GlobalTableVersion"] == "2017.11.29"
+    assert refusal(ddb.create_global_table, GlobalTableName=table, ReplicationGroup=group)[0] == (
+        "GlobalTableAlreadyExistsException")
+    ddb.put_item(TableName=table, Item={"pk": {"S": "a"}})
+    there.put_item(TableName=table, Item={"pk": {"S": "b"}})
+    for one in (ddb, there):
+        assert until(lambda: one.scan(TableName=table)["Count"] == 2)
+    assert ddb.list_global_tables()["GlobalTables"] == [{"GlobalTableName": table, "ReplicationGroup": group}]
+    assert ddb.list_global_tables(RegionName="ap-south-1")["GlobalTables"] == []
+    settings = ddb.update_global_table_settings(GlobalTableName=table, ReplicaSettingsUpdate=[
+        {"RegionName": "eu-west-1", "ReplicaTableClass": "STANDARD_INFREQUENT_ACCESS"}])["ReplicaSettings"]
+    assert settings[1]["ReplicaTableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    assert refusal(ddb.update_global_table, GlobalTableName=table,
+                   ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])[0] == "ReplicaAlreadyExistsException"
+    assert refusal(ddb.update_global_table, GlobalTableName=table,
+                   ReplicaUpdates=[{"Delete": {"RegionName": "sa-east-1"}}])[0] == "ReplicaNotFoundException"
+    left = ddb.update_global_table(GlobalTableName=table, ReplicaUpdates=[{"Delete": {"RegionName": "eu-west-1"}}])
+    assert [r["RegionName"] for r in left["GlobalTableDescription"]["ReplicationGroup"]] == ["us-east-1"]
+    there.put_item(TableName=table, Item={"pk": {"S": "c"}})
+    assert there.scan(TableName=table)["Count"] == 3, "it is a table of its own again"
+    scaling = ddb.describe_table_replica_auto_scaling(TableName=table)["TableAutoScalingDescription"]
+    assert scaling["Replicas"][0]["ReplicaProvisionedReadCapacityAutoScalingSettings"] == {"AutoScalingDisabled": True}
+
+
+def test_a_kinesis_stream_that_does_not_exist(ddb, account):
+    table, arn = make(ddb), f"arn:aws:kinesis:us-east-1:{account}:stream/changes"
+    shown = lambda: ddb.describe_kinesis_streaming_destination(TableName=table)["KinesisDataStreamDestinations"]
+    assert shown() == []
+    assert refusal(ddb.disable_kinesis_streaming_destination, TableName=table, StreamArn=arn)[0] == (
+        "ResourceNotFoundException")
+    begun = ddb.enable_kinesis_streaming_destination(TableName=table, StreamArn=arn, EnableKinesisStreamingConfiguration={
+        "ApproximateCreationDateTimePrecision": "MILLISECOND"})
+    assert (begun["DestinationStatus"], begun["TableName"]) == ("ENABLING", table)
+    (one,) = shown()
+    assert one["DestinationStatus"] == "ENABLE_FAILED" and arn in one["DestinationStatusDescription"]
+    code, message = refusal(ddb.disable_kinesis_streaming_destination, TableName=table, StreamArn=arn)
+    assert code == "ValidationException" and "must be ACTIVE to perform DISABLE operation." in message
+    assert refusal(ddb.enable_kinesis_streaming_destination, TableName=name(), StreamArn=arn)[0] == (
+        "ResourceNotFoundException")
+
+
+def test_throughput_that_is_enforced(new_cloud):
+    ddb = new_cloud("--ephemeral", "--enforce-throughput").client("dynamodb")
+    units = lambda n: {"ReadCapacityUnits": n, "WriteCapacityUnits": n}
+    table = make(
+        ddb, BillingMode="PROVISIONED", ProvisionedThroughput=units(10), definitions={"g": "S"},
+        GlobalSecondaryIndexes=[{**gsi("by-g", "g"), "ProvisionedThroughput": units(1)}])
+    big = {"x": {"S": "x" * 380_000}}
+    put = lambda **item: ddb.put_item(TableName=table, Item={"pk": {"S": "a"}, **item})
+    put(g={"S": "g"}, **big)
+    with pytest.raises(ClientError) as caught:
+        put(g={"S": "h"})
+    error = caught.value.response
+    assert error["Error"]["Code"] == "ProvisionedThroughputExceededException"
+    assert "one or more global secondary indexes" in error["Error"]["Message"]
+    assert error["ThrottlingReasons"][0]["reason"] == "IndexWriteProvisionedThroughputExceeded"
+    for n in range(10):
+        try:
+            ddb.put_item(TableName=table, Item={"pk": {"S": f"no index {n}"}, **big})
+        except ClientError as error:
+            assert error.response["Error"]["Message"] == (
+                "The level of configured provisioned throughput for the table was exceeded. Consider increasing your "
+                "provisioning level with the UpdateTable API.")
+            break
+    else:
+        pytest.fail("3,000 units were left, and ten times 371 were taken")
+    assert refusal(ddb.batch_write_item, RequestItems={table: [{"PutRequest": {"Item": {"pk": {"S": "b"}}}}]})[0] == (
+        "ProvisionedThroughputExceededException")
+    with pytest.raises(ClientError) as caught:
+        ddb.transact_write_items(TransactItems=[{"Put": {"TableName": table, "Item": {"pk": {"S": "b"}}}}])
+    assert caught.value.response["CancellationReasons"][0]["Code"] == "ProvisionedThroughputExceeded"
+    other = make(ddb, OnDemandThroughput={"MaxWriteRequestUnits": 1})
+    ddb.put_item(TableName=other, Item={"pk": {"S": "a"}, **big})
+    assert refusal(ddb.put_item, TableName=other, Item={"pk": {"S": "b"}}) == (
+        "ThrottlingException", "Throughput exceeds the maximum OnDemandThroughput configured on table or index")
+
+
+def fill(ddb, table, count=100, size=10):
+    for first in range(0, count, 25):
+        ddb.batch_write_item(RequestItems={table: [
+            {"PutRequest": {"Item": {"pk": {"S": str(n)}, "x": {"S": "x" * size}}}} for n in range(first, first + 25)]})
+
+
+def test_exports_go_on_after_the_death_of_the_process(new_cloud, tmp_path):
+    one = new_cloud("--data", str(tmp_path / "data"))
+    ddb, s3, bucket = one.client("dynamodb"), one.client("s3"), name("bucket")
+    s3.create_bucket(Bucket=bucket)
+    table = make(ddb)
+    fill(ddb, table, 500, 2000)
+    arn = ddb.describe_table(TableName=table)["Table"]["TableArn"]
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    ddb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+    begun = ddb.export_table_to_point_in_time(TableArn=arn, S3Bucket=bucket)["ExportDescription"]
+    one.kill()
+    two = new_cloud("--data", str(tmp_path / "data"))
+    ddb, s3 = two.client("dynamodb"), two.client("s3")
+    shown = lambda: ddb.describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+    assert until(lambda: shown()["ExportStatus"] != "IN_PROGRESS")
+    done = shown()
+    assert (done["ExportStatus"], done.get("ItemCount"), done["ExportType"]) == ("COMPLETED", 500, "FULL_EXPORT"), done.get("FailureMessage")
+    read = lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    summary = json.loads(read(done["ExportManifest"]))
+    assert summary["itemCount"] == 500 and summary["exportType"] == "FULL_EXPORT" and "exportFromTime" not in summary
+    files = [json.loads(line) for line in read(summary["manifestFilesS3Key"]).splitlines()]
+    lines = [line for file in files for line in gzip.decompress(read(file["dataFileS3Key"])).splitlines()]
+    assert len(lines) == sum(file["itemCount"] for file in files) == 500
+    held = {one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"] if "/data/" in one["Key"]}
+    assert held == {file["dataFileS3Key"] for file in files}, "nothing is left of the first attempt"
+    short = {"ExportFromTime": time.time() - 60, "ExportToTime": time.time()}
+    assert refusal(ddb.export_table_to_point_in_time, TableArn=arn, S3Bucket=bucket, ExportType="INCREMENTAL_EXPORT",
+                   IncrementalExportSpecification=short)[0] == "ValidationException"
+    early = {"ExportFromTime": time.time() - 7200, "ExportToTime": time.time() - 3600}
+    assert refusal(ddb.export_table_to_point_in_time, TableArn=arn, S3Bucket=bucket, ExportType="INCREMENTAL_EXPORT",
+                   IncrementalExportSpecification=early)[0] == "InvalidExportTimeException"
+
+
+def test_a_deleted_table_with_recovery_leaves_a_backup(ddb):
+    table = make(ddb)
+    fill(ddb, table, 25)
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    ddb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+    ddb.delete_table(TableName=table)
+    assert ddb.list_backups(TableName=table)["BackupSummaries"] == []
+    (left,) = ddb.list_backups(TableName=table, BackupType="SYSTEM")["BackupSummaries"]
+    assert left["BackupName"] == f"{table}$DeletedTableBackup" and left["BackupType"] == "SYSTEM"
+    days = (left["BackupExpiryDateTime"] - left["BackupCreationDateTime"]).days
+    assert days == 35
+    ddb.restore_table_from_backup(TargetTableName=table, BackupArn=left["BackupArn"])
+    assert ddb.scan(TableName=table)["Count"] == 25
+    ddb.delete_backup(BackupArn=left["BackupArn"])
+    assert ddb.scan(TableName=table)["Count"] == 25
+
+
+def test_dax_gets_a_clear_answer(client):
+    code, message = refusal(client("dax").describe_clusters)
+    assert "not implemented" in message.lower() and "dax" in message.lower(), (code, message)
