@@ -92,10 +92,13 @@ impl Pool {
             state.tidy();
             let mut held = false;
             let mut open: Vec<Key> = state.lines.keys().cloned().collect();
-            // Who holds least comes first; of those, who has waited for longest.
+            // Who holds least comes first; of those, whose turn was longest ago, and who has waited for longest.
             while let Some(key) = open
                 .iter()
-                .min_by_key(|key| (state.holds(key), state.lines[*key].waiters.front().map(|w| w.since)))
+                .min_by_key(|key| {
+                    let waits = state.lines[*key].waiters.front().map(|w| w.since);
+                    (state.holds(key), state.turns.get(*key).copied(), waits)
+                })
                 .cloned()
             {
                 if state.closed || state.starting_count() >= self.starts * 4 {
@@ -118,6 +121,7 @@ impl Pool {
                     ended.push(oldest);
                 }
                 *state.starting.entry(key.clone()).or_default() += 1;
+                state.turns.insert(key.clone(), Instant::now());
                 starts.push((key, spec));
             }
             let now = Instant::now();

@@ -44,6 +44,9 @@ pub(super) struct State {
     pub(super) busy: HashMap<Key, HashMap<SandboxId, Option<i32>>>,
     /// How many sandboxes of a function wanted a processor when last looked.
     looks: HashMap<Key, (Instant, usize)>,
+    /// When functions that wait last had a sandbox started: of those that hold equally many it is the turn of whose that was
+    /// longest ago, so that places go round where there are more functions than places.
+    pub(super) turns: HashMap<Key, Instant>,
     /// When a function's last sandbox was started against the odds.
     grown: HashMap<Key, Instant>,
     /// Somebody will look at the lines again soon.
@@ -171,6 +174,7 @@ impl State {
             }
             !line.waiters.is_empty()
         });
+        self.turns.retain(|key, _| self.lines.contains_key(key));
         if self.lines.is_empty() {
             self.grown.clear();
             self.looks.clear();
