@@ -2,7 +2,7 @@
 that is enforced, exports that go on after a restart, backups that deleted tables leave, space that comes back."""
 import gzip
 import json
-import pathlib
+import random
 import time
 
 import pytest
@@ -172,3 +172,64 @@ def test_a_deleted_table_with_recovery_leaves_a_backup(ddb):
 def test_dax_gets_a_clear_answer(client):
     code, message = refusal(client("dax").describe_clusters)
     assert "not implemented" in message.lower() and "dax" in message.lower(), (code, message)
+
+
+def zstd(data):
+    """One frame with one raw block. Source: RFC 8878."""
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + (len(data) << 3 | 1).to_bytes(3, "little") + data
+
+
+def test_imports_say_what_is_wrong(client, ddb, unique):
+    s3, logs, bucket = client("s3"), client("logs"), unique("import")
+    s3.create_bucket(Bucket=bucket)
+    lines = b'{"Item":{"pk":{"S":"a"}}}\n{"Item":{"other":{"S":"a"}}}\nnonsense\n{"Item":{"pk":{"S":"b"}}}\n'
+    s3.put_object(Bucket=bucket, Key="in/one.json.zst", Body=zstd(lines))
+    creation = lambda table: {
+        "TableName": table, "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}
+    table = name()
+    asked = dict(
+        S3BucketSource={"S3Bucket": bucket, "S3KeyPrefix": "in/"}, InputFormat="DYNAMODB_JSON", ClientToken="token",
+        InputCompressionType="ZSTD", TableCreationParameters=creation(table))
+    begun = ddb.import_table(**asked)["ImportTableDescription"]
+    shown = lambda arn: ddb.describe_import(ImportArn=arn)["ImportTableDescription"]
+    assert until(lambda: shown(begun["ImportArn"])["ImportStatus"] != "IN_PROGRESS")
+    done = shown(begun["ImportArn"])
+    assert (done["ImportStatus"], done["ImportedItemCount"], done["ProcessedItemCount"], done["ErrorCount"]) == (
+        "COMPLETED", 2, 4, 2), done
+    assert done["CloudWatchLogGroupArn"].endswith(":log-group:/aws-dynamodb/imports:*")
+    stream = begun["ImportArn"].rsplit("/", 1)[1]
+    events = logs.get_log_events(logGroupName="/aws-dynamodb/imports", logStreamName=stream, startFromHead=True)["events"]
+    said = [json.loads(event["message"]) for event in events]
+    assert [one["itemS3Pointer"] for one in said] == [
+        {"bucket": bucket, "key": "in/one.json.zst", "itemIndex": at} for at in (1, 2)]
+    assert said[0]["errorMessages"] == ["One or more parameter values were invalid: Missing the key pk in the item"]
+    assert ddb.import_table(**asked)["ImportTableDescription"]["ImportArn"] == begun["ImportArn"]
+    assert refusal(ddb.import_table, **{**asked, "TableCreationParameters": creation(name())})[0] == (
+        "ImportConflictException")
+    nowhere = {**asked, "ClientToken": "other", "TableCreationParameters": creation(name()),
+               "S3BucketSource": {"S3Bucket": unique("nowhere")}}
+    begun = ddb.import_table(**nowhere)["ImportTableDescription"]
+    assert until(lambda: shown(begun["ImportArn"])["ImportStatus"] != "IN_PROGRESS")
+    assert (shown(begun["ImportArn"])["ImportStatus"], shown(begun["ImportArn"])["FailureCode"]) == (
+        "FAILED", "S3NoSuchBucket")
+
+
+def test_a_deleted_table_gives_its_space_back(new_cloud, tmp_path):
+    data = tmp_path / "data"
+    ddb = new_cloud("--data", str(data)).client("dynamodb")
+    # Journals are of a fixed size: they are not what a table takes.
+    held = lambda: sum(f.stat().st_size for f in data.rglob("*") if f.is_file() and f.suffix != ".jnl")
+    table, kept = make(ddb), make(ddb)
+    before = held()
+    items = [{"PutRequest": {"Item": {"pk": {"S": str(n)}, "x": {"B": random.randbytes(390_000)}}}} for n in range(25)]
+    for n in range(3):
+        for at, item in enumerate(items):
+            item["PutRequest"]["Item"]["pk"]["S"] = f"{n}-{at}"
+        ddb.batch_write_item(RequestItems={table: items})
+    ddb.put_item(TableName=kept, Item={"pk": {"S": "kept"}})
+    assert held() > before + 15_000_000
+    ddb.delete_table(TableName=table)
+    assert until(lambda: held() < before + 6_000_000), (before, held())
+    assert ddb.scan(TableName=kept)["Count"] == 1

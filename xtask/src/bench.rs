@@ -52,6 +52,11 @@ const PARTS: &[Part] = &[
         Bench::dynamodb,
     ),
     ("dynamodb-size", "DynamoDB with more and more items (--items)", Bench::dynamodb_size),
+    (
+        "dynamodb-compaction",
+        "DynamoDB's latency while items of 20 KB are written and merged, and the memory it takes",
+        Bench::dynamodb_compaction,
+    ),
     ("kms", "KMS Encrypt, Decrypt, GenerateDataKey on one pool of connections", Bench::kms),
     ("start", "start to first answer on an existing data directory, and idle memory", Bench::start),
     ("large", "one large object up and down, and the memory it takes", Bench::large),

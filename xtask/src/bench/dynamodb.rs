@@ -112,6 +112,50 @@ impl Bench {
         Ok(())
     }
 
+    /// The latency of small calls while large items are written so fast that files are merged all the time.
+    pub(super) fn dynamodb_compaction(&mut self) -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data").display().to_string();
+        let cloud = Server::cloudlet(&self.cloudlet(), &["--data", &data])?;
+        table(&cloud)?;
+        let body = batch("large{n}", 20_000);
+        let small = json!({ "TableName": "bench", "Item": { "p": { "S": "small{n}" }, "s": { "N": "{i}" }, "v": { "S": "x".repeat(300) } } });
+        let get = json!({ "TableName": "bench", "Key": { "p": { "S": "large0" }, "s": { "N": "{i}00" } } });
+        let (small, get) = (small.to_string(), get.to_string());
+        let seconds = self.options.seconds.clone();
+        let heavy = (seconds.parse::<f64>()? * 2.0 + 4.0).to_string();
+        let write = target("BatchWriteItem");
+        let (written, calls) = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let load = ["--connections", "2", "--seconds", &heavy];
+                cloud.load(&[&load, &call(&write, &body)[..]].concat()).map_err(|why| why.to_string())
+            });
+            // What is measured begins when there is something to merge.
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            let mut calls = Vec::new();
+            for (operation, body) in [("GetItem", &get), ("PutItem", &small)] {
+                let load = ["--connections", "2", "--seconds", &seconds];
+                let said = cloud.load(&[&load, &call(&target(operation), body)[..]].concat());
+                calls.push((operation, said.map_err(|why| why.to_string())));
+            }
+            (writer.join(), calls)
+        });
+        let written = written.map_err(|_| "the writer ended early")??;
+        for (operation, said) in calls {
+            let said = said?;
+            let p99 = said["p99_us"].as_f64().unwrap_or(f64::MAX) / 1000.0;
+            let more = format!("p50 {} µs, {:.0}/s", said["p50_us"], rate(&said));
+            let name = format!("DynamoDB {operation} while files are merged, p99");
+            self.row(&name, &format!("{p99:.1} ms"), "< 5 ms", &more);
+            self.json.insert(format!("dynamodb-compaction-{}", operation.to_lowercase()), said);
+        }
+        let more = format!("{:.0} items of 20 KB a second", rate(&written) * 25.0);
+        let memory = cloud.memory("VmRSS")?;
+        self.row("DynamoDB after writing items of 20 KB", &format!("{memory:.0} MiB"), "< 100 MiB", &more);
+        self.json.insert("dynamodb-compaction-writes".to_owned(), written);
+        Ok(())
+    }
+
     /// What an item costs in an ever larger table, and how the table opens again.
     pub(super) fn dynamodb_size(&mut self) -> Outcome {
         let folder = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! Tables made of objects in S3: DynamoDB JSON or CSV, plain or compressed.
+//! Tables made of objects in S3: DynamoDB JSON or CSV, plain or compressed by GZIP or Zstandard.
 //! Source: Developer Guide, "DynamoDB data import from Amazon S3: how it works", "import formats".
 
 use crate::change::{Attempt, Cause, Change};
@@ -12,6 +12,8 @@ use crate::value::{Item, Value, size};
 use crate::{DynamoDb, json, keys, names};
 use base64::Engine;
 use cloudlet_api_dynamodb::*;
+use cloudlet_api_logs::operations::{CreateLogGroup, CreateLogStream, PutLogEvents};
+use cloudlet_api_logs::{CreateLogGroupInput, CreateLogStreamInput, InputLogEvent, PutLogEventsInput};
 use cloudlet_api_s3::operations::{GetObject, ListObjectsV2};
 use cloudlet_api_s3::{GetObjectInput, ListObjectsV2Input};
 use cloudlet_service::pages;
@@ -28,6 +30,13 @@ const MOST_BYTES: usize = 1 << 30;
 const MOST_LINE: u64 = 8 << 20;
 const MOST_OBJECTS: usize = 50_000;
 const PAGE: usize = 25;
+/// AWS: how many of the items that could not be imported are logged, and where.
+const MOST_LOGGED: usize = 10_000;
+const LOG_GROUP: &str = "/aws-dynamodb/imports";
+/// How many events one call logs.
+const LOG_BATCH: usize = 500;
+/// AWS: how long a client token is remembered, in milliseconds.
+const TOKEN_AGE: i64 = 8 * 60 * 60 * 1000;
 
 /// What is read, and how.
 #[derive(Clone)]
@@ -37,7 +46,14 @@ struct Source {
     prefix: String,
     owner: Option<String>,
     csv: Option<Csv>,
-    gzip: bool,
+    packing: Packing,
+}
+
+#[derive(Clone, Copy)]
+enum Packing {
+    None,
+    Gzip,
+    Zstd,
 }
 
 #[derive(Clone)]
@@ -61,21 +77,52 @@ struct Sink {
     live: Arc<Live>,
     table: Table,
     waiting: Vec<(Key, Stored)>,
+    /// The import's ARN.
+    import: String,
+    /// What is wrong with items, for the log.
+    wrong: Vec<String>,
+}
+
+/// Where an item comes from.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    bucket: &'a str,
+    key: &'a str,
+    at: usize,
 }
 
 impl Sink {
-    async fn take(&mut self, item: Option<Item>, progress: &mut Progress) -> Result<()> {
+    async fn take(&mut self, item: Option<Item>, origin: Origin<'_>, progress: &mut Progress) -> Result<()> {
         progress.processed += 1;
-        let placed = item.and_then(|item| {
-            let fits = size::item(&item) <= size::MAX_ITEM;
-            let key = keys::of_item(&self.table, &item).ok().filter(|_| fits)?;
-            Some((key, Stored(item)))
-        });
+        let placed = match item {
+            None => Err("Error in parsing S3 data: the item is not in the format of the import".to_owned()),
+            Some(item) if size::item(&item) > size::MAX_ITEM => {
+                Err("Item size has exceeded the maximum allowed size".to_owned())
+            }
+            Some(item) => match keys::of_item(&self.table, &item) {
+                Ok(key) => Ok((key, Stored(item))),
+                Err(error) => Err(error.message().to_owned()),
+            },
+        };
         match placed {
-            Some(placed) => self.waiting.push(placed),
-            None => progress.errors += 1,
+            Ok(placed) => self.waiting.push(placed),
+            Err(why) => {
+                progress.errors += 1;
+                self.note(origin, &why);
+            }
         }
         if self.waiting.len() >= BATCH { self.flush(progress).await } else { Ok(()) }
+    }
+
+    fn note(&mut self, origin: Origin<'_>, why: &str) {
+        if self.wrong.len() < MOST_LOGGED {
+            let entry = serde_json::json!({
+                "itemS3Pointer": { "bucket": origin.bucket, "key": origin.key, "itemIndex": origin.at },
+                "importArn": self.import,
+                "errorMessages": [why],
+            });
+            self.wrong.push(entry.to_string());
+        }
     }
 
     async fn flush(&mut self, progress: &mut Progress) -> Result<()> {
@@ -115,7 +162,11 @@ impl Source {
                 delimiter: text("Delimiter").and_then(|text| text.chars().next()).unwrap_or(','),
                 header: text("HeaderList").map(|list| list.split('\u{1}').map(str::to_owned).collect()),
             }),
-            gzip: text("InputCompressionType").as_deref() == Some("GZIP"),
+            packing: match text("InputCompressionType").as_deref() {
+                Some("GZIP") => Packing::Gzip,
+                Some("ZSTD") => Packing::Zstd,
+                _ => Packing::None,
+            },
         }
     }
 
@@ -154,18 +205,31 @@ impl Source {
         let output = self.cx.cloud.call::<GetObject>(&self.cx, input).await?;
         let body = output.body.collect(MOST_BYTES).await?;
         progress.bytes += i64::try_from(body.len()).unwrap_or(0);
-        let plain: Box<dyn Read + Send> = match self.gzip {
-            true => Box::new(MultiGzDecoder::new(std::io::Cursor::new(body))),
-            false => Box::new(std::io::Cursor::new(body)),
+        let body = std::io::Cursor::new(body);
+        let plain: Box<dyn Read + Send> = match self.packing {
+            Packing::None => Box::new(body),
+            Packing::Gzip => Box::new(MultiGzDecoder::new(body)),
+            Packing::Zstd => match ruzstd::decoding::StreamingDecoder::new(body) {
+                Ok(plain) => Box::new(plain),
+                Err(why) => {
+                    progress.errors += 1;
+                    let origin = Origin { bucket: &self.bucket, key, at: 0 };
+                    sink.note(origin, &format!("Error in parsing S3 data: {why}"));
+                    return Ok(());
+                }
+            },
         };
         let mut lines = BufReader::new(plain);
         let mut header = self.csv.as_ref().and_then(|csv| csv.header.clone());
+        let mut at = 0;
         loop {
+            let origin = Origin { bucket: &self.bucket, key, at };
             let line = match line(&mut lines, self.csv.is_some()) {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(()),
-                Err(_) => {
+                Err(why) => {
                     progress.errors += 1;
+                    sink.note(origin, &format!("Error in parsing S3 data: {why}"));
                     return Ok(());
                 }
             };
@@ -175,7 +239,8 @@ impl Source {
             let Some(csv) = &self.csv else {
                 let item = serde_json::from_str::<serde_json::Value>(&line).ok();
                 let item = item.and_then(|line| json::read(line.get("Item")?));
-                sink.take(item, progress).await?;
+                sink.take(item, origin, progress).await?;
+                at += 1;
                 continue;
             };
             let fields = fields(&line, csv.delimiter);
@@ -183,7 +248,8 @@ impl Source {
                 None => header = Some(fields),
                 Some(names) => {
                     let item = row(&sink.table, names, &fields);
-                    sink.take(item, progress).await?;
+                    sink.take(item, origin, progress).await?;
+                    at += 1;
                 }
             }
         }
@@ -261,7 +327,6 @@ impl DynamoDb {
     pub async fn import_table(&self, cx: &Context, input: ImportTableInput) -> Result<ImportTableOutput> {
         for (unknown, what) in [
             (input.input_format == "ION", "InputFormat ION"),
-            (input.input_compression_type.as_deref() == Some("ZSTD"), "InputCompressionType ZSTD"),
             (input.table_creation_parameters.vector_indexes.is_some(), "VectorIndexes"),
         ] {
             if unknown {
@@ -286,6 +351,10 @@ impl DynamoDb {
         table.account = cx.account.to_string();
         table.region = cx.region.to_string();
         table.name.clone_from(&wanted.table_name);
+        if let Some(known) = self.import_under(cx, &input)? {
+            let description = self.import_shown(known)?;
+            return Ok(ImportTableOutput { import_table_description: description, ..Default::default() });
+        }
         let there = || in_use(format!("Table already exists: {}", wanted.table_name));
         let place = names::locate(cx, &wanted.table_name)?;
         if self.table_at(&place)?.is_some() {
@@ -320,15 +389,38 @@ impl DynamoDb {
         Ok(ImportTableOutput { import_table_description: description, ..Default::default() })
     }
 
+    /// The import that was begun under the same client token.
+    ///
+    /// Errors: `ImportConflictException` for one of something else.
+    fn import_under(&self, cx: &Context, input: &ImportTableInput) -> Result<Option<Transfer>> {
+        let Some(token) = &input.client_token else { return Ok(None) };
+        let all = self.transfers(cx, "import", None)?;
+        let known = all.into_iter().rev().find(|transfer| {
+            transfer.asked.get("ClientToken") == Some(token) && cx.millis() - transfer.started < TOKEN_AGE
+        });
+        let Some(known) = known else { return Ok(None) };
+        let table = names::of_arn(&known.table).map(|place| place.name);
+        if known.asked != asked_of(input)
+            || table.as_deref() != Some(input.table_creation_parameters.table_name.as_str())
+        {
+            return Err(ImportConflictException::error(
+                "A different import request was already made under this client token",
+            ));
+        }
+        Ok(Some(known))
+    }
+
     /// Does the work of an import. What an earlier run of the program has put in already is put in again.
     pub(crate) fn begin_import(&self, cx: Context, key: Key, transfer: Transfer) {
-        let source = Source::of(cx, &transfer);
+        let (source, import_arn) = (Source::of(cx, &transfer), import_arn(&transfer));
         if let Some(table) = transfer.into {
             let sink = Sink {
                 store: self.store.clone(),
                 live: self.live.clone(),
                 table: *table,
                 waiting: Vec::new(),
+                import: import_arn,
+                wrong: Vec::new(),
             };
             tokio::spawn(import(source, sink, key));
         }
@@ -400,6 +492,10 @@ impl DynamoDb {
             table_id: Some(transfer.table_id.clone()),
             client_token: text("ClientToken"),
             s3_bucket_source: Some(bucket_of(&transfer)),
+            cloud_watch_log_group_arn: names::of_arn(&transfer.table).map(|place| {
+                let partition = names::partition(&place.region);
+                format!("arn:{partition}:logs:{}:{}:log-group:{LOG_GROUP}:*", place.region, place.account)
+            }),
             error_count: Some(transfer.errors),
             input_format: text("InputFormat"),
             input_format_options: csv,
@@ -440,6 +536,9 @@ async fn import(source: Source, mut sink: Sink, key: Key) {
         }
         Err(error) => Err(error),
     };
+    if let Err(error) = log(&source.cx, &sink).await {
+        tracing::debug!(%error, "what is wrong with an import's items could not be logged");
+    }
     end(&sink.store, &key, |transfer| {
         transfer.ended = Some(source.cx.millis());
         transfer.items = progress.imported;
@@ -458,6 +557,38 @@ async fn import(source: Source, mut sink: Sink, key: Key) {
         }
     })
     .await;
+}
+
+/// Logs what is wrong with items, as the caller: AWS asks for the permission to do that as well.
+async fn log(cx: &Context, sink: &Sink) -> Result<()> {
+    let there = |error: Error| if error.is("ResourceAlreadyExistsException") { Ok(()) } else { Err(error) };
+    let group = CreateLogGroupInput { log_group_name: LOG_GROUP.to_owned(), ..Default::default() };
+    cx.cloud.call::<CreateLogGroup>(cx, group).await.map(drop).or_else(there)?;
+    if sink.wrong.is_empty() {
+        return Ok(());
+    }
+    let id = sink.import.rsplit('/').next().unwrap_or_default();
+    let stream = CreateLogStreamInput {
+        log_group_name: LOG_GROUP.to_owned(),
+        log_stream_name: id.to_owned(),
+        ..Default::default()
+    };
+    cx.cloud.call::<CreateLogStream>(cx, stream).await.map(drop).or_else(there)?;
+    for batch in sink.wrong.chunks(LOG_BATCH) {
+        let event = |message: &String| InputLogEvent {
+            timestamp: cx.millis(),
+            message: message.clone(),
+            ..Default::default()
+        };
+        let events = PutLogEventsInput {
+            log_group_name: LOG_GROUP.to_owned(),
+            log_stream_name: id.to_owned(),
+            log_events: batch.iter().map(event).collect(),
+            ..Default::default()
+        };
+        cx.cloud.call::<PutLogEvents>(cx, events).await?;
+    }
+    Ok(())
 }
 
 async fn fill(source: &Source, sink: &mut Sink, progress: &mut Progress) -> Result<()> {
