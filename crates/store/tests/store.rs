@@ -464,3 +464,84 @@ proptest! {
         }
     }
 }
+
+/// What the files of a directory take, without the journals, which are of a fixed size.
+fn taken(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => taken(&entry.path()),
+            Ok(meta) if entry.path().extension().is_none_or(|e| e != "jnl") => meta.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_is_gone_gives_its_space_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let of = |space: u64, n: u64| Key::new().number(space).number(n);
+    let mut noise = 1u64;
+    for n in 0..300 {
+        // Nothing that compression could make small.
+        let text: String = (0..10_000)
+            .map(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                format!("{:08x}", noise >> 32)
+            })
+            .collect();
+        let large = Item { value: n, text };
+        store.transact::<_, StoreError>(|tx| tx.put(&of(1, n), &large)).await.unwrap();
+    }
+    store.transact::<_, StoreError>(|tx| tx.put(&of(2, 0), &item(7))).await.unwrap();
+    let before = taken(dir.path());
+    assert!(before > 10 << 20, "{before}");
+    let range = Key::new().number(1).prefix_range();
+    let table = store.table::<Item>();
+    table.drop_files(&range).unwrap();
+    let left: Vec<Key> = table.scan(range.clone(), false).map(|row| row.unwrap().0).collect();
+    store
+        .transact::<_, StoreError>(|tx| {
+            for key in &left {
+                tx.delete::<Item>(key)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    table.compact(24 << 20).unwrap();
+    let after = taken(dir.path());
+    assert!(after < 4 << 20, "{before} became {after}, {} were left", left.len());
+    assert_eq!(table.get(&of(2, 0)).unwrap(), Some(item(7)));
+    assert_eq!(table.scan(range, false).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sees_half_a_transaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let writer = store.clone();
+    let writing = tokio::spawn(async move {
+        for value in 0..3000 {
+            let written = writer.transact::<_, StoreError>(|tx| {
+                tx.put(&key("a"), &item(value))?;
+                for n in 0..20 {
+                    tx.put(&key(&format!("between {n}")), &item(value))?;
+                }
+                tx.put(&key("z"), &item(value))
+            });
+            written.await.unwrap();
+        }
+    });
+    let table = store.table::<Item>();
+    let value = |name: &str| table.get(&key(name)).unwrap().map_or(0, |item| item.value);
+    while !writing.is_finished() {
+        let (first, last) = (value("a"), value("z"));
+        assert!(last >= first, "{first} was there, and then {last}");
+        let (last, first) = (value("z"), value("a"));
+        assert!(first >= last, "{last} was there, and then {first}");
+    }
+    writing.await.unwrap();
+}

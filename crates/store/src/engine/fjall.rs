@@ -123,9 +123,9 @@ impl<'a> Locked<'a> {
 
 impl Engine for FjallEngine {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let value =
-            self.shared.spaces[space as usize].get(key).map_err(|error| translate(&self.dir, error))?;
-        Ok(value.map(Bytes::from))
+        // A read without a snapshot sees a batch while it is being applied: one of its keys changed, another not yet.
+        let value = self.db.snapshot().get(&self.shared.spaces[space as usize], key);
+        Ok(value.map_err(|error| translate(&self.dir, error))?.map(Bytes::from))
     }
 
     fn range(&self, space: Space, range: &KeyRange, reverse: bool) -> Rows {
