@@ -1,8 +1,8 @@
 """Whether what clients saw of a few items can have happened one after the other: the algorithm of Wing and Gong ("Testing
 and Verifying Concurrent Objects", 1993) with Lowe's memory of what has been tried ("Testing for linearizability", 2016).
 
-A history is a list of `Op`. An operation whose answer never came may have happened at any time after it began, or not at
-all. The object is a pair of items, each a number or absent, so that transactions over both are part of the model.
+A history is a list of `Op`. An operation whose answer never came may have happened until its `end`, when nobody was
+there any more who could do it, or not at all. The object is a pair of items, each a number or absent, so that transactions over both are part of the model.
 """
 import dataclasses
 import math
@@ -58,32 +58,40 @@ def changed(state, values):
 def is_linearizable(history, state=(None, None)):
     """Whether there is an order of the operations that explains every answer."""
     ops = sorted(history, key=lambda op: op.start)
-    ends = [math.inf if op.result is UNKNOWN else op.end for op in ops]
     count = len(ops)
-    answered = sum(1 << at for at, end in enumerate(ends) if end < math.inf)
+    optional = [op.result is UNKNOWN for op in ops]
+    answered = sum(1 << at for at in range(count) if not optional[at])
     tried = set()
     stack = [(0, 0, state)]
     while stack:
         low, done, state = stack.pop()
         if not answered & ~done:
             return True
-        while low < count and done >> low & 1:
+        while done >> low & 1:
             low += 1
-        # Whoever comes next has begun before any that is left has ended.
+        # Whoever comes next has begun before any that must come has ended, and not ended before one that came began.
+        latest = ops[done.bit_length() - 1].start if done else -math.inf
         earliest, at, left = math.inf, low, []
         while at < count and ops[at].start <= earliest:
             if not done >> at & 1:
-                left.append(at)
-                earliest = min(earliest, ends[at])
+                if optional[at] and ops[at].end < latest:
+                    done |= 1 << at
+                else:
+                    left.append(at)
+                    earliest = earliest if optional[at] else min(earliest, ops[at].end)
             at += 1
-        for at in left:
-            if ops[at].start > earliest:
-                continue
+        next_ones = []
+        for at in sorted((at for at in left if ops[at].start <= earliest), key=lambda at: -ops[at].end):
             after = step(state, ops[at].call, ops[at].result)
             if after is None:
                 continue
-            key = (done | 1 << at, after)
-            if key not in tried:
-                tried.add(key)
-                stack.append((low, *key))
+            if after == state and not optional[at] and ops[at].call[0] != "put":
+                # With its answer it changes nothing wherever it comes: if it can come now, there is nothing else to try.
+                next_ones = [(done | 1 << at, after)]
+                break
+            next_ones.append((done | 1 << at, after))
+        for one in next_ones:
+            if one not in tried:
+                tried.add(one)
+                stack.append((low, *one))
     return False

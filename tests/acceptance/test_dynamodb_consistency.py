@@ -24,6 +24,9 @@ def test_the_checker_finds_planted_anomalies():
     assert not is_linearizable([op(0, 5, "add", 0, result=1), op(1, 4, "add", 0, result=1)]), "a lost update"
     assert is_linearizable([op(0, 5, "add", 0, result=2), op(1, 4, "add", 0, result=1)])
     lost = op(0, 1, "put", 0, 7, result=UNKNOWN)
+    late = op(0, 9, "put", 0, 7, result=UNKNOWN)
+    assert is_linearizable([late, op(2, 3, "read", 0, result=None), op(4, 5, "read", 0, result=7)])
+    assert not is_linearizable([lost, op(2, 3, "read", 0, result=None), op(4, 5, "read", 0, result=7)]), "too late"
     for seen in (7, None):
         assert is_linearizable([lost, op(2, 3, "read", 0, result=seen)]), "it may have happened or not"
     assert not is_linearizable([lost, op(2, 3, "read", 0, result=7), op(4, 5, "read", 0, result=None)]), "but not both"
@@ -34,6 +37,8 @@ def test_the_checker_finds_planted_anomalies():
     assert not is_linearizable(swap), "a condition that did not hold"
     refused = [op(0, 1, "swap", 0, None, 1, result="done"), op(2, 3, "swap", 0, 1, 2, result=REFUSED)]
     assert not is_linearizable(refused), "a condition that held"
+    again = [op(0, 1, "put", 0, 1), op(2, 6, "put", 0, 1), op(2, 6, "delete", 0, result=1), op(7, 8, "read", 0, result=1)]
+    assert is_linearizable(again), "the second one came after the deletion"
     many = [op(n, n + 3, "add", 0, result=n + 1) for n in range(300)]
     assert is_linearizable(many) and not is_linearizable([*many, op(400, 401, "read", 0, result=299)])
 
@@ -45,6 +50,8 @@ class Clients:
         self.client, self.up, self.over = None, threading.Event(), False
         self.histories = [[] for _ in range(PAIRS)]
         self.unexpected = []
+        # When a program was dead for certain: what it was asked and did not answer happens no more after that.
+        self.deaths = []
 
     def run(self, seed):
         choose = random.Random(seed)
@@ -137,6 +144,7 @@ def test_many_clients_and_a_program_that_is_killed(new_cloud, tmp_path):
         for _ in range(KILLS):
             time.sleep(SECONDS)
             cloud.kill()
+            clients.deaths.append(time.monotonic())
             clients.up.clear()
             cloud = start()
             clients.client = connect(cloud)
@@ -150,6 +158,9 @@ def test_many_clients_and_a_program_that_is_killed(new_cloud, tmp_path):
     calls = sum(map(len, clients.histories))
     assert calls > 200, f"only {calls} calls were answered"
     for pair, history in enumerate(clients.histories):
+        for one in history:
+            if one.result is UNKNOWN:
+                one.end = next((death for death in clients.deaths if death > one.end), one.end)
         assert is_linearizable(history), f"no order explains what was seen of pair {pair}: {len(history)} calls"
         first = sorted(history, key=lambda op: op.start)[:50]
         assert not is_linearizable([*first, op(first[-1].end, first[-1].end + 1, "read", 0, result=10**6)])
