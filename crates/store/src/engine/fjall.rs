@@ -27,6 +27,9 @@ const STRIPES: usize = 512;
 /// out (fjall slows writers down from there), and the next start reads back what is left.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 
+/// A key that no record has: those begin with the name of their table.
+const NOTHING: &[u8] = &[0];
+
 /// How long closing waits for a flush of the little that is in memory.
 const FLUSH_TIME: Duration = Duration::from_secs(10);
 
@@ -209,7 +212,11 @@ impl Engine for FjallEngine {
         let fail = |error| translate(&self.dir, error);
         // The deletions themselves may still be in memory.
         space.rotate_memtable_and_wait().map_err(fail)?;
-        space.major_compact().map_err(fail)
+        space.major_compact().map_err(fail)?;
+        // The files of before go when the next thing in memory is written out, which may be never: a deletion of what is
+        // not there is enough.
+        space.remove(NOTHING).map_err(fail)?;
+        space.rotate_memtable_and_wait().map_err(fail)
     }
 }
 
