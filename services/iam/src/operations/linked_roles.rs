@@ -41,7 +41,7 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("lex", "LexBots", ""),
     ("kafka", "Kafka", ""),
     ("redshift", "Redshift", ""),
-    ("batch", "Batch", ""),
+    ("batch", "Batch", "BatchServiceRolePolicy"),
     ("sso", "SSO", ""),
     ("ssm", "AmazonSSM", ""),
     ("cloudtrail", "CloudTrail", ""),
@@ -49,6 +49,36 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("guardduty", "AmazonGuardDuty", ""),
     ("backup", "Backup", ""),
     ("events", "CloudWatchEvents", ""),
+    ("acm", "CertificateManager", "CertificateManagerServiceRolePolicy"),
+    ("autoscaling-plans", "AutoScalingPlans_EC2AutoScaling", "AWSAutoScalingPlansEC2AutoScalingPolicy"),
+    (
+        "cks.kms",
+        "KeyManagementServiceCustomKeyStores",
+        "AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy",
+    ),
+    ("connect", "AmazonConnect", "AmazonConnectServiceLinkedRolePolicy"),
+    (
+        "ec2.application-autoscaling",
+        "ApplicationAutoScaling_EC2SpotFleetRequest",
+        "AWSApplicationAutoscalingEC2SpotFleetRequestPolicy",
+    ),
+    ("eks-fargate", "AmazonEKSForFargate", "AmazonEKSForFargateServiceRolePolicy"),
+    ("eks-nodegroup", "AmazonEKSNodegroup", "AWSServiceRoleForAmazonEKSNodegroup"),
+    ("elasticbeanstalk", "ElasticBeanstalk", "AWSElasticBeanstalkServiceRolePolicy"),
+    ("elasticfilesystem", "AmazonElasticFileSystem", "AmazonElasticFileSystemServiceRolePolicy"),
+    ("email.cognito-idp", "AmazonCognitoIdpEmailService", "AmazonCognitoIdpEmailServiceRolePolicy"),
+    ("imagebuilder", "ImageBuilder", "AWSServiceRoleForImageBuilder"),
+    ("lakeformation", "LakeFormationDataAccess", "LakeFormationDataAccessServiceRolePolicy"),
+    ("lexv2", "LexV2Bots", "AmazonLexV2BotPolicy"),
+    ("mq", "AmazonMQ", "AmazonMQServiceRolePolicy"),
+    (
+        "mrk.kms",
+        "KeyManagementServiceMultiRegionKeys",
+        "AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy",
+    ),
+    ("ram", "ResourceAccessManager", "AWSResourceAccessManagerServiceRolePolicy"),
+    ("waf", "WAFLogging", "WAFLoggingServiceRolePolicy"),
+    ("wafv2", "WAFV2Logging", "WAFV2LoggingServiceRolePolicy"),
 ];
 
 /// A deletion that was asked for.
@@ -78,7 +108,7 @@ impl Iam {
         })?;
         let mut name = format!("AWSServiceRoleFor{title}");
         if let Some(suffix) = &input.custom_suffix {
-            if !matches!(*title, "AutoScaling" | "LexBots") {
+            if !matches!(*title, "AutoScaling" | "AmazonConnect" | "LexBots" | "LexV2Bots") {
                 return Err(errors::bad_input(format!("Custom suffix is not allowed for {service}")));
             }
             name = format!("{name}_{suffix}");
