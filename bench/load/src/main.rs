@@ -2,7 +2,7 @@
 //! soon as the answer to the one before has come. One thread, so that it leaves the other core to the server.
 //!
 //! `load --address IP:PORT [--method M] [--target /PATH] [--service s3|sts|lambda|…] [--size BYTES | --body TEXT]
-//! [--type MEDIA-TYPE] [--header TEXT]... [--connections N] [--seconds N | --count N] [--from N]` prints one line of JSON. `{n}`
+//! [--type MEDIA-TYPE] [--key ID --secret SECRET] [--header TEXT]... [--connections N] [--seconds N | --count N] [--from N]` prints one line of JSON. `{n}`
 //! in the target or the body becomes the number of the connection, `{i}` that of the request, counted from `--from`; then each
 //! request is signed by itself. Without `--service` nothing is signed. A body beyond 16 MiB is sent in pieces and not signed.
 
@@ -46,6 +46,8 @@ fn options() -> Outcome<Options> {
             "--body" => asked.body = Some(value.into_bytes()),
             "--type" => asked.media_type = value,
             "--header" => asked.headers.push(value),
+            "--key" => asked.key = value,
+            "--secret" => asked.secret = value,
             "--from" => from = value.parse()?,
             "--connections" => connections = value.parse()?,
             "--seconds" => seconds = value.parse()?,

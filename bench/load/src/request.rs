@@ -27,6 +27,9 @@ pub(crate) struct Asked {
     pub(crate) media_type: String,
     /// Further headers, `name: value`.
     pub(crate) headers: Vec<String>,
+    /// The access key and its secret.
+    pub(crate) key: String,
+    pub(crate) secret: String,
 }
 
 impl Default for Asked {
@@ -39,6 +42,8 @@ impl Default for Asked {
             size: 0,
             media_type: "application/octet-stream".to_owned(),
             headers: Vec::new(),
+            key: "test".to_owned(),
+            secret: "test".to_owned(),
         }
     }
 }
@@ -53,7 +58,7 @@ impl Asked {
         self.target.contains(NUMBER) || self.body.as_ref().is_some_and(in_body)
     }
 
-    /// The request number `i`, of connection number `n`, signed by the root user of the well-known key.
+    /// The request number `i`, of connection number `n`, signed by its key: unless told otherwise that of the root user.
     pub(crate) fn sign(&self, address: SocketAddr, n: usize, i: u64) -> Outcome<Request> {
         let fill = |text: &str| text.replace("{n}", &n.to_string()).replace(NUMBER, &format!("{i:08}"));
         let target = fill(&self.target);
@@ -88,7 +93,7 @@ impl Asked {
         body: &[u8],
         in_pieces: bool,
     ) -> Outcome<Vec<(String, String)>> {
-        let identity = Credentials::new("test", "test", None, None, "load").into();
+        let identity = Credentials::new(&*self.key, &*self.secret, None, None, "load").into();
         let mut settings = SigningSettings::default();
         if service == "s3" {
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;

@@ -8,23 +8,23 @@ use serde_json::{Value, json};
 const TYPE: &str = "application/x-amz-json-1.0";
 
 /// A call's options for the load generator.
-fn call<'a>(target: &'a str, body: &'a str) -> [&'a str; 10] {
+pub(super) fn call<'a>(target: &'a str, body: &'a str) -> [&'a str; 10] {
     ["--service", "dynamodb", "--method", "POST", "--type", TYPE, "--header", target, "--body", body]
 }
 
-fn target(operation: &str) -> String {
+pub(super) fn target(operation: &str) -> String {
     format!("x-amz-target: DynamoDB_20120810.{operation}")
 }
 
 /// Makes one call.
-fn once(cloud: &Server, operation: &str, body: &Value) -> Outcome {
+pub(super) fn once(cloud: &Server, operation: &str, body: &Value) -> Outcome {
     let (target, body) = (target(operation), body.to_string());
     cloud.load(&[&["--connections", "1", "--count", "1"], &call(&target, &body)[..]].concat())?;
     Ok(())
 }
 
 /// A table with a partition key `p` and a sort key `s`.
-fn table(cloud: &Server) -> Outcome {
+pub(super) fn table(cloud: &Server) -> Outcome {
     let keys =
         json!([{ "AttributeName": "p", "KeyType": "HASH" }, { "AttributeName": "s", "KeyType": "RANGE" }]);
     let attributes = json!([{ "AttributeName": "p", "AttributeType": "S" }, { "AttributeName": "s", "AttributeType": "N" }]);
