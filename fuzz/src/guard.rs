@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn sees_memory_and_time() {
-        let _alone = ALONE.lock().unwrap();
+        let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let meter = Meter::start();
         let held = std::hint::black_box(vec![1u8; 50 << 20]);
         drop(held);
@@ -102,7 +102,8 @@ mod tests {
         for i in 0..20_000_000u64 {
             sum = std::hint::black_box(sum.wrapping_add(i));
         }
-        assert!(meter.memory() >= 50 << 20, "{}", meter.memory());
+        // Other tests of this process may give a little back meanwhile.
+        assert!(meter.memory() >= 49 << 20, "{}", meter.memory());
         assert!(meter.time() > Duration::from_millis(1), "{:?}", meter.time());
     }
 }
