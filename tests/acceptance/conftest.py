@@ -132,6 +132,31 @@ def unique():
 
 
 @pytest.fixture
+def s3(client):
+    return client("s3")
+
+
+@pytest.fixture
+def bucket(s3, unique):
+    """A new bucket of this test's own account."""
+    name = unique("b")
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def their_account(account):
+    """Another account than this test's own."""
+    return f"{(int(account) + 500_000) % 10**12:012d}"
+
+
+@pytest.fixture
+def other(cloud, their_account):
+    """S3 as the other account sees it."""
+    return cloud.client("s3", account=their_account)
+
+
+@pytest.fixture
 def aws(cloud, account):
     """aws("s3", "ls"): runs the real AWS CLI; gives the completed process."""
 

@@ -9,21 +9,11 @@ LOGS = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 
 
 @pytest.fixture
-def s3(client):
-    return client("s3")
-
-
-@pytest.fixture
 def bucket(s3, unique):
     name = unique("b")
     s3.create_bucket(Bucket=name)
     opened(s3, name)
     return name
-
-
-@pytest.fixture
-def other(cloud, account):
-    return cloud.client("s3", account=f"{(int(account) + 500_000) % 10**12:012d}")
 
 
 def me(s3):

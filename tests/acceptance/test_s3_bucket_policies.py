@@ -9,28 +9,6 @@ from s3_help import allow, code, form, later, opened, plain, policy_fields, refu
 
 
 @pytest.fixture
-def s3(client):
-    return client("s3")
-
-
-@pytest.fixture
-def bucket(s3, unique):
-    name = unique("b")
-    s3.create_bucket(Bucket=name)
-    return name
-
-
-@pytest.fixture
-def their_account(account):
-    return f"{(int(account) + 500_000) % 10**12:012d}"
-
-
-@pytest.fixture
-def other(cloud, their_account):
-    return cloud.client("s3", account=their_account)
-
-
-@pytest.fixture
 def grant(s3, bucket, their_account):
     """grant("s3:GetObject", StringEquals={…}): lets the other account do that."""
     def put(action, **condition):

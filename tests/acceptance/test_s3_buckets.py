@@ -6,18 +6,6 @@ import pytest
 from s3_help import code, plain, refusal, refused, signed
 
 
-@pytest.fixture
-def s3(client):
-    return client("s3")
-
-
-@pytest.fixture
-def bucket(s3, unique):
-    name = unique("b")
-    s3.create_bucket(Bucket=name)
-    return name
-
-
 @pytest.mark.parametrize("name", ["aa", "a" * 64, "Upper-case", "under_score", "192.168.5.123", "a..b", "-ab", "ab-", "a b",
                                   "xn--ab", "ab-s3alias", "ab--x-s3"])
 def test_bad_names(cloud, name):

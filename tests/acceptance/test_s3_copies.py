@@ -6,18 +6,6 @@ import pytest
 from s3_help import opened, refusal, refused
 
 
-@pytest.fixture
-def s3(client):
-    return client("s3")
-
-
-@pytest.fixture
-def bucket(s3, unique):
-    name = unique("b")
-    s3.create_bucket(Bucket=name)
-    return name
-
-
 def test_onto_itself(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", Metadata={"a": "1"}, ContentType="text/plain")
     answer = refusal(s3.copy_object, Bucket=bucket, Key="k", CopySource=f"{bucket}/k")

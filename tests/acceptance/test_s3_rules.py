@@ -8,18 +8,6 @@ import pytest
 from s3_help import code, form, later, plain, policy_fields, refusal, refused, relative, signed
 
 
-@pytest.fixture
-def s3(client):
-    return client("s3")
-
-
-@pytest.fixture
-def bucket(s3, unique):
-    name = unique("b")
-    s3.create_bucket(Bucket=name)
-    return name
-
-
 DAY = datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc)
 RULE = {"Status": "Enabled", "Filter": {"Prefix": "p/"}}
 MOVE = lambda days, kind="GLACIER": {"Days": days, "StorageClass": kind}

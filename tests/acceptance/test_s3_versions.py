@@ -15,13 +15,6 @@ def s3(cloud):
 
 
 @pytest.fixture
-def bucket(s3, unique):
-    name = unique("b")
-    s3.create_bucket(Bucket=name)
-    return name
-
-
-@pytest.fixture
 def kept(s3, bucket):
     """A bucket with versions."""
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
