@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::environment::Places;
-use super::{Runtime, Start, sdk};
+use super::{Runtime, Start, sdk, search};
 use crate::warden::protocol::Program;
 use crate::{ComputeError, Config, FunctionSpec};
 
@@ -46,13 +46,8 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
             ComputeError::Runtime(format!("{runtime:?} is not a Java runtime; use such as java21"))
         })?;
     let mut warnings = Vec::new();
-    let java = match config.interpreters.get(runtime) {
-        Some(path) => ask(path).ok_or_else(|| {
-            ComputeError::Runtime(format!(
-                "the configured interpreter {} for {runtime} does not run; correct its path",
-                path.display()
-            ))
-        })?,
+    let java = match search::configured(runtime, config, ask)? {
+        Some(found) => found,
         None => choose(wanted)?,
     };
     if java.major != wanted {
@@ -197,15 +192,13 @@ impl Launch {
 
 /// The exact version, else the nearest newer one, else the nearest, else words.
 fn choose(wanted: u32) -> Result<Java, ComputeError> {
-    let mut others: Vec<Java> = Vec::new();
-    for java in installed() {
-        if java.major == wanted {
-            return Ok(java);
-        }
-        others.push(java);
-    }
     // Classes of an older version run on a newer one and not the other way round.
-    others.into_iter().min_by_key(|other| (other.major < wanted, other.major.abs_diff(wanted))).ok_or_else(|| {
+    let nearest = search::nearest(
+        installed(),
+        |found| found.major == wanted,
+        |other| (other.major < wanted, other.major.abs_diff(wanted)),
+    );
+    nearest.ok_or_else(|| {
         ComputeError::Runtime(format!(
             "no Java was found on this machine; install a JDK or JRE {wanted}, or give the path of one in the configuration: \
              [runtimes] \"java{wanted}\" = \"/path/to/bin/java\""
@@ -215,20 +208,14 @@ fn choose(wanted: u32) -> Result<Java, ComputeError> {
 
 /// All that people usually have, one by one as they are asked for.
 pub(crate) fn installed() -> impl Iterator<Item = Java> {
-    let mut asked = BTreeSet::new();
-    candidates().into_iter().filter_map(move |path| {
-        let real = path.canonicalize().ok()?;
-        asked.insert(real.clone()).then(|| ask(&real))?
-    })
+    search::asked(candidates(), ask)
 }
 
 fn candidates() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     found.extend(std::env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java")));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).filter(|p| p.is_absolute() && !p.ends_with("shims"));
-    found.extend(on_path.map(|folder| folder.join("java")));
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    found.extend(search::on_path().into_iter().map(|folder| folder.join("java")));
+    let home = search::home();
     // Distributions, SDKMAN, asdf, mise, IDEs.
     let collections = [
         Some(PathBuf::from("/usr/lib/jvm")),
@@ -238,14 +225,7 @@ fn candidates() -> Vec<PathBuf> {
         home.map(|h| h.join(".jdks")),
     ];
     for collection in collections.into_iter().flatten() {
-        let mut versions: Vec<PathBuf> = fs::read_dir(collection)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path().join("bin/java"))
-            .collect();
-        versions.sort();
-        found.extend(versions.into_iter().rev());
+        found.extend(search::versions(&collection, "bin/java"));
     }
     found.retain(|path| path.is_file());
     found

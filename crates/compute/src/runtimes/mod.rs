@@ -10,6 +10,7 @@ pub(crate) mod python;
 pub(crate) mod ruby;
 mod scripts;
 pub(crate) mod sdk;
+mod search;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

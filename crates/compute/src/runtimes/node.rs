@@ -1,14 +1,11 @@
 //! `nodejs*`: an interpreter of the host, with our bootstrap and AWS's SDK for JavaScript.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::environment::library_path;
-use super::{Runtime, Start, scripts, sdk};
+use super::{Runtime, Start, scripts, sdk, search};
 use crate::warden::protocol::Program;
 use crate::{ComputeError, Config};
 
@@ -41,13 +38,8 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
             ComputeError::Runtime(format!("{runtime:?} is not a Node.js runtime; use such as nodejs22.x"))
         })?;
     let mut warnings = Vec::new();
-    let interpreter = match config.interpreters.get(runtime) {
-        Some(path) => ask(path).ok_or_else(|| {
-            ComputeError::Runtime(format!(
-                "the configured interpreter {} for {runtime} does not run; correct its path",
-                path.display()
-            ))
-        })?,
+    let interpreter = match search::configured(runtime, config, ask)? {
+        Some(found) => found,
         None => choose(wanted)?,
     };
     if interpreter.major() != wanted {
@@ -95,50 +87,33 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
 fn program(interpreter: &Interpreter, bootstrap: &Path) -> Program {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let argv = vec![text(&interpreter.executable), text(bootstrap)];
-    let env = BTreeMap::from([
-        ("LANG".to_owned(), "en_US.UTF-8".to_owned()),
-        ("LD_LIBRARY_PATH".to_owned(), library_path("/var/task", "/opt", "/var/runtime")),
-        ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
-        ("TZ".to_owned(), ":UTC".to_owned()),
-    ]);
-    Program { argv, env, directory: None }
+    search::program(argv, &[("TZ", ":UTC")])
 }
 
 /// The exact version, else the nearest, newer ones first, else words.
 fn choose(wanted: u32) -> Result<Interpreter, ComputeError> {
-    let mut others: Vec<Interpreter> = Vec::new();
-    for interpreter in installed() {
-        if interpreter.major() == wanted {
-            return Ok(interpreter);
-        }
-        others.push(interpreter);
-    }
-    others
-        .into_iter()
-        .min_by_key(|other| (other.major().abs_diff(wanted), other.major() < wanted))
-        .ok_or_else(|| {
-            ComputeError::Runtime(format!(
-                "no Node.js was found on this machine; install Node.js {wanted}, or give the path of one in the \
+    let nearest = search::nearest(
+        installed(),
+        |found| found.major() == wanted,
+        |other| (other.major().abs_diff(wanted), other.major() < wanted),
+    );
+    nearest.ok_or_else(|| {
+        ComputeError::Runtime(format!(
+            "no Node.js was found on this machine; install Node.js {wanted}, or give the path of one in the \
                  configuration: [runtimes] \"nodejs{wanted}.x\" = \"/path/to/node\""
-            ))
-        })
+        ))
+    })
 }
 
 /// All interpreters that people usually have, one by one as they are asked for.
 pub(crate) fn installed() -> impl Iterator<Item = Interpreter> {
-    let mut asked = BTreeSet::new();
-    candidates().into_iter().filter_map(move |path| {
-        let real = path.canonicalize().ok()?;
-        asked.insert(real.clone()).then(|| ask(&real))?
-    })
+    search::asked(candidates(), ask)
 }
 
 fn candidates() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    folders.extend(std::env::split_paths(&path).filter(|p| p.is_absolute() && !p.ends_with("shims")));
+    let mut folders = search::on_path();
     folders.extend(["/usr/local/bin", "/usr/bin", "/opt/homebrew/bin"].map(PathBuf::from));
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = search::home();
     let below = |variable: &str, usual: &str, rest: &str| {
         let root =
             std::env::var_os(variable).map(PathBuf::from).or_else(|| home.as_ref().map(|h| h.join(usual)));
@@ -156,10 +131,7 @@ fn candidates() -> Vec<PathBuf> {
     ];
     for (collection, bin) in collections {
         let Some(collection) = collection else { continue };
-        let entries = fs::read_dir(collection).into_iter().flatten().flatten();
-        let mut versions: Vec<PathBuf> = entries.map(|e| e.path().join(bin)).collect();
-        versions.sort();
-        folders.extend(versions.into_iter().rev());
+        folders.extend(search::versions(&collection, bin));
     }
     let mut found: Vec<PathBuf> = Vec::new();
     for folder in folders {

@@ -1,14 +1,13 @@
 //! `python3.*`: an interpreter of the host, with our bootstrap and AWS's SDK.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::environment::library_path;
-use super::{Runtime, Start, scripts, sdk};
+use super::{Runtime, Start, scripts, sdk, search};
 use crate::warden::protocol::Program;
 use crate::{ComputeError, Config};
 
@@ -35,13 +34,8 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
             ComputeError::Runtime(format!("{runtime:?} is not a Python runtime; use such as python3.12"))
         })?;
     let mut warnings = Vec::new();
-    let interpreter = match config.interpreters.get(runtime) {
-        Some(path) => ask(path).ok_or_else(|| {
-            ComputeError::Runtime(format!(
-                "the configured interpreter {} for {runtime} does not run; correct its path",
-                path.display()
-            ))
-        })?,
+    let interpreter = match search::configured(runtime, config, ask)? {
+        Some(found) => found,
         None => choose(wanted)?,
     };
     if interpreter.minor != wanted {
@@ -102,12 +96,7 @@ fn program(interpreter: &Interpreter, bootstrap: &Path, sdk: Option<&Path>) -> P
     argv.extend(["-I", "-S", "-X", "utf8"].map(str::to_owned));
     argv.push(text(bootstrap));
     argv.extend(sdk.map(text));
-    let env = BTreeMap::from([
-        ("LANG".to_owned(), "en_US.UTF-8".to_owned()),
-        ("LD_LIBRARY_PATH".to_owned(), library_path("/var/task", "/opt", "/var/runtime")),
-        ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
-    ]);
-    Program { argv, env, directory: None }
+    search::program(argv, &[])
 }
 
 /// The exact version, else the nearest, else words.
@@ -146,19 +135,13 @@ fn named_minor(path: &Path) -> Option<u32> {
 
 /// All installed interpreters that people usually have, without asking any of them. For `cloudlet doctor`.
 pub(crate) fn candidates() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // pyenv's shims are shell scripts that may refuse; its versions are looked at below.
-    folders.extend(std::env::split_paths(&path).filter(|p| p.is_absolute() && !p.ends_with("shims")));
+    let mut folders = search::on_path();
     folders.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from));
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = search::home();
     let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or(home.as_ref().map(|h| h.join(".pyenv")));
     let collections = [pyenv.map(|p| p.join("versions")), home.map(|h| h.join(".local/share/uv/python"))];
     for collection in collections.into_iter().flatten() {
-        let mut versions: Vec<PathBuf> =
-            fs::read_dir(collection).into_iter().flatten().flatten().map(|e| e.path().join("bin")).collect();
-        versions.sort();
-        folders.extend(versions.into_iter().rev());
+        folders.extend(search::versions(&collection, "bin"));
     }
     let mut found = Vec::new();
     for folder in folders {

@@ -1,14 +1,12 @@
 //! `ruby*`: an interpreter of the host, with our bootstrap and AWS's SDK for Ruby.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::environment::library_path;
-use super::{Runtime, Start, scripts, sdk};
+use super::{Runtime, Start, scripts, sdk, search};
 use crate::warden::protocol::Program;
 use crate::{ComputeError, Config};
 
@@ -45,13 +43,8 @@ pub(crate) fn find(runtime: &str, config: &Config) -> Result<Runtime, ComputeErr
         ComputeError::Runtime(format!("{runtime:?} is not a Ruby runtime; use such as ruby3.4"))
     })?;
     let mut warnings = Vec::new();
-    let interpreter = match config.interpreters.get(runtime) {
-        Some(path) => ask(path).ok_or_else(|| {
-            ComputeError::Runtime(format!(
-                "the configured interpreter {} for {runtime} does not run; correct its path",
-                path.display()
-            ))
-        })?,
+    let interpreter = match search::configured(runtime, config, ask)? {
+        Some(found) => found,
         None => choose(wanted)?,
     };
     if interpreter.minor() != wanted {
@@ -109,53 +102,35 @@ fn program(interpreter: &Interpreter, bootstrap: &Path, gems: Option<&Path>) -> 
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut argv = vec![text(&interpreter.executable), text(bootstrap)];
     argv.extend(gems.map(text));
-    let env = BTreeMap::from([
-        ("LANG".to_owned(), "en_US.UTF-8".to_owned()),
-        ("LD_LIBRARY_PATH".to_owned(), library_path("/var/task", "/opt", "/var/runtime")),
-        ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
-        ("RUBYOPT".to_owned(), "-Eutf-8".to_owned()),
-        ("TZ".to_owned(), ":UTC".to_owned()),
-    ]);
-    Program { argv, env, directory: None }
+    search::program(argv, &[("RUBYOPT", "-Eutf-8"), ("TZ", ":UTC")])
 }
 
 /// The exact version, else the nearest, newer ones first, else words.
 fn choose(wanted: (u32, u32)) -> Result<Interpreter, ComputeError> {
-    let mut others: Vec<Interpreter> = Vec::new();
-    for interpreter in installed() {
-        if interpreter.minor() == wanted {
-            return Ok(interpreter);
-        }
-        others.push(interpreter);
-    }
     let number = |(major, minor): (u32, u32)| major * 100 + minor;
-    others
-        .into_iter()
-        .min_by_key(|other| (number(other.minor()).abs_diff(number(wanted)), other.minor() < wanted))
-        .ok_or_else(|| {
-            let (major, minor) = wanted;
-            ComputeError::Runtime(format!(
-                "no Ruby was found on this machine; install Ruby {major}.{minor}, or give the path of one in the \
+    let nearest = search::nearest(
+        installed(),
+        |found| found.minor() == wanted,
+        |other| (number(other.minor()).abs_diff(number(wanted)), other.minor() < wanted),
+    );
+    nearest.ok_or_else(|| {
+        let (major, minor) = wanted;
+        ComputeError::Runtime(format!(
+            "no Ruby was found on this machine; install Ruby {major}.{minor}, or give the path of one in the \
                  configuration: [runtimes] \"ruby{major}.{minor}\" = \"/path/to/ruby\""
-            ))
-        })
+        ))
+    })
 }
 
 /// All interpreters that people usually have, one by one as they are asked for.
 pub(crate) fn installed() -> impl Iterator<Item = Interpreter> {
-    let mut asked = BTreeSet::new();
-    candidates().into_iter().filter_map(move |path| {
-        let real = path.canonicalize().ok()?;
-        asked.insert(real.clone()).then(|| ask(&real))?
-    })
+    search::asked(candidates(), ask)
 }
 
 fn candidates() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    folders.extend(std::env::split_paths(&path).filter(|p| p.is_absolute() && !p.ends_with("shims")));
+    let mut folders = search::on_path();
     folders.extend(["/usr/local/bin", "/usr/bin"].map(PathBuf::from));
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = search::home();
     let below = |rest: &str| home.as_ref().map(|home| home.join(rest));
     // rbenv, rvm, chruby, asdf, mise.
     let collections = [
@@ -167,10 +142,7 @@ fn candidates() -> Vec<PathBuf> {
         below(".local/share/mise/installs/ruby"),
     ];
     for collection in collections.into_iter().flatten() {
-        let entries = fs::read_dir(collection).into_iter().flatten().flatten();
-        let mut versions: Vec<PathBuf> = entries.map(|entry| entry.path().join("bin")).collect();
-        versions.sort();
-        folders.extend(versions.into_iter().rev());
+        folders.extend(search::versions(&collection, "bin"));
     }
     let mut found = Vec::new();
     for folder in folders {
