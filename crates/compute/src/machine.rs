@@ -72,7 +72,15 @@ pub(crate) struct Handle {
     pub(crate) extensions: Option<Arc<Extensions>>,
     /// Why it ends, as extensions are told.
     pub(crate) reason: &'static str,
-    /// What extensions write when they are told, and where it goes.
+    /// What must outlive the sandbox's own end.
+    pub(crate) left: Option<Left>,
+}
+
+/// What a sandbox leaves for the time in which its extensions are told about the end.
+pub(crate) struct Left {
+    /// A runtime whose link is cut ends, and all else in its sandbox with it: before extensions have heard of anything.
+    pub(crate) _link: Option<Link>,
+    /// What they write when they are told, and where it goes.
     pub(crate) last_words: Option<(Capture, Output)>,
 }
 
@@ -89,8 +97,9 @@ impl Drop for Handle {
         match (self.extensions.take(), tokio::runtime::Handle::try_current()) {
             // They may use the cloud meanwhile, for the last of what they gathered.
             (Some(extensions), Ok(runtime)) if extensions.wants_farewell() => {
-                let last_words = self.last_words.take();
+                let mut left = self.left.take();
                 runtime.spawn(async move {
+                    let last_words = left.as_mut().and_then(|left| left.last_words.take());
                     let heard = async move {
                         let Some((mut capture, mut output)) = last_words else { return };
                         while let Ok(Some(lines)) = capture.read().await {
@@ -104,6 +113,7 @@ impl Drop for Handle {
                     )
                     .1
                     .ok();
+                    drop(left);
                     end();
                 });
             }
@@ -244,7 +254,7 @@ impl Machine {
             api: None,
             extensions: None,
             reason: "spindown",
-            last_words: None,
+            left: None,
         };
         warden.order(&ToWarden::Spawn(Box::new(spawn)), fds).map_err(io("cannot reach the warden"))?;
         let output = OwnedFd::from(output);

@@ -64,7 +64,7 @@ impl Sandbox {
             (Some(kind), _) if kind == "Sandbox.Timedout" => Status::Timeout,
             _ => Status::Success,
         };
-        if let Link::Frames(frames) = &self.link {
+        if let Some(Link::Frames(frames)) = &self.link {
             self.max_memory_kb = self.max_memory_kb.max(frames.peak_kb);
         }
         let max_memory_mb = (self.max_memory_kb.div_ceil(1024) as u32).clamp(1, self.spec.memory_mb.max(1));

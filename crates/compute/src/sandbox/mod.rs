@@ -19,7 +19,7 @@ use self::end::{Outcome, signal_name};
 use crate::capture::Capture;
 use crate::extensions::Extensions;
 use crate::frames::{Frames, MAX_RESPONSE, Message};
-use crate::machine::{Handle, INIT_TIME};
+use crate::machine::{Handle, INIT_TIME, Left};
 use crate::output::{Output, Writer};
 use crate::report;
 use crate::runtime_api::Api;
@@ -79,7 +79,8 @@ async fn pass_on(call: &Invocation, part: StreamPart, deadline: Instant) -> bool
 pub(crate) struct Sandbox {
     handle: Handle,
     events: mpsc::UnboundedReceiver<Event>,
-    link: Link,
+    /// There until the sandbox is dropped.
+    link: Option<Link>,
     capture: Capture,
     capture_ended: bool,
     /// Output of extensions.
@@ -102,7 +103,10 @@ pub(crate) struct Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.handle.last_words = self.beside.take().map(|beside| (beside, self.output.continued()));
+        self.handle.left = Some(Left {
+            _link: self.link.take(),
+            last_words: self.beside.take().map(|beside| (beside, self.output.continued())),
+        });
     }
 }
 
@@ -121,7 +125,7 @@ impl Sandbox {
         Self {
             handle,
             events,
-            link,
+            link: Some(link),
             capture,
             capture_ended: false,
             beside,
@@ -221,7 +225,9 @@ impl Sandbox {
             None => {
                 let ends = SystemTime::now() + self.spec.timeout;
                 self.extensions.invoke(&call, ends);
-                self.link.send(&call, ends);
+                if let Some(link) = &mut self.link {
+                    link.send(&call, ends);
+                }
                 let deadline = begin + self.spec.timeout;
                 (self.answer(&call, deadline).await, false)
             }
@@ -295,7 +301,7 @@ impl Sandbox {
         let result = loop {
             tokio::select! {
                 biased;
-                message = self.link.receive() => match message {
+                message = receive(&mut self.link) => match message {
                     Ok(message) => break Ok(message),
                     // Closed, or nonsense on the line: both are the end of it. The warden knows how it ended.
                     Err(error) => {
@@ -373,6 +379,14 @@ impl Sandbox {
             let put = self.output.put(lines, Writer::Extension);
             let _ = tokio::time::timeout(Duration::from_secs(30), put).await;
         }
+    }
+}
+
+/// What the runtime says.
+async fn receive(link: &mut Option<Link>) -> io::Result<Message> {
+    match link {
+        Some(link) => link.receive().await,
+        None => std::future::pending().await,
     }
 }
 
