@@ -29,6 +29,7 @@ mod settings;
 mod sink;
 mod state;
 mod stream;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -4,6 +4,7 @@ use crate::errors::Failure;
 use crate::names::Named;
 use crate::runner::failed;
 use crate::state::{Version, version_key};
+use crate::tasks::at_work;
 use crate::{Lambda, names};
 use cloudlet_bus::{Handler, Message, MessageId, Outcome};
 use cloudlet_compute::ComputeError;
@@ -48,15 +49,13 @@ pub(crate) struct Preparer(pub(crate) Weak<Lambda>);
 impl Handler for Preparer {
     fn deliver<'a>(&'a self, _: &'a MessageId, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let Some(lambda) = self.0.upgrade() else {
-                return Outcome::Retry { after: None, why: "the program is stopping".to_owned() };
+            let (lambda, task) = match at_work::<Task>(&self.0, message) {
+                Ok(found) => found,
+                Err(outcome) => return outcome,
             };
-            match serde_json::from_slice::<Task>(&message.payload) {
-                Ok(task) => match lambda.make_ready(task).await {
-                    Ok(()) => Outcome::Done,
-                    Err(error) => Outcome::Retry { after: None, why: error.to_string() },
-                },
-                Err(error) => Outcome::Dead { why: error.to_string() },
+            match lambda.make_ready(task).await {
+                Ok(()) => Outcome::Done,
+                Err(error) => Outcome::Retry { after: None, why: error.to_string() },
             }
         })
     }

@@ -8,6 +8,7 @@ use crate::Lambda;
 use crate::errors::{Failure, stored};
 use crate::names::{Named, version_name};
 use crate::runner::{Call, Target};
+use crate::tasks::at_work;
 use bytes::Bytes;
 use cloudlet_api_lambda::operations::Invoke;
 use cloudlet_api_lambda::{Blob, DurableExecutionAlreadyStartedException, InvocationRequest};
@@ -26,11 +27,9 @@ pub(crate) struct Advancer(pub(crate) Weak<Lambda>);
 impl Handler for Advancer {
     fn deliver<'a>(&'a self, _: &'a MessageId, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let Some(lambda) = self.0.upgrade() else {
-                return Outcome::Retry { after: None, why: "the program is stopping".to_owned() };
-            };
-            let Ok(task) = serde_json::from_slice::<Task>(&message.payload) else {
-                return Outcome::Dead { why: "the task cannot be read".to_owned() };
+            let (lambda, task) = match at_work::<Task>(&self.0, message) {
+                Ok(found) => found,
+                Err(outcome) => return outcome,
             };
             let done = match &task.operation {
                 Some(operation) => lambda.call_another(&task, operation).await,

@@ -20,6 +20,7 @@ pub(crate) use source::probe;
 use crate::Lambda;
 use crate::errors::{Failure, stored};
 use crate::state::named_key;
+use crate::tasks::at_work;
 use cloudlet_bus::{Handler, Message, MessageId, Outcome};
 use cloudlet_service::{BoxFuture, Context, Error, Principal};
 use cloudlet_store::{Key, Record};
@@ -139,11 +140,9 @@ pub(crate) struct Settler(pub(crate) Weak<Lambda>);
 impl Handler for Settler {
     fn deliver<'a>(&'a self, _: &'a MessageId, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let Some(lambda) = self.0.upgrade() else {
-                return Outcome::Retry { after: None, why: "the program is stopping".to_owned() };
-            };
-            let Ok(task) = serde_json::from_slice::<Task>(&message.payload) else {
-                return Outcome::Dead { why: "the task cannot be read".to_owned() };
+            let (lambda, task) = match at_work::<Task>(&self.0, message) {
+                Ok(found) => found,
+                Err(outcome) => return outcome,
             };
             let cx = lambda.own_context(&task.account, &task.region);
             match lambda.settle_mapping(&cx, &task.uuid).await {
