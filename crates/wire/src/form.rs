@@ -238,17 +238,7 @@ impl ShapeDeserializer for FormReader<'_> {
         self.scalar()?.read_document(schema)
     }
 
-    fn is_null(&self) -> bool {
-        false
-    }
-
-    fn skip_value(&mut self) -> Result<(), SerdeError> {
-        Ok(())
-    }
-
-    fn container_size(&self) -> Option<usize> {
-        None
-    }
+    nothing_to_skip!();
 }
 
 /// Says which parameter could not be read.

@@ -1,5 +1,56 @@
 //! The methods that a partial reader or writer refuses.
 
+/// The methods about a value that is there, by itself, and read or left.
+macro_rules! nothing_to_skip {
+    () => {
+        fn is_null(&self) -> bool {
+            false
+        }
+
+        fn skip_value(&mut self) -> Result<(), SerdeError> {
+            Ok(())
+        }
+
+        fn container_size(&self) -> Option<usize> {
+            None
+        }
+    };
+}
+
+/// The methods of a `ShapeDeserializer` for structures, answered by one function.
+macro_rules! structures_are {
+    ($no:ident) => {
+        fn read_struct(
+            &mut self,
+            _: &Schema<'_>,
+            _: &mut dyn FnMut(&Schema<'_>, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
+        ) -> Result<(), SerdeError> {
+            $no()
+        }
+    };
+}
+
+/// The same for lists and maps.
+macro_rules! collections_are {
+    ($no:ident) => {
+        fn read_list(
+            &mut self,
+            _: &Schema<'_>,
+            _: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
+        ) -> Result<(), SerdeError> {
+            $no()
+        }
+
+        fn read_map(
+            &mut self,
+            _: &Schema<'_>,
+            _: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
+        ) -> Result<(), SerdeError> {
+            $no()
+        }
+    };
+}
+
 /// The scalar methods of a `ShapeDeserializer` but those of strings and blobs, all answered by one function.
 macro_rules! numbers_are {
     ($no:ident) => {
@@ -47,17 +98,7 @@ macro_rules! numbers_are {
             $no()
         }
 
-        fn is_null(&self) -> bool {
-            false
-        }
-
-        fn skip_value(&mut self) -> Result<(), SerdeError> {
-            Ok(())
-        }
-
-        fn container_size(&self) -> Option<usize> {
-            None
-        }
+        nothing_to_skip!();
     };
 }
 

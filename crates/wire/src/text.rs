@@ -273,17 +273,7 @@ impl ShapeDeserializer for TextReader<'_> {
         Ok(Document::String(self.text()?.to_owned()))
     }
 
-    fn is_null(&self) -> bool {
-        false
-    }
-
-    fn skip_value(&mut self) -> Result<(), SerdeError> {
-        Ok(())
-    }
-
-    fn container_size(&self) -> Option<usize> {
-        None
-    }
+    nothing_to_skip!();
 }
 
 #[cfg(test)]

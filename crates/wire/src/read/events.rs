@@ -180,21 +180,7 @@ impl ShapeDeserializer for Members<'_> {
         Ok(())
     }
 
-    fn read_list(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_structures()
-    }
-
-    fn read_map(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_structures()
-    }
+    collections_are!(only_structures);
 
     numbers_are!(only_structures);
     texts_are!(only_structures);
@@ -230,25 +216,9 @@ fn never<T>() -> Result<T, SerdeError> {
 }
 
 impl ShapeDeserializer for Header<'_> {
-    fn read_struct(&mut self, _: &Schema<'_>, _: &mut Consumer<'_>) -> Result<(), SerdeError> {
-        never()
-    }
+    structures_are!(never);
 
-    fn read_list(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        never()
-    }
-
-    fn read_map(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        never()
-    }
+    collections_are!(never);
 
     fn read_boolean(&mut self, _: &Schema<'_>) -> Result<bool, SerdeError> {
         self.0.as_bool().or_else(|_| not("a boolean"))
@@ -302,15 +272,5 @@ impl ShapeDeserializer for Header<'_> {
         never()
     }
 
-    fn is_null(&self) -> bool {
-        false
-    }
-
-    fn skip_value(&mut self) -> Result<(), SerdeError> {
-        Ok(())
-    }
-
-    fn container_size(&self) -> Option<usize> {
-        None
-    }
+    nothing_to_skip!();
 }

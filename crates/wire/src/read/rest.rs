@@ -316,21 +316,7 @@ impl ShapeDeserializer for Reader<'_> {
         Ok(())
     }
 
-    fn read_list(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_structures()
-    }
-
-    fn read_map(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_structures()
-    }
+    collections_are!(only_structures);
 
     numbers_are!(only_structures);
     texts_are!(only_structures);
@@ -344,29 +330,9 @@ fn only_bytes<T>() -> Result<T, SerdeError> {
 }
 
 impl ShapeDeserializer for RawReader<'_> {
-    fn read_struct(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(&Schema<'_>, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_bytes()
-    }
+    structures_are!(only_bytes);
 
-    fn read_list(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(&mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_bytes()
-    }
-
-    fn read_map(
-        &mut self,
-        _: &Schema<'_>,
-        _: &mut dyn FnMut(String, &mut dyn ShapeDeserializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        only_bytes()
-    }
+    collections_are!(only_bytes);
 
     fn read_string(&mut self, _: &Schema<'_>) -> Result<String, SerdeError> {
         String::from_utf8(self.0.to_vec()).map_err(|_| SerdeError::invalid_input("the body is not UTF-8"))
