@@ -36,7 +36,6 @@ impl Peer {
     pub(crate) fn origin(&self, headers: &Arc<HeaderMap>, host: &Arc<str>) -> Origin {
         Origin {
             source_ip: Some(self.address),
-            secure: self.tls.is_some(),
             tls: self.tls,
             host: host.clone(),
             headers: Some(headers.clone()),

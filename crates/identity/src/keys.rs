@@ -42,7 +42,7 @@ pub(crate) fn of_call(
     context.set("aws:CurrentTime", iso(cx.millis()));
     context.set("aws:EpochTime", cx.millis().div_euclid(1000).to_string());
     context.set("aws:RequestedRegion", cx.region.to_string());
-    context.set("aws:SecureTransport", if origin.secure { "true" } else { "false" });
+    context.set("aws:SecureTransport", if origin.secure() { "true" } else { "false" });
     context.set_some("aws:SourceIp", origin.source_ip.map(|ip| ip.to_string()));
     context.set_some("aws:UserAgent", origin.user_agent().map(str::to_owned));
     context.set_some("aws:Referer", origin.referer().map(str::to_owned));

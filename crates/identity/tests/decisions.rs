@@ -9,7 +9,7 @@ use cloudlet_identity::records::{
 use cloudlet_identity::{Credentials, Holder, Identities, NewSession, Settings};
 use cloudlet_service::api::{Access, Api, Protocol};
 use cloudlet_service::{
-    AccessRequest, Cloud, Context, Error, Identity, ManualClock, Origin, Principal, Resolved, Seeded,
+    AccessRequest, Cloud, Context, Error, Identity, ManualClock, Origin, Principal, Resolved, Seeded, Tls,
 };
 use cloudlet_store::Store;
 use std::sync::Arc;
@@ -407,10 +407,11 @@ async fn the_network_and_the_time_are_conditions() {
     let resolved = house.resolve(&house.session(&role).await).unwrap();
     let agent = (http::header::USER_AGENT, http::HeaderValue::from_static("Boto3/1.43"));
     let headers = Arc::new(http::HeaderMap::from_iter([agent]));
+    let tls = Tls { version: "1.3", cipher: "TLS_AES_128_GCM_SHA256" };
     let from = |ip: &str, secure: bool| Context {
         origin: Arc::new(Origin {
             source_ip: ip.parse().ok(),
-            secure,
+            tls: secure.then_some(tls),
             headers: Some(headers.clone()),
             ..Origin::default()
         }),

@@ -22,8 +22,6 @@ pub struct Tls {
 pub struct Origin {
     /// The client's address; `None` for a call from inside.
     pub source_ip: Option<IpAddr>,
-    /// Whether the connection is TLS (`aws:SecureTransport`).
-    pub secure: bool,
     /// What the TLS handshake settled on, where the connection is TLS.
     pub tls: Option<Tls>,
     /// The `Host` the client used, port included, such as `localhost:4566`.
@@ -45,6 +43,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Whether the connection is TLS (`aws:SecureTransport`).
+    pub fn secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// The `User-Agent`.
     pub fn user_agent(&self) -> Option<&str> {
         self.header(&http::header::USER_AGENT)
@@ -121,7 +124,7 @@ impl Context {
         if self.origin.host.is_empty() {
             return self.cloud.endpoint().to_owned();
         }
-        format!("{}://{}", if self.origin.secure { "https" } else { "http" }, self.origin.host)
+        format!("{}://{}", if self.origin.secure() { "https" } else { "http" }, self.origin.host)
     }
 
     /// The same call made by one of our services for itself: how S3 invokes a function.

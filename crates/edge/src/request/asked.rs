@@ -43,9 +43,9 @@ pub(super) struct Asked<'a> {
 
 /// How an error must be written.
 struct Refused {
-    pub(super) protocol: Protocol,
-    pub(super) api: Option<&'static cloudlet_service::Api>,
-    pub(super) error: Error,
+    protocol: Protocol,
+    api: Option<&'static cloudlet_service::Api>,
+    error: Error,
 }
 
 impl Asked<'_> {

@@ -101,7 +101,7 @@ impl S3 {
             self.0.trailers.lock().unwrap().insert(name.clone(), value);
         }
         self.0.encodings.lock().unwrap().insert(name.clone(), input.content_encoding);
-        self.0.origins.lock().unwrap().push((cx.region.to_string(), cx.origin.secure, cx.endpoint()));
+        self.0.origins.lock().unwrap().push((cx.region.to_string(), cx.origin.secure(), cx.endpoint()));
         self.0.objects.lock().unwrap().insert(name, data.into());
         self.0.ended.notify_one();
         Ok(PutObjectOutput { e_tag: Some("\"tag\"".to_owned()), ..Default::default() })

@@ -110,11 +110,11 @@ fn headers(visit: &Visit, source: &str, signed: bool) -> Map<String, Value> {
     out.entry("host").or_insert_with(|| json!(origin.host.as_ref()));
     let port =
         origin.host.rsplit_once(':').map(|(_, port)| port).filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
-    let port = port.unwrap_or(if origin.secure { "443" } else { "80" });
+    let port = port.unwrap_or(if origin.secure() { "443" } else { "80" });
     out.insert("x-forwarded-for".to_owned(), json!(source));
     out.insert("x-forwarded-port".to_owned(), json!(port));
-    out.insert("x-forwarded-proto".to_owned(), json!(if origin.secure { "https" } else { "http" }));
-    if origin.secure {
+    out.insert("x-forwarded-proto".to_owned(), json!(if origin.secure() { "https" } else { "http" }));
+    if origin.secure() {
         out.insert("x-amzn-tls-version".to_owned(), json!("TLSv1.3"));
         out.insert("x-amzn-tls-cipher-suite".to_owned(), json!("TLS_AES_128_GCM_SHA256"));
     }

@@ -51,7 +51,7 @@ impl S3 {
         };
         let mut cx = page.cloud.context(Principal::Anonymous, &bucket.owner, &bucket.region);
         cx.request_id = page.id.into();
-        let (secure, host) = (page.origin.secure, page.origin.host.clone());
+        let (secure, host) = (page.origin.secure(), page.origin.host.clone());
         cx.origin = Arc::new(page.origin);
         let visit = Visit {
             cx,
