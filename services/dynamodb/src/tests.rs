@@ -280,15 +280,20 @@ async fn changes_between_two_times_are_shown_once_each() {
     house.put(item("later", &[])).await;
     let mut seen = BTreeMap::new();
     let space = house.number().await;
-    crate::operations::exports::each_change(&house.db.store, space, (minute(1), minute(2)), |change| {
-        let value = |item: &Option<crate::value::Item>| {
-            item.as_ref().map(|item| item.get("v").map(ToString::to_string).unwrap_or_default())
-        };
-        let pk = change.any.get("pk").unwrap().to_string();
-        let known = seen.insert(pk, (change.at, value(&change.old), value(&change.new)));
-        assert!(known.is_none());
-        Ok(())
-    })
+    crate::operations::exports::changes::each_change(
+        &house.db.store,
+        space,
+        (minute(1), minute(2)),
+        |change| {
+            let value = |item: &Option<crate::value::Item>| {
+                item.as_ref().map(|item| item.get("v").map(ToString::to_string).unwrap_or_default())
+            };
+            let pk = change.any.get("pk").unwrap().to_string();
+            let known = seen.insert(pk, (change.at, value(&change.old), value(&change.new)));
+            assert!(known.is_none());
+            Ok(())
+        },
+    )
     .map_err(|failure| failure.0)
     .unwrap();
     let keys: Vec<String> = seen.keys().map(|pk| pk.replace(['"', '\''], "")).collect();
