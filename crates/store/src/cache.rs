@@ -32,6 +32,24 @@ struct Shard {
     held: usize,
     /// Raised by every invalidation, so that a value read before one is not put in after it.
     epoch: u64,
+    /// How many records of it are being committed.
+    closed: usize,
+}
+
+/// Shards in which a commit is under way; see [`Cache::close`].
+pub(crate) struct Closed<'a> {
+    shards: Vec<&'a RwLock<Shard>>,
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        for shard in &self.shards {
+            let mut shard = shard.write();
+            // Whoever began to read meanwhile may have seen what was there before.
+            shard.epoch += 1;
+            shard.closed -= 1;
+        }
+    }
 }
 
 /// Proof of when a read began; see [`Cache::begin`].
@@ -85,26 +103,35 @@ impl Cache {
             return;
         }
         let mut shard = self.shard(key).write();
-        if shard.epoch == begun.0 {
+        if shard.epoch == begun.0 && shard.closed == 0 {
             shard.insert(key.into(), (value, cost), self.share);
         }
     }
 
-    /// Called after a commit that wrote `key`.
-    pub(crate) fn forget(&self, key: &[u8]) {
-        let mut shard = self.shard(key).write();
-        shard.epoch += 1;
-        if let Some((_, cost)) = shard.newer.remove(key) {
-            shard.held -= cost;
-        }
-        shard.older.remove(key);
+    /// Forgets what a commit is about to write, and keeps nothing new beside it until the result is dropped, which is for
+    /// after the commit. A reader that has seen the commit in one record can thus not find another one as it was before.
+    pub(crate) fn close<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Closed<'_> {
+        let shards = keys
+            .map(|key| {
+                let shard = self.shard(key);
+                let mut open = shard.write();
+                open.epoch += 1;
+                open.closed += 1;
+                if let Some((_, cost)) = open.newer.remove(key) {
+                    open.held -= cost;
+                }
+                open.older.remove(key);
+                shard
+            })
+            .collect();
+        Closed { shards }
     }
 
     /// Called when the whole state was replaced.
     pub(crate) fn forget_all(&self) {
         for shard in &self.shards {
             let mut shard = shard.write();
-            *shard = Shard { epoch: shard.epoch + 1, ..Shard::default() };
+            *shard = Shard { epoch: shard.epoch + 1, closed: shard.closed, ..Shard::default() };
         }
     }
 }
@@ -147,8 +174,15 @@ mod tests {
     fn a_value_read_before_a_commit_is_not_kept_after_it() {
         let cache = Cache::new(1 << 20);
         let begun = cache.begin(b"k");
-        cache.forget(b"k");
+        let commit = cache.close([&b"k"[..]].into_iter());
         cache.put(b"k", Arc::new(1u8), 1, begun);
+        assert!(cache.get::<u8>(b"k").is_none());
+        // Nor one that was read during the commit, whether it is put in during it or after it.
+        let during = cache.begin(b"k");
+        cache.put(b"k", Arc::new(1u8), 1, during);
+        assert!(cache.get::<u8>(b"k").is_none());
+        drop(commit);
+        cache.put(b"k", Arc::new(1u8), 1, during);
         assert!(cache.get::<u8>(b"k").is_none());
         cache.put(b"k", Arc::new(2u8), 1, cache.begin(b"k"));
         assert_eq!(cache.get::<u8>(b"k").as_deref(), Some(&2));

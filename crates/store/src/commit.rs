@@ -63,11 +63,12 @@ fn try_once<T, E: From<StoreError>>(
     let want = if done.commit.only_deletes() { Want::Room } else { Want::Records };
     inner.space.check(want, done.commit.bytes())?;
     let arriving = inner.queues.begin(&done.queues);
-    match engine.commit(&done.commit) {
+    let records = done.commit.writes.iter().filter(|write| write.space == Space::Records);
+    let closed = inner.cache.close(records.map(|write| write.key.as_slice()));
+    let outcome = engine.commit(&done.commit);
+    drop(closed);
+    match outcome {
         Ok(Outcome::Committed) => {
-            for write in done.commit.writes.iter().filter(|write| write.space == Space::Records) {
-                inner.cache.forget(&write.key);
-            }
             arriving.committed();
             Ok(Some((value, Some(done.dropped))))
         }

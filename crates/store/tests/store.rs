@@ -518,12 +518,11 @@ async fn a_range_that_is_gone_gives_its_space_back() {
     assert_eq!(table.scan(range, false).count(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_sees_half_a_transaction() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+/// Writes the same value to `a`, to `z` and to twenty records between them, again and again, so often that memory is
+/// written out in between.
+fn writes_many_at_once(store: &Store) -> tokio::task::JoinHandle<()> {
     let writer = store.clone();
-    let writing = tokio::spawn(async move {
+    tokio::spawn(async move {
         for value in 0..3000 {
             let written = writer.transact::<_, StoreError>(|tx| {
                 tx.put(&key("a"), &item(value))?;
@@ -534,7 +533,14 @@ async fn nobody_sees_half_a_transaction() {
             });
             written.await.unwrap();
         }
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sees_half_a_transaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let writing = writes_many_at_once(&store);
     let table = store.table::<Item>();
     let value = |name: &str| table.get(&key(name)).unwrap().map_or(0, |item| item.value);
     while !writing.is_finished() {
@@ -542,6 +548,24 @@ async fn nobody_sees_half_a_transaction() {
         assert!(last >= first, "{first} was there, and then {last}");
         let (last, first) = (value("z"), value("a"));
         assert!(first >= last, "{last} was there, and then {first}");
+    }
+    writing.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instant_lies_between_two_transactions() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let writing = writes_many_at_once(&store);
+    let table = store.table::<Item>();
+    while !writing.is_finished() {
+        let (first, last) = store.read(|now| {
+            let value = |name: &str| now.get::<Item>(&key(name)).unwrap().map_or(0, |item| item.value);
+            (value("a"), value("z"))
+        });
+        assert_eq!(first, last);
+        let all: Vec<u64> = table.scan(KeyRange::all(), false).map(|row| row.unwrap().1.value).collect();
+        assert!(all.iter().all(|value| Some(value) == all.first()), "{all:?}");
     }
     writing.await.unwrap();
 }

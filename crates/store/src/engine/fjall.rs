@@ -40,8 +40,21 @@ pub(crate) struct FjallEngine {
     /// Each holds the version of the last commit that wrote a key of the stripe.
     stripes: Box<[Mutex<u64>]>,
     hasher: RandomState,
-    /// Held shared by every commit and alone by one that must know that a range does not change under it.
+    /// Held shared by every commit and alone by one that must know that a range does not change under it, or that no commit
+    /// is half done.
     ranges: RwLock<()>,
+    /// How many commits have begun, and how many of them have ended.
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+/// A commit under way.
+struct Underway<'a>(&'a AtomicU64);
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// What a view shares with the engine.
@@ -74,6 +87,8 @@ impl FjallEngine {
             stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
             ranges: RwLock::new(()),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
             db,
         })
     }
@@ -82,12 +97,34 @@ impl FjallEngine {
         (self.hasher.hash_one((space, key)) as usize) % STRIPES
     }
 
-    /// Whether everything that was read still is so. The caller holds the stripes of `reads`.
+    /// One instant, between two commits. fjall shows a batch whole only to those who ask after it: when it writes a memtable
+    /// out while a batch is being applied, whoever asks next sees the part that is there.
+    fn instant(&self) -> fjall::Snapshot {
+        let ended = self.ended.load(Ordering::SeqCst);
+        if self.begun.load(Ordering::SeqCst) == ended {
+            let snapshot = self.db.snapshot();
+            if self.begun.load(Ordering::SeqCst) == ended {
+                return snapshot;
+            }
+        }
+        let _alone = self.ranges.write();
+        self.db.snapshot()
+    }
+
+    /// What a key holds; the caller knows that no commit is writing it.
+    fn quiet(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let value =
+            self.shared.spaces[space as usize].get(key).map_err(|error| translate(&self.dir, error))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    /// Whether everything that was read still is so. The caller holds the stripes of `reads`, and if there are ranges it
+    /// is alone.
     fn unchanged(&self, commit: &Commit, locked: &Locked<'_>) -> Result<bool, StoreError> {
         for read in &commit.reads {
             let quiet =
                 locked.version(self.stripe(read.space, &read.key)).is_some_and(|last| last <= commit.since);
-            if !quiet && self.get(read.space, &read.key)? != read.seen {
+            if !quiet && self.quiet(read.space, &read.key)? != read.seen {
                 return Ok(false);
             }
         }
@@ -95,7 +132,8 @@ impl FjallEngine {
             return Ok(true);
         }
         for range in &commit.ranges {
-            if !range.holds(self.range(range.space, &range.range, range.reverse))? {
+            let space = &self.shared.spaces[range.space as usize];
+            if !range.holds(rows(&self.dir, &self.db.snapshot(), space, &range.range, range.reverse))? {
                 return Ok(false);
             }
         }
@@ -126,13 +164,14 @@ impl<'a> Locked<'a> {
 
 impl Engine for FjallEngine {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        // A read without a snapshot sees a batch while it is being applied: one of its keys changed, another not yet.
-        let value = self.db.snapshot().get(&self.shared.spaces[space as usize], key);
-        Ok(value.map_err(|error| translate(&self.dir, error))?.map(Bytes::from))
+        // A commit that writes the key holds its stripe until all of it is there: who sees one of its keys changed has
+        // waited for it, and does not find another one as it was before.
+        drop(self.stripes[self.stripe(space, key)].lock());
+        self.quiet(space, key)
     }
 
     fn range(&self, space: Space, range: &KeyRange, reverse: bool) -> Rows {
-        rows(&self.dir, &self.db.snapshot(), &self.shared.spaces[space as usize], range, reverse)
+        rows(&self.dir, &self.instant(), &self.shared.spaces[space as usize], range, reverse)
     }
 
     fn view(&self) -> Box<dyn View> {
@@ -140,7 +179,7 @@ impl Engine for FjallEngine {
         let version = self.shared.version.load(Ordering::Acquire);
         Box::new(FjallView {
             version,
-            snapshot: self.db.snapshot(),
+            snapshot: self.instant(),
             shared: Arc::clone(&self.shared),
             dir: self.dir.clone(),
         })
@@ -152,6 +191,8 @@ impl Engine for FjallEngine {
             false => (Some(self.ranges.write()), None),
         };
         let mut locked = Locked::take(self, commit);
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let _underway = Underway(&self.ended);
         if !self.unchanged(commit, &locked)? {
             return Ok(Outcome::Conflict);
         }
