@@ -110,6 +110,17 @@ impl Identity for Identities {
         Err(Error::new("AccessDenied", 403, self.shown(cx, request, message)))
     }
 
+    fn asks_keys(&self, cx: &Context) -> bool {
+        let asks = || {
+            let principals = self.above_principal(&cx.principal)?;
+            let owners = self.above(&cx.account).map_err(Error::internal)?;
+            let bundle = self.bundle(&self.caller(cx)).map_err(Error::internal)?;
+            Ok::<_, Error>(bundle.asks_keys || principals.iter().chain(&owners).any(|above| above.asks_keys))
+        };
+        // What cannot be read is refused when the access is decided.
+        asks().unwrap_or(true)
+    }
+
     fn check_mfa<'a>(
         &'a self,
         cx: &'a Context,

@@ -1,6 +1,7 @@
 //! The description of an API, generated from AWS's model, and the trait its behaviour implements.
 
 use crate::BoxFuture;
+use crate::condition_keys::ConditionKeys;
 use crate::context::Context;
 use crate::error::Error;
 use crate::rules::{Violation, Violations};
@@ -149,8 +150,8 @@ pub struct Access {
     pub resource_policy: Option<cloudlet_access::Policy>,
     /// The account that owns the resource, where that is not the context's.
     pub resource_account: Option<String>,
-    /// The service's own condition keys, such as `s3:prefix`.
-    pub keys: Vec<(String, Vec<String>)>,
+    /// The service's own condition keys, such as `s3:prefix`. Whether anybody asks says [`Context::asks_keys`].
+    pub keys: ConditionKeys,
 }
 
 impl Access {

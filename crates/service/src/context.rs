@@ -103,6 +103,12 @@ impl Context {
         self.cloud.random()
     }
 
+    /// Whether a policy that could decide about the caller here asks for condition keys. If none does, and the
+    /// resource has no policy of its own, a service need not gather any.
+    pub fn asks_keys(&self) -> bool {
+        self.cloud.identity().map_or(true, |identity| identity.asks_keys(self))
+    }
+
     /// The partition of the region.
     pub fn partition(&self) -> &'static str {
         if self.region.starts_with("cn-") {

@@ -117,6 +117,12 @@ pub trait Identity: Send + Sync + 'static {
     /// request's resource policy and the condition keys. Errors: `AccessDenied` with AWS's reason.
     fn authorize(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<(), Error>;
 
+    /// Whether any policy of the context's principal, or of the organizations of the principal's and the context's
+    /// account, asks for a condition key.
+    fn asks_keys(&self, _cx: &Context) -> bool {
+        true
+    }
+
     /// Whether the user or role that an ARN in a policy names is there. Anything else that a policy may name is.
     fn principal_exists(&self, _principal: &str) -> bool {
         true

@@ -8,6 +8,7 @@ pub mod api;
 pub mod arn;
 pub mod body;
 pub mod cloud;
+pub mod condition_keys;
 pub mod context;
 pub mod error;
 pub mod events;
@@ -22,6 +23,7 @@ pub use api::{Access, AccessRequest, Api, Operation, Payload, Protocol, Service,
 pub use arn::Arn;
 pub use body::{BodyError, ByteStream};
 pub use cloud::Cloud;
+pub use condition_keys::ConditionKeys;
 pub use context::{Context, Origin, Tls};
 pub use error::{Error, Fault};
 pub use events::EventStream;

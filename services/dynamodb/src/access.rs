@@ -11,7 +11,7 @@ use crate::{DynamoDb, Streams};
 use cloudlet_access::{Policy, PolicyKind};
 use cloudlet_api_dynamodb as api;
 use cloudlet_service::rules::text_member;
-use cloudlet_service::{Access, Context, Operation, Principal, Structure};
+use cloudlet_service::{Access, ConditionKeys, Context, Operation, Structure, condition_keys};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 
@@ -45,8 +45,7 @@ impl Policies {
 }
 
 impl DynamoDb {
-    /// The access to a table, or to an index of it, with what conditions can ask about the call. Nobody asks that of a
-    /// table's own root user.
+    /// The access to a table, or to an index of it, with what conditions can ask about the call, where any does.
     pub(crate) fn to<'a>(
         &self,
         cx: &Context,
@@ -80,9 +79,11 @@ impl DynamoDb {
         if names::is_name(&place.name) {
             let table = self.table_at(&place)?;
             access.resource_policy = self.policies.of(table.as_ref().and_then(|t| t.policy.as_ref()))?;
-            let asked = !matches!(cx.principal, Principal::Root { .. }) || access.resource_policy.is_some();
+            let asked =
+                access.resource_policy.is_some() || access.resource_account.is_some() || cx.asks_keys();
             if let Some(table) = table.filter(|_| asked) {
                 access.keys = facts(&table).into_keys();
+                condition_keys::resource_tags(&mut access.keys, None, &table.tags);
             }
         }
         Ok(access)
@@ -178,10 +179,29 @@ impl DynamoDb {
         if rule.resource.contains("table/")
             && let Some(name) = named.iter().find_map(|member| text_member(input, member))
         {
-            return self.one(cx, rule.action, &name, None, |_| Facts::default());
+            let mut all = self.one(cx, rule.action, &name, None, |_| Facts::default())?;
+            for access in &mut all {
+                of_tagging(input, &mut access.keys);
+            }
+            return Ok(all);
         }
         Ok(cloudlet_service::api::default_access(op, cx, input))
     }
+}
+
+/// The tags that a request brings or takes away.
+fn of_tagging(input: &dyn Structure, keys: &mut ConditionKeys) {
+    let any = input.as_any();
+    let tags: &[api::Tag] = if let Some(input) = any.downcast_ref::<api::CreateTableInput>() {
+        input.tags.as_deref().unwrap_or_default()
+    } else if let Some(input) = any.downcast_ref::<api::TagResourceInput>() {
+        &input.tags
+    } else if let Some(input) = any.downcast_ref::<api::UntagResourceInput>() {
+        return condition_keys::removed_tags(keys, &input.tag_keys);
+    } else {
+        &[]
+    };
+    condition_keys::requested_tags(keys, tags.iter().map(|tag| (&tag.key, &tag.value)));
 }
 
 /// One write of a transaction, as IAM sees it.

@@ -10,7 +10,7 @@ use cloudlet_identity::records::{Group, MfaDevice, OidcProvider, Role, SamlProvi
 use cloudlet_service::api::{Access, Operation};
 use cloudlet_service::rules::text_member;
 use cloudlet_service::shape::Structure;
-use cloudlet_service::{Context, Error, Principal};
+use cloudlet_service::{Context, Error, Principal, condition_keys};
 
 impl Iam {
     /// The accesses of an operation: its templates filled with the names, paths and tags of what there is.
@@ -72,10 +72,8 @@ impl Iam {
         };
         if let Some((arn, tags)) = found {
             access.resource = arn;
-            for tag in tags {
-                access.keys.push((format!("aws:ResourceTag/{}", tag.key), vec![tag.value.clone()]));
-                access.keys.push((format!("iam:ResourceTag/{}", tag.key), vec![tag.value]));
-            }
+            let tags = tags.iter().map(|tag| (&tag.key, &tag.value));
+            condition_keys::resource_tags(&mut access.keys, Some("iam:ResourceTag"), tags);
         }
         let mut key = |name: &str, value: String| access.keys.push((name.to_owned(), vec![value]));
         if let Some(arn) = text_member(input, "PolicyArn") {
@@ -91,13 +89,11 @@ impl Iam {
             key("iam:PassedToService", "ec2.amazonaws.com".to_owned());
         }
         if let Some(tags) = requested_tags(input) {
-            access.keys.push(("aws:TagKeys".to_owned(), tags.iter().map(|tag| tag.key.clone()).collect()));
-            access
-                .keys
-                .extend(tags.iter().map(|t| (format!("aws:RequestTag/{}", t.key), vec![t.value.clone()])));
+            let tags = tags.iter().map(|tag| (&tag.key, &tag.value));
+            condition_keys::requested_tags(&mut access.keys, tags);
         }
         if let Some(keys) = untagged(input) {
-            access.keys.push(("aws:TagKeys".to_owned(), keys.to_vec()));
+            condition_keys::removed_tags(&mut access.keys, keys);
         }
         Ok(())
     }

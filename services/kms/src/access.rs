@@ -11,7 +11,7 @@ use crate::{Kms, grants, managed};
 use cloudlet_api_kms::*;
 use cloudlet_service::api::{Access, Operation, default_access};
 use cloudlet_service::rules::text_member;
-use cloudlet_service::{Principal, Structure};
+use cloudlet_service::{ConditionKeys, Principal, Structure, condition_keys};
 use std::sync::Arc;
 
 /// The operations that take an alias for a key.
@@ -294,7 +294,7 @@ pub(crate) fn unknown_source(cx: &Context, action: &str) -> Error {
 }
 
 /// The condition keys that follow from the caller.
-fn caller_facts(cx: &Context, keys: &mut Vec<(String, Vec<String>)>) {
+fn caller_facts(cx: &Context, keys: &mut ConditionKeys) {
     let mut key = |name: &str, value: String| keys.push((name.to_owned(), vec![value]));
     match &cx.principal {
         Principal::Service { source_account: Some(account), .. } => {
@@ -309,7 +309,7 @@ fn caller_facts(cx: &Context, keys: &mut Vec<(String, Vec<String>)>) {
 }
 
 /// The condition keys that follow from the caller and the key.
-pub(crate) fn key_facts(cx: &Context, record: &KeyRecord) -> Vec<(String, Vec<String>)> {
+pub(crate) fn key_facts(cx: &Context, record: &KeyRecord) -> ConditionKeys {
     let mut keys = Vec::with_capacity(16);
     caller_facts(cx, &mut keys);
     let mut key = |name: &str, value: &str| keys.push((name.to_owned(), vec![value.to_owned()]));
@@ -323,9 +323,7 @@ pub(crate) fn key_facts(cx: &Context, record: &KeyRecord) -> Vec<(String, Vec<St
         key("kms:MultiRegionKeyType", if record.is_replica() { "REPLICA" } else { "PRIMARY" });
         key("kms:PrimaryRegion", &family.primary);
     }
-    for (name, value) in &record.tags {
-        key(&format!("aws:ResourceTag/{name}"), value);
-    }
+    condition_keys::resource_tags(&mut keys, None, &record.tags);
     if !record.aliases.is_empty() {
         keys.push(("kms:ResourceAliases".to_owned(), record.aliases.clone()));
     }
@@ -333,7 +331,7 @@ pub(crate) fn key_facts(cx: &Context, record: &KeyRecord) -> Vec<(String, Vec<St
 }
 
 /// The condition keys that copy a parameter of the request.
-fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut Vec<(String, Vec<String>)>) {
+fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut ConditionKeys) {
     let mut copy = |member: &str, key: &str| {
         if let Some(value) = text_member(input, member) {
             keys.push((key.to_owned(), vec![value]));
@@ -397,18 +395,12 @@ fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut Vec<(String, 
     } else if let Some(input) = any.downcast_ref::<TagResourceInput>() {
         tag_facts(&input.tags, keys);
     } else if let Some(input) = any.downcast_ref::<UntagResourceInput>() {
-        set("aws:TagKeys", input.tag_keys.clone());
+        condition_keys::removed_tags(keys, &input.tag_keys);
     }
 }
 
-fn tag_facts(tags: &[Tag], keys: &mut Vec<(String, Vec<String>)>) {
-    if tags.is_empty() {
-        return;
-    }
-    keys.push(("aws:TagKeys".to_owned(), tags.iter().map(|tag| tag.tag_key.clone()).collect()));
-    for tag in tags {
-        keys.push((format!("aws:RequestTag/{}", tag.tag_key), vec![tag.tag_value.clone()]));
-    }
+fn tag_facts(tags: &[Tag], keys: &mut ConditionKeys) {
+    condition_keys::requested_tags(keys, tags.iter().map(|tag| (&tag.tag_key, &tag.tag_value)));
 }
 
 /// The encryption context, the grant tokens and the operations of a new grant. `destination` picks the second

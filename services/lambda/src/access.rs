@@ -72,6 +72,13 @@ impl Lambda {
                 access.resource_account = Some(named.cx.account.to_string());
             }
         }
+        let asked = |access: &Access| {
+            access.resource_policy.is_some() || access.resource_account.as_deref() != Some(&*cx.account)
+        };
+        if cx.asks_keys() || accesses.iter().any(asked) {
+            let keys = self.keys_of(op, cx, input);
+            accesses.iter_mut().for_each(|access| access.keys.clone_from(&keys));
+        }
         // Whoever gives a function a layer must be allowed to read it.
         let layers = match input.as_any() {
             any if any.is::<api::CreateFunctionInput>() => {

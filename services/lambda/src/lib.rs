@@ -8,6 +8,7 @@
 
 mod access;
 mod code;
+mod condition_keys;
 mod destinations;
 mod durable;
 mod errors;

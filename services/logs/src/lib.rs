@@ -19,8 +19,11 @@ use cloudlet_access::Policy;
 use cloudlet_api_logs as api;
 use cloudlet_bus::{Bus, Delivery};
 use cloudlet_service::api::default_access;
-use cloudlet_service::rules::Violations;
-use cloudlet_service::{Access, Arn, BoxFuture, Cloud, Context, Error, Operation, Service, Structure};
+use cloudlet_service::rules::{Violations, text_member};
+use cloudlet_service::{
+    Access, Arn, BoxFuture, Cloud, ConditionKeys, Context, Error, Operation, Service, Structure,
+    condition_keys,
+};
 use cloudlet_store::Store;
 use errors::{invalid, no_group, stored};
 use state::{Group, group_key};
@@ -122,6 +125,10 @@ impl Service for Logs {
                     accesses.push(access);
                 }
             }
+            if cx.asks_keys() {
+                let keys = self.keys_of(cx, input);
+                accesses.iter_mut().for_each(|access| access.keys.clone_from(&keys));
+            }
             let services = matches!(cx.principal, cloudlet_service::Principal::Service { .. });
             for access in &mut accesses {
                 // Tagging calls name the group by its ARN without the trailing part.
@@ -136,6 +143,28 @@ impl Service for Logs {
     fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
         invalid(violations.message())
     }
+}
+
+/// The condition keys that copy what the request asks for.
+fn requested(input: &dyn Structure) -> ConditionKeys {
+    let mut keys = ConditionKeys::new();
+    let any = input.as_any();
+    let tags = if let Some(input) = any.downcast_ref::<api::CreateLogGroupInput>() {
+        input.tags.as_ref()
+    } else if let Some(input) = any.downcast_ref::<api::TagResourceInput>() {
+        Some(&input.tags)
+    } else if let Some(input) = any.downcast_ref::<api::TagLogGroupInput>() {
+        Some(&input.tags)
+    } else {
+        if let Some(input) = any.downcast_ref::<api::UntagResourceInput>() {
+            condition_keys::removed_tags(&mut keys, &input.tag_keys);
+        } else if let Some(input) = any.downcast_ref::<api::UntagLogGroupInput>() {
+            condition_keys::removed_tags(&mut keys, &input.tags);
+        }
+        None
+    };
+    condition_keys::requested_tags(&mut keys, tags.into_iter().flatten());
+    keys
 }
 
 /// The groups that the input names by `logGroupIdentifier`.
@@ -158,6 +187,20 @@ fn identifiers(input: &dyn Structure) -> Vec<String> {
 }
 
 impl Logs {
+    /// What conditions can ask about a call: the tags that it brings, and those of its group.
+    fn keys_of(&self, cx: &Context, input: &dyn Structure) -> ConditionKeys {
+        let mut keys = requested(input);
+        let named = text_member(input, "logGroupName").or_else(|| text_member(input, "resourceArn"));
+        for named in named.into_iter().chain(identifiers(input)) {
+            if let Ok((there, name)) = locate(cx, named.strip_suffix(":*").unwrap_or(&named))
+                && let Ok(group) = self.group(&there, &name)
+            {
+                condition_keys::resource_tags(&mut keys, None, &group.tags);
+            }
+        }
+        keys
+    }
+
     /// All resource policies of the account and region as one document, as far as there are any.
     fn resource_policy(&self, cx: &Context) -> Result<Option<Policy>, Error> {
         let mut statements = Vec::new();

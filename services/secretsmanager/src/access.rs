@@ -4,11 +4,9 @@
 
 use crate::SecretsManager;
 use cloudlet_api_secretsmanager::*;
-use cloudlet_service::Structure;
 use cloudlet_service::api::{Access, Operation, default_access};
 use cloudlet_service::rules::text_member;
-
-type Keys = Vec<(String, Vec<String>)>;
+use cloudlet_service::{ConditionKeys, Structure, condition_keys};
 
 impl SecretsManager {
     pub(crate) fn needed(
@@ -26,12 +24,11 @@ impl SecretsManager {
                     access.resource = secret.arn();
                     access.resource_account = Some(secret.account.clone());
                     access.resource_policy = secret.compiled();
+                    let older = Some("secretsmanager:ResourceTag");
+                    let tags = secret.tags.iter().map(|(name, value)| (name, value));
+                    condition_keys::resource_tags(&mut access.keys, older, tags);
                     let mut key =
                         |name: String, value: &str| access.keys.push((name, vec![value.to_owned()]));
-                    for (name, value) in &secret.tags {
-                        key(format!("aws:ResourceTag/{name}"), value);
-                        key(format!("secretsmanager:ResourceTag/{name}"), value);
-                    }
                     let primary = secret.primary.as_ref().unwrap_or(&secret.region);
                     key("secretsmanager:SecretPrimaryRegion".to_owned(), primary);
                     if let Some(rotation) = &secret.rotation {
@@ -95,7 +92,7 @@ impl SecretsManager {
 }
 
 /// The condition keys that copy what the request asks for.
-fn requested(input: &dyn Structure, keys: &mut Keys) {
+fn requested(input: &dyn Structure, keys: &mut ConditionKeys) {
     let mut copy = |member: &str, key: &str| {
         if let Some(value) = text_member(input, member) {
             keys.push((key.to_owned(), vec![value]));
@@ -136,19 +133,11 @@ fn requested(input: &dyn Structure, keys: &mut Keys) {
     } else if let Some(input) = any.downcast_ref::<TagResourceInput>() {
         tags(&input.tags, keys);
     } else if let Some(input) = any.downcast_ref::<UntagResourceInput>() {
-        set("aws:TagKeys", input.tag_keys.clone());
+        condition_keys::removed_tags(keys, &input.tag_keys);
     }
 }
 
-fn tags(tags: &[Tag], keys: &mut Keys) {
-    let names: Vec<String> = tags.iter().filter_map(|tag| tag.key.clone()).collect();
-    if names.is_empty() {
-        return;
-    }
-    keys.push(("aws:TagKeys".to_owned(), names));
-    for tag in tags {
-        if let (Some(key), Some(value)) = (&tag.key, &tag.value) {
-            keys.push((format!("aws:RequestTag/{key}"), vec![value.clone()]));
-        }
-    }
+fn tags(tags: &[Tag], keys: &mut ConditionKeys) {
+    let tags = tags.iter().filter_map(|tag| Some((tag.key.as_ref()?, tag.value.as_ref()?)));
+    condition_keys::requested_tags(keys, tags);
 }

@@ -6,9 +6,9 @@ use crate::Ssm;
 use crate::names::Named;
 use crate::{public, state};
 use cloudlet_api_ssm::*;
-use cloudlet_service::Structure;
 use cloudlet_service::api::{Access, Operation, default_access};
 use cloudlet_service::rules::text_member;
+use cloudlet_service::{ConditionKeys, Structure, condition_keys};
 
 impl Ssm {
     pub(crate) fn needed(&self, op: &'static Operation, cx: &Context, input: &dyn Structure) -> Vec<Access> {
@@ -45,10 +45,7 @@ impl Ssm {
         }
         if let Ok((_, parameter)) = self.look_up(cx, name) {
             access.resource_policy = parameter.resource_policy();
-            for (key, value) in &parameter.tags {
-                access.keys.push((format!("aws:ResourceTag/{key}"), vec![value.clone()]));
-                access.keys.push((format!("ssm:resourceTag/{key}"), vec![value.clone()]));
-            }
+            condition_keys::resource_tags(&mut access.keys, Some("ssm:resourceTag"), &parameter.tags);
         }
         requested(input, &mut access.keys);
         access
@@ -56,7 +53,7 @@ impl Ssm {
 }
 
 /// The condition keys that copy what the request asks for.
-fn requested(input: &dyn Structure, keys: &mut Vec<(String, Vec<String>)>) {
+fn requested(input: &dyn Structure, keys: &mut ConditionKeys) {
     let any = input.as_any();
     let mut set = |key: &str, values: Vec<String>| keys.push((key.to_owned(), values));
     let tags: &[Tag] = if let Some(input) = any.downcast_ref::<PutParameterInput>() {
@@ -68,7 +65,7 @@ fn requested(input: &dyn Structure, keys: &mut Vec<(String, Vec<String>)>) {
     } else if let Some(input) = any.downcast_ref::<AddTagsToResourceInput>() {
         &input.tags
     } else if let Some(input) = any.downcast_ref::<RemoveTagsFromResourceInput>() {
-        set("aws:TagKeys", input.tag_keys.clone());
+        condition_keys::removed_tags(keys, &input.tag_keys);
         &[]
     } else if let Some(input) = any.downcast_ref::<GetParametersByPathInput>() {
         set("ssm:Recursive", vec![input.recursive.unwrap_or(false).to_string()]);
@@ -76,8 +73,5 @@ fn requested(input: &dyn Structure, keys: &mut Vec<(String, Vec<String>)>) {
     } else {
         &[]
     };
-    if !tags.is_empty() {
-        keys.push(("aws:TagKeys".to_owned(), tags.iter().map(|tag| tag.key.clone()).collect()));
-        keys.extend(tags.iter().map(|tag| (format!("aws:RequestTag/{}", tag.key), vec![tag.value.clone()])));
-    }
+    condition_keys::requested_tags(keys, tags.iter().map(|tag| (&tag.key, &tag.value)));
 }

@@ -15,7 +15,7 @@ mod permissions;
 mod provisioned;
 mod resource_policy;
 mod signing;
-mod tags;
+pub(crate) mod tags;
 mod update;
 mod urls;
 mod versions;

@@ -8,7 +8,7 @@ use crate::mappings::Mapping;
 use crate::names::Named;
 use crate::state::{CodeSigning, Function, named_key};
 use cloudlet_api_lambda::*;
-use cloudlet_store::{Key, Tx};
+use cloudlet_store::{Key, Store, Tx};
 
 /// AWS: the most tags of one resource.
 const MOST: usize = 50;
@@ -68,14 +68,14 @@ impl Lambda {
 }
 
 /// What an ARN names that has tags.
-enum Tagged {
+pub(crate) enum Tagged {
     Function(Box<Named>),
     Mapping(Key),
     CodeSigning(Key),
 }
 
 impl Tagged {
-    fn read(cx: &Context, arn: &str) -> Result<Self, Error> {
+    pub(crate) fn read(cx: &Context, arn: &str) -> Result<Self, Error> {
         if arn.contains(":event-source-mapping:") {
             return tagged_mapping(cx, arn).map(Self::Mapping);
         }
@@ -93,6 +93,18 @@ impl Tagged {
                 "Tags on function aliases and versions are not supported. Please specify a function ARN.",
             )),
         }
+    }
+
+    /// The tags as they are now; `None` where nothing is there.
+    pub(crate) fn stored(&self, store: &Store) -> Option<BTreeMap<String, String>> {
+        Some(match self {
+            Self::Function(named) => {
+                let key = named_key(&named.cx, &named.name);
+                store.table::<Function>().get_arc(&key).ok()??.tags.clone()
+            }
+            Self::Mapping(key) => store.table::<Mapping>().get_arc(key).ok()??.tags.clone(),
+            Self::CodeSigning(key) => store.table::<CodeSigning>().get_arc(key).ok()??.tags.clone(),
+        })
     }
 
     fn tags(&self, tx: &mut Tx<'_>) -> Result<BTreeMap<String, String>, Failure> {
