@@ -1,5 +1,6 @@
 //! The caller of a request with everything its decisions need, found once and reused.
 
+use crate::recent::Recent;
 use crate::records::Tag;
 use crate::token::{Claims, Holder};
 use arc_swap::ArcSwapOption;
@@ -36,6 +37,8 @@ pub struct Bundle {
     pub tags: Vec<Tag>,
     /// Whether any of these policies asks for a condition key or a variable.
     pub(crate) asks_keys: bool,
+    /// What they allowed a moment ago.
+    pub(crate) recent: Recent,
     /// Whether the user or role still exists.
     pub(crate) gone: bool,
 }

@@ -23,6 +23,7 @@ pub mod managed;
 pub mod mfa;
 mod mint;
 pub mod organization;
+mod recent;
 pub mod records;
 pub mod saml;
 mod token;

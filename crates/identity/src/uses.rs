@@ -13,7 +13,7 @@ use std::time::Duration;
 const GRAIN: i64 = 60_000;
 
 /// The same for single actions on single resources: marks fall between them.
-const FINE_GRAIN: i64 = 1_000;
+const FINE_GRAIN: i64 = crate::recent::MOMENT;
 
 /// How many names and how many pairs of caller and action are remembered.
 const REMEMBERED: usize = 16 * 1024;

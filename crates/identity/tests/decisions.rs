@@ -455,3 +455,28 @@ async fn the_sealing_key_outlives_a_restart() {
     assert_eq!(second.decode_authorization_message(&message).as_deref(), Some("{}"));
     assert_eq!(second.decode_authorization_message(&made.session_token), None);
 }
+
+#[tokio::test]
+async fn what_was_allowed_a_moment_ago_ends_with_its_policy() {
+    let house = House::new(true).await;
+    let role = house.role("r", "AROAR", inline(&allow("sqs:SendMessage", "*"))).await;
+    let cx = house.context(&house.resolve(&house.session(&role).await).unwrap());
+    let send =
+        |queue: &str| Access::new("sqs:SendMessage", format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{queue}"));
+    for _ in 0..3 {
+        house.ask(&cx, "sqs", &send("a")).unwrap();
+    }
+    // Another account's queue is another question, even by the same name.
+    let theirs = Access { resource_account: Some(OTHER.to_owned()), ..send("a") };
+    assert!(house.ask(&cx, "sqs", &theirs).is_err());
+    let elsewhere = Context { account: OTHER.into(), ..cx.clone() };
+    assert!(house.ask(&elsewhere, "sqs", &send("a")).is_err());
+    house.role("r", "AROAR", inline(&allow("sqs:SendMessage", "arn:aws:sqs:*:*:b"))).await;
+    assert!(house.ask(&cx, "sqs", &send("a")).is_err());
+    house.ask(&cx, "sqs", &send("b")).unwrap();
+    // A denial that comes later counts at once.
+    let both = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"*","Resource":"arn:aws:sqs:*:*:b"}]}"#;
+    house.role("r", "AROAR", inline(both)).await;
+    assert!(house.ask(&cx, "sqs", &send("b")).is_err());
+    house.ask(&cx, "sqs", &send("a")).unwrap();
+}
