@@ -1,6 +1,7 @@
 """What DynamoDB says to bodies that no client would send: wrong types, bytes that are not base64, unknown operations."""
 import http.client
 import json
+import re
 import zlib
 
 import pytest
@@ -17,17 +18,25 @@ PARAMETERIZED = (
     "loader 'bootstrap')")
 
 
-def raw(cloud, operation, body):
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = AWSRequest("POST", f"{cloud.endpoint}/", data=data, headers={
-        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"})
+def sent(cloud, data, **headers):
+    """Status, headers and body of what is answered to a signed request with these headers."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = AWSRequest("POST", f"{cloud.endpoint}/", data=data, headers=headers)
     SigV4Auth(Credentials("test", "test"), "dynamodb", "us-east-1").add_auth(request)
     connection = http.client.HTTPConnection("localhost", cloud.port)
     connection.request("POST", "/", data, dict(request.headers))
     answer = connection.getresponse()
     text = answer.read()
     assert answer.getheader("x-amz-crc32") == str(zlib.crc32(text))
-    return answer.status, json.loads(text or b"{}")
+    assert re.fullmatch("[A-Z0-9]{52}", answer.getheader("x-amzn-requestid"))
+    return answer.status, dict(answer.getheaders()), text
+
+
+def raw(cloud, operation, body):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    status, _, text = sent(
+        cloud, data, Content_Type="application/x-amz-json-1.0", X_Amz_Target=f"DynamoDB_20120810.{operation}")
+    return status, json.loads(text or b"{}")
 
 
 def item(value):
@@ -79,6 +88,36 @@ def test_what_is_no_request(cloud):
         assert raw(cloud, "PutItem", whole[:end]) == (400, {"__type": SERIALIZATION}), end
     assert raw(cloud, "NoSuchThing", {}) == (
         400, {"__type": "com.amazon.coral.service#UnknownOperationException"})
+
+
+def test_what_is_no_call(cloud):
+    unknown = {"__type": "com.amazon.coral.service#UnknownOperationException"}
+    form = "application/x-amz-json-1.0"
+    for target in ("DynamoDB_20120810", "DynamoDB_20120810.", "DynamoDB_20111205.ListTables", "X.ListTables", "ListTables"):
+        status, headers, text = sent(cloud, b"{}", Content_Type=form, X_Amz_Target=target)
+        assert (status, headers["content-type"], json.loads(text)) == (400, form, unknown), target
+    assert json.loads(sent(cloud, b"{}", Content_Type=form)[2]) == unknown
+    for other in ("application/x-amz-json-1.1", "text/plain", "application/x-www-form-urlencoded"):
+        status, headers, text = sent(cloud, b"{}", Content_Type=other, X_Amz_Target="DynamoDB_20120810.ListTables")
+        assert (status, text) == (404, b"<UnknownOperationException/>\n") and "content-type" not in headers
+    for taken in ("application/json", f"{form}; charset=utf-8"):
+        assert sent(cloud, b"{}", Content_Type=taken, X_Amz_Target="DynamoDB_20120810.ListTables")[0] == 200
+    connection = http.client.HTTPConnection("localhost", cloud.port)
+    connection.request("GET", "/", headers={"Host": "dynamodb.eu-west-1.amazonaws.com"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (200, b"healthy: dynamodb.eu-west-1.amazonaws.com ")
+
+
+@pytest.mark.parametrize("depth", [32, 50, 1000, 100000])
+@pytest.mark.parametrize("begin, end", [('{"L":[', "]}"), ('{"M":{"a":', "}}")])
+def test_what_nests_too_deep(cloud, depth, begin, end):
+    inner = begin * depth + '{"S":"x"}' + end * depth
+    body = f'{{"TableName":"abc","Item":{{"pk":{{"S":"a"}},"x":{inner}}}}}'.encode()
+    assert raw(cloud, "PutItem", body) == (400, {
+        "__type": "com.amazon.coral.validate#ValidationException",
+        "message": "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond "
+                   "supported limit"})
+    assert raw(cloud, "PutItem", body[:-1]) == (400, {"__type": SERIALIZATION})
 
 
 @pytest.mark.parametrize("operation, body, message", [

@@ -87,7 +87,7 @@ pub(crate) async fn answer(
     }
     let read = matches!(parts.method, Method::GET | Method::HEAD);
     match path {
-        "" if read => text(StatusCode::OK, ""),
+        "" if read => text(StatusCode::OK, greeting(gate, host)),
         "/_cloudlet/health" if read => health(gate),
         "/_cloudlet/info" if read => object(&json!({
             "name": "cloudlet",
@@ -111,6 +111,16 @@ pub(crate) async fn answer(
         path if read && path.starts_with("/_localstack/init/") => init(gate, path.rsplit('/').next()),
         path if path.starts_with("/_cloudlet/") => further(gate, peer, &parts, body).await,
         _ => text(StatusCode::NOT_FOUND, "There is no such endpoint.\n"),
+    }
+}
+
+/// What the service that a name means says to who only looks. DynamoDB says how it is; the space at the end is its own.
+fn greeting(gate: &Gate, host: &str) -> String {
+    let place = gate.hosts.read(hosts::without_port(host), false, |_| true);
+    let region = place.region.unwrap_or(&gate.config.default_region);
+    match place.service {
+        Some("dynamodb") => format!("healthy: dynamodb.{region}.amazonaws.com "),
+        _ => String::new(),
     }
 }
 

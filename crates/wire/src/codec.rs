@@ -3,6 +3,7 @@
 use aws_smithy_cbor::codec::{CborCodec, CborCodecSettings};
 use aws_smithy_json::codec::{JsonCodec, JsonCodecSettings};
 use aws_smithy_schema::codec::Codec;
+use aws_smithy_schema::serde::SerdeError;
 use aws_smithy_xml::codec::{XmlCodec, XmlCodecSettings};
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -36,6 +37,29 @@ static CBOR: LazyLock<CborCodec> = LazyLock::new(|| {
 
 pub(crate) fn json(input: &[u8]) -> <JsonCodec as Codec>::Deserializer<'_> {
     JSON.create_deserializer(input)
+}
+
+/// Whether JSON was refused for nesting too deep.
+pub(crate) fn is_too_deep(why: &SerdeError) -> bool {
+    matches!(why, SerdeError::Custom { message, .. } if message == "maximum nesting depth exceeded")
+}
+
+/// Whether every bracket of a JSON text is closed by its like, however deep they nest.
+pub(crate) fn is_closed(text: &[u8]) -> bool {
+    let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            b'}' | b']' if open.pop() != Some(*byte) => return false,
+            _ => {}
+        }
+    }
+    open.is_empty() && !quoted
 }
 
 pub(crate) fn xml(input: &[u8]) -> <XmlCodec as Codec>::Deserializer<'_> {

@@ -1,7 +1,7 @@
 //! AWS's words for requests that cannot be read.
 
 use crate::expected::{self, Expected};
-use crate::s3;
+use crate::{codec, s3};
 use aws_smithy_schema::serde::SerdeError;
 use cloudlet_service::{Api, Error, Protocol};
 
@@ -25,6 +25,11 @@ pub(crate) fn unknown_operation(protocol: Protocol, operation: &str) -> Error {
             format!("The operation {operation} is not known to this service."),
         ),
     }
+}
+
+/// An operation that DynamoDB does not have. It says nothing but the code.
+pub(crate) fn unknown_to_dynamodb() -> Error {
+    Error::sender("UnknownOperationException", "")
 }
 
 /// A request to a service of the RPC protocols that names no operation.
@@ -72,7 +77,19 @@ pub(crate) fn bad_value(api: &Api, protocol: Protocol, bad: BadValue, why: &Serd
 }
 
 /// A body of DynamoDB's that cannot be read, in its own words. It does not say what is wrong with a text that is no JSON.
-pub(crate) fn bad_dynamodb_body(why: &SerdeError, expected: Option<Expected>, rest: &[u8]) -> Error {
+/// What nests deeper than can be read, though it is well formed, is an attribute's value: nothing else in its calls nests.
+pub(crate) fn bad_dynamodb_body(
+    why: &SerdeError,
+    expected: Option<Expected>,
+    body: &[u8],
+    rest: &[u8],
+) -> Error {
+    if codec::is_too_deep(why) && codec::is_closed(body) {
+        return Error::validation(
+            "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported \
+             limit",
+        );
+    }
     // Of other mistakes of form the codec says something else.
     let about_a_type = ["expected ", "invalid number", "only `Infinity`", "invalid base64"];
     let wrong_type = match why {

@@ -143,6 +143,13 @@ impl Router {
             "application/x-amz-json-1.0" => Protocol::AwsJson10,
             _ => Protocol::AwsJson11,
         };
+        if let Some(table) = self.dynamodb(service)
+            && !matches!(head.media_type(), "application/x-amz-json-1.0" | "application/json" | "")
+        {
+            // DynamoDB takes JSON alone; what else claims to be something is not even looked at.
+            let error = refusal::unknown_to_dynamodb().with_status(404);
+            return Err(table.refuse(Protocol::AwsJson10, error));
+        }
         let (prefix, operation) = target.rsplit_once('.').unwrap_or(("", target));
         self.rpc(service, prefix, operation, asked, &Labels::default())
     }
@@ -160,6 +167,9 @@ impl Router {
         let found =
             named.iter().map(|&i| &self.tables[i]).find(|t| service.is_none_or(|s| s == t.api.signing_name));
         let Some(table) = found else {
+            if let Some(table) = self.dynamodb(service).filter(|_| asked != Protocol::RpcV2Cbor) {
+                return Err(table.refuse(spoken(table.api, asked), refusal::unknown_to_dynamodb()));
+            }
             let known = service.is_some_and(|s| self.by_signing_name.contains_key(s));
             let error = match service {
                 Some(service) if !known && named.is_empty() => Error::not_implemented(service, operation),
@@ -169,6 +179,13 @@ impl Router {
         };
         let protocol = spoken(table.api, asked);
         table.named(operation, protocol, labels)
+    }
+
+    /// DynamoDB, where a call is signed for it: then it is the one to refuse, whatever the call names.
+    fn dynamodb(&self, service: Option<&str>) -> Option<&Table> {
+        let mut tables =
+            service.filter(|name| *name == "dynamodb").map(|name| self.candidates(Some(name)))?;
+        tables.find(|table| table.api.name == "dynamodb")
     }
 
     fn by_action(&self, service: Option<&str>, head: &Head<'_>, action: &Action) -> Result<Route, Unrouted> {
@@ -300,8 +317,7 @@ impl Table {
                 return Ok(Route { api: self.api, operation: *index, protocol, labels: labels.clone() });
             }
             Some(Target::Unserved(name)) => Error::not_implemented(self.api.name, name),
-            // DynamoDB says nothing but the code.
-            None if self.api.signing_name == "dynamodb" => Error::sender("UnknownOperationException", ""),
+            None if self.api.signing_name == "dynamodb" => refusal::unknown_to_dynamodb(),
             None => refusal::unknown_operation(protocol, operation),
         };
         Err(Unrouted { error, protocol, api: Some(self.api) })
@@ -310,7 +326,11 @@ impl Table {
     fn path(&self, head: &Head<'_>) -> Result<Route, Unrouted> {
         let Some(protocol) = rest(self.api) else {
             let protocol = self.api.protocols.first().copied().unwrap_or(Protocol::RestJson1);
-            return Err(self.refuse(protocol, refusal::missing_action(protocol)));
+            let error = match self.api.signing_name {
+                "dynamodb" => refusal::unknown_to_dynamodb(),
+                _ => refusal::missing_action(protocol),
+            };
+            return Err(self.refuse(protocol, error));
         };
         let params = Params::parse(head.query).map_err(|e| self.refuse(protocol, e))?;
         let mut labels = Vec::new();

@@ -27,3 +27,13 @@ pub(crate) fn uuid(gate: &Gate) -> String {
     }
     String::from_utf8_lossy(&text).into_owned()
 }
+
+/// 52 letters and digits as DynamoDB gives them, which ends them all alike.
+pub(crate) fn dynamodb_request_id(gate: &Gate) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
+    let mut bytes = [0u8; 26];
+    gate.cloud.random().fill(&mut bytes);
+    let mut id: String = bytes.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect();
+    id.push_str("VV4KQNSO5AEMVJF66Q9ASUAAJG");
+    id
+}

@@ -6,7 +6,7 @@ mod ids;
 mod payload;
 mod web;
 
-pub(crate) use ids::{s3_request_id, uuid};
+pub(crate) use ids::{dynamodb_request_id, s3_request_id, uuid};
 pub(crate) use web::s3_web;
 
 use crate::body::Arriving;
@@ -154,7 +154,13 @@ async fn enter(
         host: name,
         bucket: place.bucket,
     };
-    let id = if signing_name.is_none_or(|n| n == "s3") { s3_request_id(gate) } else { uuid(gate) };
+    let target = headers.get("x-amz-target").map_or(&[][..], http::HeaderValue::as_bytes);
+    let id = match signing_name {
+        Some("dynamodb") => dynamodb_request_id(gate),
+        None if target.starts_with(b"DynamoDB") => dynamodb_request_id(gate),
+        None | Some("s3") => s3_request_id(gate),
+        Some(_) => uuid(gate),
+    };
     let asked = Asked {
         gate,
         peer,

@@ -43,7 +43,7 @@ pub fn read_input(route: &Route, head: &Head<'_>, body: Body) -> Result<Box<dyn 
                 let rest = &body[de.position().min(body.len())..];
                 if api.signing_name == "dynamodb" {
                     return read_again(operation, &mut codec::json(&body))
-                        .map_err(|expected| refusal::bad_dynamodb_body(&e, expected, rest));
+                        .map_err(|expected| refusal::bad_dynamodb_body(&e, expected, &body, rest));
                 }
                 Err(refusal::bad_body(route.protocol, &e, rest))
             })

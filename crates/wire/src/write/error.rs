@@ -43,13 +43,16 @@ pub(super) fn bare(protocol: Protocol, api: Option<&Api>, request_id: &str, erro
     let status = error.status();
     // RFC 9110, sections 15.4.5 and 15.3.5: these carry no body.
     let silent = matches!(status, 204 | 304);
+    // What is no JSON DynamoDB refuses before it speaks any.
+    let foreign = status == 404 && api.is_some_and(|api| api.name == "dynamodb");
     let body = match protocol {
+        _ if foreign => Bytes::from_static(b"<UnknownOperationException/>\n"),
         _ if silent => Bytes::new(),
         Protocol::AwsQuery | Protocol::Ec2Query | Protocol::RestXml => xml(protocol, api, request_id, error),
         Protocol::RpcV2Cbor => cbor(api, error),
         _ => json(protocol, api, error),
     };
-    let mut response = bytes_response(status, (!silent).then(|| content_type(protocol)), body);
+    let mut response = bytes_response(status, (!silent && !foreign).then(|| content_type(protocol)), body);
     match protocol {
         Protocol::RestJson1 => put(&mut response, ERROR_TYPE, error.code()),
         Protocol::RpcV2Cbor => put(&mut response, SMITHY_PROTOCOL, "rpc-v2-cbor"),

@@ -117,7 +117,7 @@ impl Plan {
         let parameters = parameters.unwrap_or_default();
         let parameters = parameters.iter().map(Value::from_api).collect::<Result<Vec<_>, _>>()?;
         let (expr, count) = parser::parse(statement).map_err(|what| malformed(&what))?;
-        if count > parameters.len() {
+        if count != parameters.len() {
             return Err(invalid("Number of parameters in request and statement don't match."));
         }
         translate::plan(expr, &parameters)

@@ -11,8 +11,13 @@ fn plan(statement: &str, parameters: &[&str]) -> Result<Plan, String> {
     Plan::parse(statement, Some(&parameters)).map_err(|error| error.message().to_owned())
 }
 
+/// As [`plan`], with as many of the parameters as the statement has places for.
+fn planned(statement: &str, parameters: &[&str]) -> Result<Plan, String> {
+    plan(statement, &parameters[..statement.matches('?').count().min(parameters.len())])
+}
+
 fn select(statement: &str) -> Select {
-    match plan(statement, &["'p", "7"]).unwrap_or_else(|e| panic!("{statement}: {e}")) {
+    match planned(statement, &["'p", "7"]).unwrap_or_else(|e| panic!("{statement}: {e}")) {
         Plan::Select(select) => select,
         _ => panic!("{statement}"),
     }
@@ -63,8 +68,17 @@ fn statements_that_are_not_well_formed() {
         ),
     ] {
         let expected = format!("Statement wasn't well formed, can't be processed: {message}");
-        assert_eq!(plan(statement, &["1", "1"]).unwrap_err(), expected, "{statement}");
+        assert_eq!(planned(statement, &["1", "1"]).unwrap_err(), expected, "{statement}");
     }
+}
+
+#[test]
+fn parameters_are_as_many_as_their_places() {
+    let refusal = "Number of parameters in request and statement don't match.";
+    for parameters in [&[][..], &["'p", "7"]] {
+        assert_eq!(plan("SELECT * FROM t WHERE pk = ?", parameters).unwrap_err(), refusal);
+    }
+    plan("SELECT * FROM t WHERE pk = ?", &["'p"]).unwrap();
 }
 
 #[test]
@@ -172,7 +186,7 @@ fn statements_that_dynamodb_does_not_have() {
             "Incorrect operand type for operator or function; operator or function: +, operand type: S",
         ),
     ] {
-        assert_eq!(plan(statement, &[]).unwrap_err(), message, "{statement}");
+        assert_eq!(planned(statement, &[]).unwrap_err(), message, "{statement}");
     }
     let in_list = |count: usize| format!("SELECT * FROM t WHERE a IN [{}]", vec!["1"; count].join(","));
     plan(&in_list(100), &[]).unwrap();
@@ -314,7 +328,7 @@ fn inserts() {
 
 #[test]
 fn changes() {
-    let change = |statement: &str| match plan(statement, &["'p", "7"])
+    let change = |statement: &str| match planned(statement, &["'p", "7"])
         .unwrap_or_else(|e| panic!("{statement}: {e}"))
     {
         Plan::Update(change) | Plan::Delete(change) => change,
@@ -432,7 +446,7 @@ fn words() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_statement_panics(text in prop_oneof![words(), words().prop_map(|w| format!("SELECT * FROM t WHERE {w}")), ".{0,60}"]) {
-        if let Ok(Plan::Select(select)) = plan(&text, &["1", "'a", "[1]"]) {
+        if let Ok(Plan::Select(select)) = planned(&text, &["1", "'a", "[1]"]) {
             let _ = select.access(SCHEMA);
             select.matches(&item("a:1"));
         }
