@@ -113,24 +113,7 @@ fn check_value(name: &str, value: &Value, partition: bool) -> Result<()> {
              {what} value. Key: {name}"
         )));
     }
-    check_size(value, partition)
-}
-
-fn check_size(value: &Value, partition: bool) -> Result<()> {
-    let bytes = size::value(value);
-    if partition && bytes > size::MAX_PARTITION_KEY {
-        return Err(parameters(format_args!(
-            "Size of hashkey has exceeded the maximum size limit of{} bytes",
-            size::MAX_PARTITION_KEY
-        )));
-    }
-    if !partition && bytes > size::MAX_SORT_KEY {
-        return Err(parameters(format_args!(
-            "Aggregated size of all range keys has exceeded the size limit of {} bytes",
-            size::MAX_SORT_KEY
-        )));
-    }
-    Ok(())
+    size::check_key(value, partition)
 }
 
 /// One attribute of a start key.
@@ -225,7 +208,7 @@ pub(crate) fn check_indexed(table: &Table, item: &Item) -> Result<()> {
                     index.name
                 )));
             }
-            check_size(value, index.keys.hash.iter().any(|hash| hash == name))?;
+            size::check_key(value, index.keys.hash.iter().any(|hash| hash == name))?;
         }
     }
     Ok(())
@@ -283,7 +266,7 @@ pub(crate) fn check_updated(table: &Table, item: &Item, changed: impl Fn(&str) -
                      an empty {what} value."
                 )));
             }
-            if check_size(value, index.keys.hash.iter().any(|hash| hash == name)).is_err() {
+            if size::check_key(value, index.keys.hash.iter().any(|hash| hash == name)).is_err() {
                 return Err(invalid(
                     "The update expression attempted to update the secondary index key beyond allowed size limits",
                 ));

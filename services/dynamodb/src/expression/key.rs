@@ -6,7 +6,7 @@ use super::Purpose;
 use super::condition::{Condition, Operand, begins_with, compare};
 use super::path::Path;
 use super::syntax::Comparator;
-use crate::value::{Kind, Value, invalid, invalid_values};
+use crate::value::{Kind, Value, invalid, invalid_values, size};
 use cloudlet_service::Error;
 use std::collections::BTreeMap;
 
@@ -168,6 +168,7 @@ impl KeyCondition {
                     if *kind == Kind::S { "string" } else { "binary" }
                 )));
             }
+            values.iter().try_for_each(|value| size::check_key(value, hash))?;
             match predicate {
                 KeyPredicate::Compare(Comparator::Equal, value) if hash => query.hash.push(value.clone()),
                 KeyPredicate::Compare(Comparator::Equal, value) if query.last.is_none() => {

@@ -67,20 +67,25 @@ impl DynamoDb {
         let mut unprocessed = BTreeMap::new();
         let mut throttled = None;
         let mut consumed = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut full) = (0, false);
         for (one, (table, keys)) in wanted.iter().zip(&located) {
             let mut items = Vec::new();
             let mut cost = Cost::default();
             let mut left = Vec::new();
             for (key, at) in one.keys.iter().zip(keys) {
                 let refused = self.admit_read(table, None).err();
-                if bytes >= MOST_BYTES || refused.is_some() {
+                if full || refused.is_some() {
                     throttled = throttled.or(refused);
                     left.push(item_out(key.clone()));
                     continue;
                 }
                 let found = self.store.table::<Stored>().get(at).map_err(stored)?;
                 let size = found.as_ref().map_or(0, |item| size::item(&item.0));
+                if bytes + size > MOST_BYTES {
+                    full = true;
+                    left.push(item_out(key.clone()));
+                    continue;
+                }
                 bytes += size;
                 let read = Cost::of_read(size, one.read);
                 self.spend_read(table, &read);

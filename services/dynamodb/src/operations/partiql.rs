@@ -10,19 +10,19 @@ use crate::expression::{Condition, KeyQuery, Path, Update};
 use crate::fine::Facts;
 use crate::operations::batch::shown;
 use crate::operations::query::{Schema, range};
-use crate::operations::transact::Asked;
+use crate::operations::transact::{Asked, ONE_ITEM_TWICE};
 use crate::partiql::{
     Access, BATCH_NEEDS_KEY, Change, EXISTS_NEEDS_TRANSACTION, Plan, Returning, Select, TRANSACTION_NEEDS_KEY,
 };
 use crate::reading::{Page, Source};
 use crate::state::{Stored, Table};
 use crate::value::{Item, size};
-use crate::write::{Action, Done, Write};
+use crate::write::{Action, Done, Write, check_size};
 use crate::{DynamoDb, keys};
 use cloudlet_api_dynamodb::*;
 use cloudlet_service::{Structure, pages};
 use cloudlet_store::Key;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::Xxh3;
 
 const DUPLICATE: &str = "Duplicate primary key exists in table";
@@ -227,7 +227,7 @@ impl DynamoDb {
         let held = self.hold(cx, plan.table()).await?;
         let planned = planned(&held.table, plan)?;
         if let Action::Put(item) = &planned.action {
-            crate::write::check_size(&item.0)?;
+            check_size(&item.0)?;
         }
         let write = Write::new(held.table.clone(), planned.key, planned.action, planned.condition, shows)?;
         match self.write_one(cx, &write).await {
@@ -341,6 +341,9 @@ impl DynamoDb {
         for (plan, one) in plans.iter().zip(&input.transact_statements) {
             let table = self.table(cx, plan.table())?;
             let planned = planned(&table, plan)?;
+            if let Action::Put(item) = &planned.action {
+                check_size(&item.0)?;
+            }
             returning.push(planned.returning);
             all.push(Asked {
                 table: plan.table(),
@@ -384,6 +387,9 @@ impl DynamoDb {
             let (key, rest) = single(&table, select, TRANSACTION_NEEDS_KEY)?;
             located.push(key);
             selects.push((select, rest));
+        }
+        if located.iter().collect::<BTreeSet<_>>().len() < located.len() {
+            return Err(invalid(ONE_ITEM_TWICE));
         }
         let items = self.snapshot(&located)?;
         let mut costs: BTreeMap<&str, Cost> = BTreeMap::new();

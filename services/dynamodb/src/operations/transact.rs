@@ -10,7 +10,7 @@ use crate::operations::batch::shown;
 use crate::request::{self, Conditional};
 use crate::state::{Stored, Token, place_key};
 use crate::value::{Item, size};
-use crate::write::{Action, Done, Refused, Write};
+use crate::write::{Action, Done, Refused, Write, check_size};
 use crate::{DynamoDb, keys};
 use cloudlet_api_dynamodb::*;
 use cloudlet_store::{Key, Tx};
@@ -21,6 +21,8 @@ use xxhash_rust::xxh3::Xxh3;
 /// AWS: how long a token is remembered, in milliseconds, and the most bytes of a transaction's items.
 const TOKEN_AGE: i64 = 10 * 60 * 1000;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+pub(crate) const ONE_ITEM_TWICE: &str = "Transaction request cannot include multiple operations on one item";
 
 /// One item of a transaction, as it was asked: its table, its key where the action has not got it, what is to happen.
 pub(crate) struct Asked<'a> {
@@ -137,12 +139,6 @@ impl DynamoDb {
         let mut reasons = Vec::with_capacity(asked.len());
         for (one, at) in asked.into_iter().zip(&tables) {
             let Some(held) = held.get(*at) else { return Err(Error::internal("a table that was not held")) };
-            if let Action::Put(item) = &one.action
-                && size::item(&item.0) > size::MAX_ITEM
-            {
-                reasons.push(Reason::Invalid("Item size has exceeded the maximum allowed size".to_owned()));
-                continue;
-            }
             match Write::new(held.table.clone(), one.key, one.action, one.condition, one.shows_item) {
                 Ok(write) => {
                     writes.push(write);
@@ -154,7 +150,7 @@ impl DynamoDb {
         }
         let keys: BTreeSet<_> = writes.iter().map(|write| &write.key).collect();
         if keys.len() < writes.len() {
-            return Err(invalid("Transaction request cannot include multiple operations on one item"));
+            return Err(invalid(ONE_ITEM_TWICE));
         }
         if reasons.iter().any(|reason| !matches!(reason, Reason::None)) {
             return Err(cancelled(reasons));
@@ -250,7 +246,7 @@ impl DynamoDb {
             }
         }
         if located.iter().collect::<BTreeSet<_>>().len() < located.len() {
-            return Err(invalid("Transaction request cannot include multiple operations on one item"));
+            return Err(invalid(ONE_ITEM_TWICE));
         }
         if reasons.iter().any(|reason| !matches!(reason, Reason::None)) {
             return Err(cancelled(reasons));
@@ -414,6 +410,7 @@ fn asked(item: &TransactWriteItem) -> Result<Asked<'_>> {
         );
         of.check(None)?;
         let item = item_in(&put.item)?;
+        check_size(&item)?;
         return Ok(Asked {
             table: &put.table_name,
             key: None,

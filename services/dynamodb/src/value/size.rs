@@ -4,7 +4,8 @@
 //! there to take "approximately" a byte for two digits and one more; what AWS counts is pairs of digits aligned at the
 //! decimal point, a byte for the exponent, and one for a sign.
 
-use super::{Item, Number, Value};
+use super::{Item, Number, Value, invalid_values};
+use cloudlet_service::Error;
 
 /// The largest item.
 pub const MAX_ITEM: usize = 400 * 1024;
@@ -82,4 +83,20 @@ pub enum Read {
     Consistent,
     /// In a transaction.
     Transactional,
+}
+
+/// Errors: a key attribute's value that is longer than AWS takes.
+pub(crate) fn check_key(value: &Value, partition: bool) -> Result<(), Error> {
+    let bytes = self::value(value);
+    if partition && bytes > MAX_PARTITION_KEY {
+        return Err(invalid_values(format_args!(
+            "Size of hashkey has exceeded the maximum size limit of{MAX_PARTITION_KEY} bytes"
+        )));
+    }
+    if !partition && bytes > MAX_SORT_KEY {
+        return Err(invalid_values(format_args!(
+            "Aggregated size of all range keys has exceeded the size limit of {MAX_SORT_KEY} bytes"
+        )));
+    }
+    Ok(())
 }
