@@ -339,6 +339,18 @@ def test_batches(ddb):
     assert ddb.scan(TableName=table)["Count"] == 0
 
 
+def test_a_batch_gives_no_more_than_16_megabytes(ddb):
+    table = make(ddb)
+    large = "x" * (400 * 1024 - 100)
+    for n in range(42):
+        ddb.put_item(TableName=table, Item={"pk": {"S": str(n)}, "x": {"S": large}})
+    keys = [{"pk": {"S": str(n)}} for n in range(42)]
+    found = ddb.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+    got = found["Responses"][table]
+    assert len(got) == 40 and sum(len(item["x"]["S"]) for item in got) <= 16 * 1024 * 1024
+    assert found["UnprocessedKeys"][table]["ConsistentRead"] and found["UnprocessedKeys"][table]["Keys"] == keys[40:]
+
+
 def test_transactions(ddb):
     table = make(ddb)
     put = lambda pk, **more: {"Put": {"TableName": table, "Item": {"pk": {"S": pk}}, **more}}
@@ -490,7 +502,8 @@ def test_global_tables(cloud, ddb):
 
 
 def test_statements(ddb):
-    table = make(ddb, sort="N", definitions={"g": "S"}, GlobalSecondaryIndexes=[gsi("by-g", "g")])
+    table = make(ddb, sort="N", definitions={"g": "S", "l": "N"}, GlobalSecondaryIndexes=[gsi("by-g", "g")],
+                 LocalSecondaryIndexes=[gsi("by-l", "pk", "l", "KEYS_ONLY")])
     run = lambda statement, *parameters, **more: ddb.execute_statement(
         Statement=statement.replace("@", f'"{table}"'), **({"Parameters": list(parameters)} if parameters else {}), **more)
     for n in range(5):
@@ -528,6 +541,17 @@ def test_statements(ddb):
     read = ddb.execute_transaction(TransactStatements=[
         {"Statement": f"SELECT n FROM \"{table}\" WHERE pk = 'a' AND sk = 0"}])
     assert read["Responses"] == [{"Item": {"n": {"N": "7"}}}]
+    for pk in "cde":
+        run("INSERT INTO @ VALUE {'pk': ?, 'sk': 1, 'l': 2, 'n': 3}", {"S": pk})
+    for order, expected in (("pk", "abcde"), ("pk ASC", "abcde"), ("pk DESC", "edcba")):
+        found = run(f"SELECT pk FROM @ WHERE pk IN ['d', 'a', 'e', 'c', 'b'] AND sk IN [0, 1] ORDER BY {order}")
+        assert "".join(item["pk"]["S"] for item in found["Items"]) == expected
+    for order, expected in (("ASC", "0234"), ("DESC", "4320")):
+        found = run(f"SELECT sk FROM @ WHERE pk = 'a' AND (sk >= 3 OR sk IN [2, 0]) ORDER BY sk {order}")
+        assert "".join(item["sk"]["N"] for item in found["Items"]) == expected
+    # What a local index lacks is fetched from the table.
+    found = ddb.execute_statement(Statement=f"SELECT n FROM \"{table}\".\"by-l\" WHERE pk = 'c' AND l = 2")
+    assert found["Items"] == [{"n": {"N": "3"}}]
 
 
 def test_backups(ddb):

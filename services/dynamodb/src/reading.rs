@@ -108,7 +108,7 @@ impl<'a> Source<'a> {
     }
 
     /// Whether every item has to be fetched from the table, because a local index lacks what is wanted.
-    fn fetches(&self, select: Option<&str>, wanted: Option<&Wanted>) -> bool {
+    pub(crate) fn fetches(&self, select: Option<&str>, wanted: Option<&Wanted>) -> bool {
         if self.global || self.index.is_none_or(|index| index.projection == Projection::All) {
             return false;
         }

@@ -6,7 +6,7 @@ use crate::capacity::{self, Units};
 use crate::change::Cost;
 use crate::convert::item_out;
 use crate::errors::{Result, invalid, stored};
-use crate::expression::{Condition, KeyQuery, Path, Update};
+use crate::expression::{Condition, KeyQuery, Path, Projection, Update};
 use crate::fine::Facts;
 use crate::operations::batch::shown;
 use crate::operations::query::{Schema, range};
@@ -136,6 +136,10 @@ impl DynamoDb {
         let source = Source::of(&table, select.index.as_deref(), consistent, None)?;
         let schema = Schema::of(&table, source.keys());
         let (access, reverse) = select.access(schema.keys())?;
+        // What a local index lacks of the columns comes from the table.
+        let columns =
+            select.columns.as_ref().map(|all| Projection::of(all.iter().map(|(_, path)| path.clone())));
+        let fetches = columns.is_some_and(|columns| source.fetches(None, Some(&columns)));
         let reads: Vec<Option<KeyQuery>> = match access {
             Access::Scan => vec![None],
             Access::Queries(queries) => queries.into_iter().map(Some).collect(),
@@ -162,7 +166,7 @@ impl DynamoDb {
                 range,
                 reverse,
                 limit: left,
-                select: None,
+                select: fetches.then_some("ALL_ATTRIBUTES"),
                 wanted: None,
                 filter: select.condition.as_ref(),
                 read: capacity::read(paging.consistent),

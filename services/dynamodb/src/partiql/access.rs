@@ -4,7 +4,7 @@ use super::{Change, Exists, Select};
 use crate::expression::{
     Comparator, Condition, KeyCondition, KeyPredicate, KeyQuery, KeySchema, Operand, Path,
 };
-use crate::value::{Item, Kind, Value, invalid};
+use crate::value::{Item, Kind, Value, invalid, order};
 use bytes::Bytes;
 use cloudlet_service::Error;
 use std::cmp::Ordering;
@@ -113,7 +113,7 @@ impl Select {
     /// Errors: a key attribute is held against a value of another type; the statement would become too many reads; it
     /// asks for an order that the keys do not have.
     pub fn access(&self, schema: KeySchema<'_>) -> Result<(Access, bool), Error> {
-        let access = match &self.condition {
+        let mut access = match &self.condition {
             Some(condition) => access(condition, schema)?,
             None => Access::Scan,
         };
@@ -131,8 +131,48 @@ impl Select {
         }
         let last = self.order.iter().rev().find(|(name, _)| schema.range.iter().any(|(key, _)| key == name));
         let descending = last.or(self.order.first()).is_some_and(|(_, descending)| *descending);
+        if let Access::Queries(queries) = &mut access
+            && !self.order.is_empty()
+        {
+            let of_hash = self.order.iter().find(|(name, _)| schema.hash.iter().any(|(key, _)| key == name));
+            sort(queries, of_hash.map(|(_, descending)| *descending), descending);
+        }
         Ok((access, descending))
     }
+}
+
+/// Puts reads into the order that is asked for: by partition key, downwards or not, where that was said, and within a
+/// partition by where they begin.
+fn sort(queries: &mut [KeyQuery], partitions: Option<bool>, descending: bool) {
+    let encoded = |values: &mut dyn Iterator<Item = &Value>| {
+        let mut out = Vec::new();
+        for value in values {
+            order::encode(value, &mut out);
+        }
+        out
+    };
+    let mut hashes: Vec<Vec<u8>> = Vec::new();
+    for query in queries.iter() {
+        let hash = encoded(&mut query.hash.iter());
+        if !hashes.contains(&hash) {
+            hashes.push(hash);
+        }
+    }
+    match partitions {
+        Some(false) => hashes.sort(),
+        Some(true) => hashes.sort_by(|a, b| b.cmp(a)),
+        None => {}
+    }
+    let place = |query: &KeyQuery| {
+        let hash = encoded(&mut query.hash.iter());
+        let begin = bounds(query).0.map(|(value, _)| encoded(&mut std::iter::once(&value)));
+        (hashes.iter().position(|one| *one == hash), begin)
+    };
+    queries.sort_by(|a, b| {
+        let ((a, low), (b, other)) = (place(a), place(b));
+        let begin = if descending { other.cmp(&low) } else { low.cmp(&other) };
+        a.cmp(&b).then(begin)
+    });
 }
 
 /// One way to meet a condition, as far as keys go.

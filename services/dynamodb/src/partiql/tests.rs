@@ -292,6 +292,11 @@ fn selects() {
         ("NOT pk = 'a'", Ok((Access::Scan, false))),
         ("pk = 'a' ORDER BY sk DESC", Ok((Access::Queries(vec![equal("'a")]), true))),
         ("pk = 'a' ORDER BY pk DESC, sk ASC", queries(vec![equal("'a")])),
+        ("pk IN ['b', 'c', 'a'] ORDER BY pk", queries(vec![equal("'a"), equal("'b"), equal("'c")])),
+        (
+            "pk IN ['b', 'c', 'a'] ORDER BY pk DESC",
+            Ok((Access::Queries(vec![equal("'c"), equal("'b"), equal("'a")]), true)),
+        ),
         ("pk = 'a' ORDER BY x", Err("Variable reference x in ORDER BY clause must be part of the primary key".to_owned())),
         (
             "x = 1 ORDER BY sk",
