@@ -4,6 +4,7 @@ use crate::caller::{Bundle, Caller, Named};
 use crate::explain::{Considered, Denial};
 use crate::identities::Identities;
 use crate::keys;
+use crate::mfa::Shown;
 use crate::organization::{Above, levels};
 use crate::records::{LastUse, Role};
 use crate::token::Holder;
@@ -143,7 +144,20 @@ impl Identity for Identities {
                 Principal::User { name, .. } => Some(&**name),
                 _ => None,
             };
-            self.show_mfa(cx.principal.account(), user, serial, code).await
+            // In S3's words, which alone asks here. Source: S3 API Reference, "Error responses".
+            let (code, message) = match self.try_mfa(cx.principal.account(), user, serial, code).await? {
+                Shown::Right => return Ok(()),
+                Shown::NotOwned => (
+                    "NotDeviceOwnerError",
+                    "The device that generated the token is not owned by the authenticated user.",
+                ),
+                Shown::Inactive => ("DeviceNotActiveError", "The device is not currently active."),
+                Shown::Wrong => (
+                    "TokenCodeInvalidError",
+                    "The serial number and/or token code you provided is not valid.",
+                ),
+            };
+            Err(Error::sender(code, message))
         })
     }
 }

@@ -225,9 +225,9 @@ impl Identities {
     }
 
     fn look_up_session(&self, id: &str, token: &str) -> Result<(Resolved, Option<i64>), Error> {
-        let claims: Claims = self.sealer().open(Purpose::Session, token).ok_or_else(unknown)?;
+        let claims: Claims = self.sealer().open(Purpose::Session, token).ok_or_else(bad_token)?;
         if claims.access_key != id {
-            return Err(unknown());
+            return Err(bad_token());
         }
         if claims.expires <= self.cloud.clock().seconds() {
             return Err(expired());
@@ -287,6 +287,11 @@ fn resolved(caller: Caller, secret: &str) -> Resolved {
 /// A key or token that is not ours. The front door puts it into the words of the service's protocol.
 fn unknown() -> Error {
     Error::new("InvalidClientTokenId", 403, "The security token included in the request is invalid.")
+}
+
+/// A token that is none, or another key's: S3 alone tells it from a key that is not there.
+fn bad_token() -> Error {
+    unknown().with_code("InvalidToken")
 }
 
 fn expired() -> Error {

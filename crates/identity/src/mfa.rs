@@ -31,6 +31,19 @@ pub fn step_of(device: &MfaDevice, given: &str, seconds: i64, window: i64) -> Op
         .find(|step| *step > device.last_step && code(&device.seed, *step) == given)
 }
 
+/// What a shown one-time password is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// It is right, and used up now.
+    Right,
+    /// The device is not there or is another's.
+    NotOwned,
+    /// Nobody has turned the device on.
+    Inactive,
+    /// It is not what the device shows.
+    Wrong,
+}
+
 impl Identities {
     /// Checks a one-time password of a user's device and uses it up. The root user (`None`) may show any device of the
     /// account: no API of AWS gives it one of its own, only the console does.
@@ -43,30 +56,44 @@ impl Identities {
         serial: &str,
         given: &str,
     ) -> Result<(), Error> {
-        let failed = || {
-            Error::new(
+        match self.try_mfa(account, user, serial, given).await? {
+            Shown::Right => Ok(()),
+            _ => Err(Error::new(
                 "AccessDenied",
                 403,
                 "MultiFactorAuthentication failed with invalid MFA one time pass code. ",
-            )
-        };
+            )),
+        }
+    }
+
+    /// The same, saying what is wrong.
+    pub(crate) async fn try_mfa(
+        &self,
+        account: &str,
+        user: Option<&str>,
+        serial: &str,
+        given: &str,
+    ) -> Result<Shown, Error> {
         let seconds = self.cloud.clock().seconds();
         let key = MfaDevice::key(account, serial);
-        let shown = self
-            .store()
+        self.store()
             .transact(|tx| {
-                let Some(mut device) = tx.get::<MfaDevice>(&key)? else { return Ok::<_, StoreError>(false) };
-                if device.enabled.is_none() || (user.is_some() && device.user.as_deref() != user) {
-                    return Ok(false);
+                let Some(mut device) = tx.get::<MfaDevice>(&key)? else {
+                    return Ok::<_, StoreError>(Shown::NotOwned);
+                };
+                if device.enabled.is_none() {
+                    return Ok(Shown::Inactive);
                 }
-                let Some(step) = step_of(&device, given, seconds, WINDOW) else { return Ok(false) };
+                if user.is_some() && device.user.as_deref() != user {
+                    return Ok(Shown::NotOwned);
+                }
+                let Some(step) = step_of(&device, given, seconds, WINDOW) else { return Ok(Shown::Wrong) };
                 device.last_step = step;
                 tx.put(&key, &device)?;
-                Ok(true)
+                Ok(Shown::Right)
             })
             .await
-            .map_err(Error::internal)?;
-        if shown { Ok(()) } else { Err(failed()) }
+            .map_err(Error::internal)
     }
 }
 

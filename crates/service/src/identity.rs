@@ -129,13 +129,14 @@ pub trait Identity: Send + Sync + 'static {
     }
 
     /// Checks a one-time password of a device of the context's principal and uses it up: what S3's MFA delete asks.
-    /// Errors: `AccessDenied`.
+    /// Errors: `NotDeviceOwnerError`, `DeviceNotActiveError`, `TokenCodeInvalidError`.
     fn check_mfa<'a>(
         &'a self,
         _cx: &'a Context,
         _serial: &'a str,
         _code: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async { Err(Error::new("AccessDenied", 403, "There are no MFA devices here.")) })
+        let message = "The device that generated the token is not owned by the authenticated user.";
+        Box::pin(async move { Err(Error::sender("NotDeviceOwnerError", message)) })
     }
 }

@@ -288,11 +288,12 @@ impl S3 {
 }
 
 /// `x-amz-mfa`, the serial of a device and what it shows: where a bucket demands it, it must be right.
-/// Errors: `AccessDenied`, `InvalidRequest`. Source: S3 User Guide, "Configuring MFA delete".
+/// Errors: `AccessDenied` without any, `NotDeviceOwnerError`, `DeviceNotActiveError`, `TokenCodeInvalidError`.
+/// Source: S3 User Guide, "Configuring MFA delete"; S3 API Reference, "Error responses".
 pub(crate) async fn check_mfa(cx: &Context, given: Option<&str>) -> Result<(), Error> {
     let denied = || Error::new("AccessDenied", 403, "Mfa Authentication must be used for this request");
     let (serial, code) = given.ok_or_else(denied)?.trim().rsplit_once(' ').ok_or_else(denied)?;
-    cx.cloud.identity()?.check_mfa(cx, serial.trim(), code).await.map_err(|_| denied())
+    cx.cloud.identity()?.check_mfa(cx, serial.trim(), code).await
 }
 
 /// Whether the caller is the root user of the bucket's account.
