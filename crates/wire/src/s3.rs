@@ -135,7 +135,8 @@ pub(crate) fn status(operation: &str, headers: &mut HeaderMap) -> Option<u16> {
     })
 }
 
-/// Refuses a query that contradicts itself. Errors: `InvalidArgument`.
+/// Refuses a query that contradicts itself or its path. Errors: `InvalidArgument`, `MethodNotAllowed`,
+/// `NoLoggingStatusForKey`, `RequestTorrentOfBucketError`.
 pub(crate) fn check(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
     for name in ["partNumber", "uploadId", "versionId", "max-keys", "list-type"] {
         if params.0.iter().filter(|(n, _)| n == name).count() > 1 {
@@ -149,7 +150,27 @@ pub(crate) fn check(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
     if head.method == "PUT" && params.has("uploadId") && !params.has("partNumber") {
         return Err(method_not_allowed("PUT", "UPLOAD").with_header("allow", "DELETE, POST, GET"));
     }
+    let object = matches!(kind(head), "OBJECT");
+    if object && params.has("logging") {
+        let message = "There is no such thing as a logging status sub-resource for a key.";
+        return Err(Error::sender("NoLoggingStatusForKey", message));
+    }
+    if !object && params.has("torrent") {
+        let message = "Requesting the torrent file of a bucket is not permitted.";
+        return Err(Error::sender("RequestTorrentOfBucketError", message));
+    }
     Ok(())
+}
+
+/// What a path means.
+fn kind(head: &Head<'_>) -> &'static str {
+    let path = head.path.trim_matches('/');
+    match (head.bucket, path) {
+        (None, "") => "SERVICE",
+        (None, path) if path.contains('/') => "OBJECT",
+        (None, _) | (Some(_), "") => "BUCKET",
+        (Some(_), _) => "OBJECT",
+    }
 }
 
 /// S3's `InvalidArgument` over one parameter.
@@ -168,13 +189,7 @@ pub(crate) fn method_not_allowed(method: &str, subresource: &'static str) -> Err
 /// A method that nothing at this path knows. A `POST` to a bucket is taken for a form's.
 /// Source: S3 API Reference, "Error responses", `MethodNotAllowed`; "POST Object".
 pub(crate) fn no_such_method(head: &Head<'_>, params: &Params<'_>) -> Error {
-    let path = head.path.trim_matches('/');
-    let kind = match (head.bucket, path) {
-        (None, "") => "SERVICE",
-        (None, path) if path.contains('/') => "OBJECT",
-        (None, _) | (Some(_), "") => "BUCKET",
-        (Some(_), _) => "OBJECT",
-    };
+    let kind = kind(head);
     if head.method == "POST" && kind == "BUCKET" && params.0.is_empty() {
         let message = "At least one of the pre-conditions you specified did not hold";
         return Error::new("PreconditionFailed", 412, message)

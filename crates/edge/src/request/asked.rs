@@ -170,6 +170,9 @@ impl Asked<'_> {
     ) -> Result<Box<dyn cloudlet_service::Structure>, Error> {
         let s3 = is_s3(route.api.signing_name);
         let family = Family::of(s3, route.protocol);
+        if s3 {
+            self.check_head()?;
+        }
         if let Some(flaw) = flaw {
             return Err(family.refuse(flaw));
         }
@@ -200,6 +203,19 @@ impl Asked<'_> {
         let cx = self.context(caller, headers);
         self.gate.cloud.dispatch(service, route.operation, &cx, input).await
     }
+
+    /// What S3 takes of headers and query parameters is less than what a request's head may be.
+    /// Errors: `RequestHeaderSectionTooLarge`. Source: S3 API Reference, "Error responses"; what AWS answers.
+    fn check_head(&self) -> Result<(), Error> {
+        const MOST: usize = 8192;
+        let lines = self.sent.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+        if lines.sum::<usize>() + self.head.query.len() <= MOST {
+            return Ok(());
+        }
+        let message = "Your request header section exceeds the maximum allowed size.";
+        Err(Error::sender("RequestHeaderSectionTooLarge", message).with("MaxSizeAllowed", MOST.to_string()))
+    }
+
     fn context(&self, caller: Caller, headers: Arc<HeaderMap>) -> Context {
         let _ = self.who.set(caller.principal.clone());
         let origin = Origin {

@@ -133,14 +133,17 @@ impl Asked<'_> {
         let streams = matches!(route.operation().input_payload, cloudlet_service::Payload::Stream(_));
         let most = self.gate.config.limits.body_of(route.api.name);
         if !streams && payload == PayloadClaim::Unsigned {
-            return Ok((caller, Body::Bytes(body.collect(most, held).await.map_err(s3_size)?)));
+            return Ok((caller, Body::Bytes(body.collect(most, held).await.map_err(|e| s3_size(most, e))?)));
         }
         let Some(arriving) = body.0.take() else { return Ok((caller, Body::Bytes(Bytes::new()))) };
         let stream = self.stream(arriving, payload, &caller)?;
         if streams {
             return Ok((caller, Body::Stream(stream)));
         }
-        Ok((caller, Body::Bytes(body::collect_stream(stream, most, held).await.map_err(s3_size)?)))
+        Ok((
+            caller,
+            Body::Bytes(body::collect_stream(stream, most, held).await.map_err(|e| s3_size(most, e))?),
+        ))
     }
 
     /// The body as a stream of its data, checked on the way as the head has promised.
@@ -181,12 +184,13 @@ fn too_large(route: &Route, most: usize, error: Error) -> Error {
     Error::new("RequestEntityTooLargeException", 413, message)
 }
 
-/// S3's words for a document that is too large.
-fn s3_size(error: Error) -> Error {
+/// S3's words for a document that is larger than `most` bytes.
+fn s3_size(most: usize, error: Error) -> Error {
     if error.status() != 413 {
         return error;
     }
-    Error::sender("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+    Error::sender("MaxMessageLengthExceeded", "Your request was too big.")
+        .with("MaxMessageLengthBytes", most.to_string())
 }
 
 /// A body that nobody has read yet, or that has been.
