@@ -42,7 +42,7 @@ def test_public_policies_are_blocked(cloud, s3, bucket, other):
     everybody = statement(bucket, ["s3:GetObject", "s3:ListBucket"])
     text = json.dumps({"Version": "2012-10-17", "Statement": [everybody]})
     assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text) == ("AccessDenied", 403)
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={})
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": False})
     s3.put_bucket_policy(Bucket=bucket, Policy=text)
     assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
@@ -127,7 +127,7 @@ def test_copies(s3, other, grant, bucket):
 
 
 def test_where_from_and_how(cloud, s3, bucket):
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={})
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": False})
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     get = lambda **headers: plain(cloud, "GET", f"/{bucket}/k", headers)[0]
     allow(s3, bucket, statement(bucket, "s3:GetObject", StringLike={"aws:Referer": "http://www.example.com/*"}))
@@ -182,7 +182,7 @@ def test_deny_wins_over_the_owner(s3, bucket, account):
 
 
 def test_nobody_locks_themselves_out(s3, bucket):
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={})
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": False})
     allow(s3, bucket, statement(bucket, effect="Deny"))
     assert refused(s3.list_objects_v2, Bucket=bucket) == ("AccessDenied", 403)
     s3.get_bucket_policy(Bucket=bucket)
@@ -200,7 +200,7 @@ def test_batches_are_decided_key_by_key(s3, other, grant, bucket, their_account)
 
 
 def test_forms_are_decided_too(cloud, s3, bucket):
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={})
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": False})
     allow(s3, bucket, statement(bucket, ["s3:PutObject"], StringEquals={"s3:x-amz-storage-class": "STANDARD_IA"}))
     good = plain(cloud, "POST", f"/{bucket}", *form({"key": "k", "x-amz-storage-class": "STANDARD_IA"}))
     assert good[0] == 204

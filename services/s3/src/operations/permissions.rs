@@ -2,7 +2,8 @@
 
 use crate::S3;
 use crate::bucket_policy;
-use crate::errors::{Result, malformed_xml, no_such_configuration};
+use crate::errors::{Result, invalid_request, malformed_xml, method_not_allowed, no_such_configuration};
+use crate::names::caller;
 use crate::public::{self, is_public};
 use crate::state::{Acl, Bucket, Grantee, Ownership, PublicAccessBlock};
 use cloudlet_api_s3::{self as api, NoMembers};
@@ -12,10 +13,11 @@ impl S3 {
     /// The bucket's policy. Errors: `NoSuchBucketPolicy`.
     pub async fn get_bucket_policy(
         &self,
-        _: &Context,
+        cx: &Context,
         input: api::GetBucketPolicyInput,
     ) -> Result<api::GetBucketPolicyOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        own_account(cx, &bucket, "GET")?;
         match &bucket.policy {
             Some(policy) => Ok(api::GetBucketPolicyOutput { policy: Some(policy.clone()) }),
             None => Err(no_policy(&bucket)),
@@ -29,6 +31,7 @@ impl S3 {
         input: api::PutBucketPolicyInput,
     ) -> Result<NoMembers, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
+        own_account(cx, &bucket, "PUT")?;
         let text = input.policy;
         bucket_policy::check(cx, &bucket, &text)?;
         if bucket.block.is_some_and(|b| b.block_policy) && is_public(&text) {
@@ -45,9 +48,10 @@ impl S3 {
     /// Removes it. Errors: `NoSuchBucket`.
     pub async fn delete_bucket_policy(
         &self,
-        _: &Context,
+        cx: &Context,
         input: api::DeleteBucketPolicyInput,
     ) -> Result<NoMembers, Error> {
+        own_account(cx, &*self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?, "DELETE")?;
         self.change(&input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
             bucket.policy = None;
             Ok(())
@@ -98,13 +102,22 @@ impl S3 {
         })
     }
 
-    /// Replaces it; what is not said is off. Errors: `NoSuchBucket`.
+    /// Replaces it; what is not said is off. Errors: `InvalidRequest` where nothing is.
     pub async fn put_public_access_block(
         &self,
         _: &Context,
         input: api::PutPublicAccessBlockInput,
     ) -> Result<NoMembers, Error> {
         let given = input.public_access_block_configuration;
+        let said = [
+            given.block_public_acls,
+            given.ignore_public_acls,
+            given.block_public_policy,
+            given.restrict_public_buckets,
+        ];
+        if said.iter().all(Option::is_none) {
+            return Err(invalid_request("Must specify at least one configuration."));
+        }
         let block = PublicAccessBlock {
             block_acls: given.block_public_acls == Some(true),
             ignore_acls: given.ignore_public_acls == Some(true),
@@ -230,6 +243,15 @@ impl S3 {
         .await?;
         Ok(NoMembers)
     }
+}
+
+/// A bucket's policy is its own account's to see and to change, whatever it says of others.
+/// Errors: `MethodNotAllowed`. Source: S3 API Reference, PutBucketPolicy.
+fn own_account(cx: &Context, bucket: &Bucket, method: &str) -> Result<(), Error> {
+    if caller(cx) == bucket.owner {
+        return Ok(());
+    }
+    Err(method_not_allowed(method, "BUCKETPOLICY"))
 }
 
 fn no_policy(bucket: &Bucket) -> Error {
