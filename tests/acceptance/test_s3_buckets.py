@@ -55,13 +55,35 @@ def test_places(cloud, account, s3, unique):
         "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.")
 
 
+def test_the_old_name_of_ireland(cloud, account, s3, unique):
+    name = unique("b")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "EU"})
+    there = cloud.client("s3", account=account, region="eu-west-1")
+    assert there.head_bucket(Bucket=name)["BucketRegion"] == "eu-west-1"
+    assert there.get_bucket_location(Bucket=name)["LocationConstraint"] == "EU"
+    # It is the same place, as whoever makes it again is told.
+    assert refused(there.create_bucket, Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}) == (
+        "BucketAlreadyOwnedByYou", 409)
+    assert there.get_bucket_location(Bucket=name)["LocationConstraint"] == "EU"
+
+
+def test_an_account_has_names_of_its_own(cloud, account, s3, unique):
+    name = f"{unique('b')[:20]}-{account}-us-east-1-an"
+    made = s3.create_bucket(Bucket=name, BucketNamespace="account-regional")
+    assert made["Location"] == f"/{name}" and [b["Name"] for b in s3.list_buckets(Prefix=name)["Buckets"]] == [name]
+    for wrong in (unique("b"), f"b-{account}-eu-west-1-an", "b-000000000001-us-east-1-an", f"-{account}-us-east-1-an"):
+        assert refused(s3.create_bucket, Bucket=wrong, BucketNamespace="account-regional") == ("InvalidBucketName", 400)
+    for wrong in (f"c-{account}-us-east-1-an", "anything-an"):
+        assert refused(s3.create_bucket, Bucket=wrong) == ("InvalidBucketName", 400)
+
+
 def test_listing_buckets(s3, unique):
     names = sorted(unique(p) for p in ("aa", "ab", "b", "c"))
     for name in names:
         s3.create_bucket(Bucket=name)
     whole = s3.list_buckets()
     assert [b["Name"] for b in whole["Buckets"]] == names
-    assert len(whole["Owner"]["ID"]) == 64 and whole["Owner"]["DisplayName"]
+    assert len(whole["Owner"]["ID"]) == 64 and "DisplayName" not in whole["Owner"]
     assert "BucketRegion" not in whole["Buckets"][0] and "ContinuationToken" not in whole
     first = s3.list_buckets(MaxBuckets=3)
     assert [b["Name"] for b in first["Buckets"]] == names[:3] and first["Buckets"][0]["BucketRegion"] == "us-east-1"
@@ -70,6 +92,8 @@ def test_listing_buckets(s3, unique):
     assert [b["Name"] for b in s3.list_buckets(Prefix="a")["Buckets"]] == names[:2]
     assert s3.list_buckets(BucketRegion="eu-west-1")["Buckets"] == []
     assert refused(s3.list_buckets, MaxBuckets=10001) == ("InvalidArgument", 400)
+    answer = refusal(s3.list_buckets, BucketRegion="moon-1")["Error"]
+    assert (answer["Code"], answer["Message"]) == ("InvalidArgument", "Argument value moon-1 is not a valid AWS Region")
 
 
 def test_what_is_not_there(s3, unique):
@@ -137,6 +161,8 @@ def test_public_access_is_blocked_from_the_start(s3, bucket):
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert block == {"BlockPublicAcls": True, "IgnorePublicAcls": False, "BlockPublicPolicy": False,
                      "RestrictPublicBuckets": False}
+    answer = refusal(s3.put_public_access_block, Bucket=bucket, PublicAccessBlockConfiguration={})["Error"]
+    assert (answer["Code"], answer["Message"]) == ("InvalidRequest", "Must specify at least one configuration.")
     assert s3.delete_public_access_block(Bucket=bucket)["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert refused(s3.get_public_access_block, Bucket=bucket) == ("NoSuchPublicAccessBlockConfiguration", 404)
 

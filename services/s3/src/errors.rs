@@ -92,6 +92,11 @@ pub(crate) fn malformed_xml() -> Error {
     )
 }
 
+/// The same of a document that is an ACL.
+pub(crate) fn malformed_acl() -> Error {
+    malformed_xml().with_code("MalformedACLError")
+}
+
 pub(crate) fn access_denied() -> Error {
     Error::new("AccessDenied", 403, "Access Denied")
 }

@@ -97,6 +97,10 @@ impl S3 {
         if let Some(bucket) = self.store.table::<Bucket>().get_arc(&Bucket::key(name))? {
             return Ok(bucket);
         }
+        if names::is_alias(name) {
+            let message = "The specified access point alias name is not valid.";
+            return Err(Error::sender("InvalidAccessPointAliasError", message).into());
+        }
         names::check_bucket(name)?;
         Err(no_such_bucket(name).into())
     }

@@ -23,7 +23,16 @@ pub(crate) fn check_bucket(name: &str) -> Result<(), Error> {
     if is_bucket(name) {
         return Ok(());
     }
-    Err(Error::sender("InvalidBucketName", "The specified bucket is not valid.").with("BucketName", name))
+    Err(invalid_bucket(name))
+}
+
+pub(crate) fn invalid_bucket(name: &str) -> Error {
+    Error::sender("InvalidBucketName", "The specified bucket is not valid.").with("BucketName", name)
+}
+
+/// Whether a name is in the form of the aliases of access points, of which there are none here.
+pub(crate) fn is_alias(name: &str) -> bool {
+    name.ends_with("-s3alias") || name.ends_with("--ol-s3")
 }
 
 fn is_bucket(name: &str) -> bool {
@@ -70,12 +79,6 @@ pub(crate) fn account_of(canonical: &str) -> Option<String> {
     number.iter_mut().zip(mask.iter()).for_each(|(byte, mask)| *byte ^= mask);
     let account = format!("{:012}", u64::from_be_bytes(number));
     (account.len() == 12 && canonical_id(&account) == canonical.to_ascii_lowercase()).then_some(account)
-}
-
-/// The name of an account that answers show beside its canonical id. On AWS it was the local part of the root user's
-/// address; the addresses of accounts here are their numbers at any domain, see [`account_of_email`].
-pub(crate) fn display_name(account: &str) -> Option<String> {
-    (!account.is_empty()).then(|| account.to_owned())
 }
 
 /// The account of an address such as `123456789012@example.com`; `None` where it is nobody's.
@@ -137,6 +140,11 @@ const REGIONS: [&str; 40] = [
     "us-isob-east-1",
     "us-isof-south-1",
 ];
+
+/// Whether a bucket can be there.
+pub(crate) fn is_region(name: &str) -> bool {
+    name == "us-east-1" || REGIONS.contains(&name)
+}
 
 /// The region of a new bucket, from its location constraint and the region of the endpoint that was asked.
 /// Errors: `InvalidLocationConstraint`, `IllegalLocationConstraintException`.

@@ -1,7 +1,7 @@
 //! S3's own words for inputs that break the model's constraints.
 
 use crate::checksums::Algorithm;
-use crate::errors::{invalid_argument, invalid_request, malformed_xml};
+use crate::errors::{invalid_argument, invalid_request, malformed_acl, malformed_xml};
 use cloudlet_service::rules::{Violation, Violations};
 use cloudlet_service::{Error, Operation};
 
@@ -79,6 +79,7 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
         };
         match op.input.members().iter().find(bound).and_then(|m| m.member_name()) {
             Some(header) => name = header,
+            None if matches!(op.name, "PutBucketAcl" | "PutObjectAcl") => return malformed_acl(),
             None => return malformed_xml(),
         }
     }

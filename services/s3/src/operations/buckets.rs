@@ -3,7 +3,7 @@
 use crate::S3;
 use crate::acl::{self, AclRequest};
 use crate::errors::{Result, access_denied, conflicting_operation, invalid_argument};
-use crate::names::{caller, check_bucket, locate, location_constraint};
+use crate::names::{caller, check_bucket, invalid_bucket, is_region, locate, location_constraint};
 use crate::state::{
     Bucket, Config, Live, Object, ObjectLock, Owned, Ownership, PublicAccessBlock, Upload, Version,
     Versioning, partition,
@@ -21,6 +21,9 @@ use cloudlet_store::Key;
 /// The most buckets of an account and of a page. Source: S3 User Guide, "Quotas for Amazon S3 buckets".
 const MOST: usize = 10_000;
 
+/// Noted on a bucket that was made with the constraint `EU`, which is what it says of its place ever after.
+const OLD_EUROPE: &str = "location-eu";
+
 pub(crate) const MAX_BUCKETS: &str = "Argument max-buckets must be an integer between 1 and 10000";
 
 impl S3 {
@@ -34,11 +37,13 @@ impl S3 {
         mut input: CreateBucketInput,
     ) -> Result<CreateBucketOutput, Error> {
         check_bucket(&input.bucket)?;
+        let own_namespace = check_namespace(cx, &input)?;
         let configuration = input.create_bucket_configuration.take().unwrap_or_default();
         if configuration.bucket.is_some() || configuration.location.is_some() {
             return Err(Error::not_implemented_part("directory buckets; leave out Bucket and Location"));
         }
         let region = locate(&cx.region, configuration.location_constraint.as_deref())?;
+        let old_europe = configuration.location_constraint.as_deref() == Some("EU");
         let owner = caller(cx).to_owned();
         if owner.is_empty() {
             return Err(access_denied());
@@ -86,7 +91,7 @@ impl S3 {
             requester_pays: false,
             abac: false,
             tags,
-            has: Vec::new(),
+            has: Vec::from_iter(old_europe.then(|| OLD_EUROPE.to_owned())),
         };
         let made = self
             .store
@@ -113,6 +118,7 @@ impl S3 {
             .await?;
         tracing::debug!(bucket = %input.bucket, made, "CreateBucket");
         let location = match cx.region.as_ref() {
+            _ if own_namespace => format!("/{}", input.bucket),
             "us-east-1" if region == "us-east-1" => format!("/{}", input.bucket),
             _ => format!("http://{}.s3.amazonaws.com/", input.bucket),
         };
@@ -181,6 +187,10 @@ impl S3 {
             Some(n) if (1..=MOST as i32).contains(&n) => n as usize,
             Some(n) => return Err(invalid_argument(MAX_BUCKETS, "max-buckets", n.to_string())),
         };
+        if let Some(region) = input.bucket_region.as_deref().filter(|region| !is_region(region)) {
+            let message = format!("Argument value {region} is not a valid AWS Region");
+            return Err(Error::sender("InvalidArgument", message).with("ArgumentName", "bucket-region"));
+        }
         let account = caller(cx).to_owned();
         let prefix = input.prefix.clone().unwrap_or_default();
         let mut range = Key::new().text(&account).prefix_range();
@@ -226,14 +236,18 @@ impl S3 {
         })
     }
 
-    /// The bucket's region; nothing for us-east-1. Errors: `NoSuchBucket`.
+    /// The bucket's region; nothing for us-east-1, and the old name of Ireland where that was asked for. Errors: `NoSuchBucket`.
     pub async fn get_bucket_location(
         &self,
         _: &Context,
         input: GetBucketLocationInput,
     ) -> Result<GetBucketLocationOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
-        Ok(GetBucketLocationOutput { location_constraint: location_constraint(&bucket.region) })
+        let constraint = match bucket.has(OLD_EUROPE) {
+            true => Some("EU".to_owned()),
+            false => location_constraint(&bucket.region),
+        };
+        Ok(GetBucketLocationOutput { location_constraint: constraint })
     }
 
     /// Changes a bucket's settings in one transaction. Errors: `NoSuchBucket`.
@@ -257,6 +271,19 @@ impl S3 {
             })
             .await
     }
+}
+
+/// Whether the bucket lies in the account's own regional namespace, where names end in the account, the region and
+/// `-an`, and nowhere else may. Errors: `InvalidBucketName`.
+/// Source: S3 User Guide, "Namespaces for general purpose buckets".
+fn check_namespace(cx: &Context, input: &CreateBucketInput) -> Result<bool, Error> {
+    let asked = input.bucket_namespace.as_deref() == Some("account-regional");
+    let own = format!("-{}-{}-an", caller(cx), cx.region);
+    let fits = input.bucket.strip_suffix(&own).is_some_and(|prefix| !prefix.is_empty());
+    if asked != fits || (!fits && input.bucket.ends_with("-an")) {
+        return Err(invalid_bucket(&input.bucket));
+    }
+    Ok(asked)
 }
 
 /// What creating a bucket that exists answers. The first region forgives its owner.

@@ -6,7 +6,7 @@ use crate::acl;
 use crate::checksums::show_checksum;
 use crate::errors::{Fail, Result, invalid_argument};
 use crate::listing::{Entry, Query, Rows, most, url_encoding, walk};
-use crate::names::{canonical_id, display_name, url_encode};
+use crate::names::{canonical_id, url_encode};
 use crate::operations::multipart::{UploadRef, shown_checksum};
 use crate::state::{Bucket, Part, Upload};
 use crate::versions::number_of;
@@ -177,14 +177,8 @@ impl S3 {
 /// Root users are known by their canonical id, all others by their ARN.
 fn initiator(upload: &Upload) -> Initiator {
     let root = upload.initiator.ends_with(":root") || upload.initiator == "anonymous";
-    let (id, name) = match root {
-        true => (canonical_id(&upload.initiator_account), display_name(&upload.initiator_account)),
-        false => {
-            let name = upload.initiator.rsplit('/').next().map(str::to_owned);
-            (upload.initiator.clone(), name)
-        }
-    };
-    Initiator { id: Some(id), display_name: name }
+    let id = if root { canonical_id(&upload.initiator_account) } else { upload.initiator.clone() };
+    Initiator { id: Some(id), display_name: None }
 }
 
 fn entry_of(bucket: &Bucket, key: String, upload: Upload) -> MultipartUpload {
