@@ -15,8 +15,8 @@ impl S3 {
     /// Makes an archived object readable for some days: from [`RESTORING`] later on, where AWS takes minutes or hours.
     /// One that is readable already is so for longer.
     ///
-    /// Errors: `RestoreAlreadyInProgress`, `InvalidObjectState` for an object that is not archived, `MalformedXML`,
-    /// `InvalidArgument`.
+    /// Errors: `RestoreAlreadyInProgress`, `InvalidObjectState` for an object that is not archived,
+    /// `ObjectAlreadyInActiveTierError`, `MalformedXML`, `InvalidArgument`.
     pub async fn restore_object(
         &self,
         cx: &Context,
@@ -44,6 +44,11 @@ impl S3 {
         let (now, mut begins) = (cx.millis(), false);
         let restored =
             self.alter(cx, &bucket, &input.key, version, "POST", &["ObjectRestore:Post"], |version| {
+                if version.class() == "INTELLIGENT_TIERING" {
+                    // Nothing here moves such objects to their archive tiers, so that all of them can be read.
+                    let message = "This action is not allowed against this storage tier.";
+                    return Err(Error::new("ObjectAlreadyInActiveTierError", 403, message).into());
+                }
                 if !matches!(version.class(), "GLACIER" | "DEEP_ARCHIVE") {
                     let message = "Restore is not allowed for the object's current storage class";
                     return Err(Error::new("InvalidObjectState", 403, message)

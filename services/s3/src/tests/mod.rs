@@ -1,6 +1,7 @@
 //! Tests of the whole service on an ephemeral store, through the one way into it: constraints, access, operation.
 
 mod buckets;
+mod errors;
 mod listing;
 mod multipart;
 mod objects;
