@@ -3,6 +3,7 @@ order of the calls, and nothing that was acknowledged is lost."""
 import random
 import threading
 import time
+import uuid
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -50,6 +51,8 @@ class Clients:
         self.client, self.up, self.over = None, threading.Event(), False
         self.histories = [[] for _ in range(PAIRS)]
         self.unexpected = []
+        # Calls with a token that were answered, and how often one was asked again.
+        self.insisted, self.again = 0, 0
         # When a program was dead for certain: what it was asked and did not answer happens no more after that.
         self.deaths = []
 
@@ -60,9 +63,9 @@ class Clients:
                 continue
             pair = choose.randrange(PAIRS)
             call = self.invent(choose)
-            client, start = self.client, time.monotonic()
+            start = time.monotonic()
             try:
-                result = self.make(client, pair, call)
+                result = self.insist(pair, call) if call == ("move once",) else self.make(self.client, pair, call)
             except ClientError as error:
                 code = error.response["Error"]["Code"]
                 reasons = [reason["Code"] for reason in error.response.get("CancellationReasons", [])]
@@ -77,20 +80,38 @@ class Clients:
                 result = UNKNOWN
             if result is UNKNOWN and call[0].startswith("read"):
                 continue
+            if call == ("move once",):
+                call = ("move",)
             self.histories[pair].append(Op(start, time.monotonic(), call, result))
+
+    def insist(self, pair, call):
+        """Asks with one token until there is an answer, across the death of the program: it is done once, or not."""
+        token = str(uuid.uuid4())
+        while True:
+            try:
+                done = self.make(self.client, pair, call, token)
+                self.insisted += 1
+                return done
+            except BotoCoreError:
+                if self.over:
+                    return UNKNOWN
+                self.again += 1
+                time.sleep(0.05)
+                self.up.wait(1)
 
     @staticmethod
     def invent(choose):
         at = choose.randrange(2)
-        kind = choose.choice(["read", "read", "read both", "put", "delete", "add", "add", "swap", "move", "move"])
+        kind = choose.choice(
+            ["read", "read", "read both", "put", "delete", "add", "add", "swap", "move", "move once", "move once"])
         return {
             "read": ("read", at), "read both": ("read both",), "put": ("put", at, choose.randrange(4)),
-            "delete": ("delete", at), "add": ("add", at), "move": ("move",),
+            "delete": ("delete", at), "add": ("add", at), "move": ("move",), "move once": ("move once",),
             "swap": ("swap", at, choose.choice([None, 0, 1, 2]), choose.randrange(4)),
         }[kind]
 
     @staticmethod
-    def make(client, pair, call):
+    def make(client, pair, call, token=None):
         kind, *arguments = call
         key = lambda at: {"pk": {"S": f"{pair}/{at}"}}
         number = lambda item: int(item["n"]["N"]) if item else None
@@ -122,7 +143,7 @@ class Clients:
             {"Update": {"TableName": TABLE, "Key": key(0), "UpdateExpression": "ADD n :less",
                         "ConditionExpression": "n > :none", "ExpressionAttributeValues": less}},
             {"Update": {"TableName": TABLE, "Key": key(1), "UpdateExpression": "ADD n :one",
-                        "ExpressionAttributeValues": one}}])
+                        "ExpressionAttributeValues": one}}], **({"ClientRequestToken": token} if token else {}))
         return "done"
 
 
@@ -157,6 +178,7 @@ def test_many_clients_and_a_program_that_is_killed(new_cloud, tmp_path):
     assert not clients.unexpected, clients.unexpected[:3]
     calls = sum(map(len, clients.histories))
     assert calls > 200, f"only {calls} calls were answered"
+    assert clients.insisted > 10, f"only {clients.insisted} calls with a token were done"
     for pair, history in enumerate(clients.histories):
         for one in history:
             if one.result is UNKNOWN:

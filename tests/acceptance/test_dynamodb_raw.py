@@ -102,10 +102,11 @@ def test_what_is_no_call(cloud):
         assert (status, text) == (404, b"<UnknownOperationException/>\n") and "content-type" not in headers
     for taken in ("application/json", f"{form}; charset=utf-8"):
         assert sent(cloud, b"{}", Content_Type=taken, X_Amz_Target="DynamoDB_20120810.ListTables")[0] == 200
-    connection = http.client.HTTPConnection("localhost", cloud.port)
-    connection.request("GET", "/", headers={"Host": "dynamodb.eu-west-1.amazonaws.com"})
-    answer = connection.getresponse()
-    assert (answer.status, answer.read()) == (200, b"healthy: dynamodb.eu-west-1.amazonaws.com ")
+    for host, region in (("dynamodb.eu-west-1.amazonaws.com", "eu-west-1"), ("localhost", "us-east-1")):
+        connection = http.client.HTTPConnection("localhost", cloud.port)
+        connection.request("GET", "/", headers={"Host": host})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, f"healthy: dynamodb.{region}.amazonaws.com ".encode())
 
 
 @pytest.mark.parametrize("depth", [32, 50, 1000, 100000])

@@ -114,12 +114,15 @@ pub(crate) async fn answer(
     }
 }
 
-/// What the service that a name means says to who only looks. DynamoDB says how it is; the space at the end is its own.
+/// What is said to who only looks. Of AWS's services DynamoDB alone has an answer, so that it is also the one of a name
+/// that means no service; the space at the end is its own.
 fn greeting(gate: &Gate, host: &str) -> String {
     let place = gate.hosts.read(hosts::without_port(host), false, |_| true);
     let region = place.region.unwrap_or(&gate.config.default_region);
     match place.service {
-        Some("dynamodb") => format!("healthy: dynamodb.{region}.amazonaws.com "),
+        None | Some("dynamodb") if gate.serves("dynamodb") => {
+            format!("healthy: dynamodb.{region}.amazonaws.com ")
+        }
         _ => String::new(),
     }
 }
