@@ -71,7 +71,7 @@ def test_long_policies(s3, bucket, account):
     text = json.dumps({"Version": "2012-10-17", "Statement": long}, indent=8)
     error = refusal(s3.put_bucket_policy, Bucket=bucket, Policy=text)["Error"]
     assert (error["Code"], error["Message"]) == (
-        "PolicyTooLarge", "Normalized policy document exceeds the maximum allowed document size of 20480 bytes.")
+        "MalformedPolicy", "Normalized policy document exceeds the maximum allowed size of 20480 bytes")
     # White space does not count.
     spaced = json.dumps({"Version": "2012-10-17", "Statement": long[:50]}, indent=8) + " " * 20_000
     s3.put_bucket_policy(Bucket=bucket, Policy=spaced)

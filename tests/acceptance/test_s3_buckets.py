@@ -55,6 +55,13 @@ def test_places(cloud, account, s3, unique):
         "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.")
 
 
+def test_documents_that_say_nothing(cloud, s3, bucket, unique):
+    for body in (b"<CreateBucketConfiguration/>", b"<Other/>"):
+        assert code(signed(cloud, "PUT", f"/{unique('b')}", {}, body)) == ("MalformedXML", 400)
+    redirect = {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {}}]}
+    assert refused(s3.put_bucket_website, Bucket=bucket, WebsiteConfiguration=redirect) == ("MalformedXML", 400)
+
+
 def test_the_old_name_of_ireland(cloud, account, s3, unique):
     name = unique("b")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "EU"})

@@ -77,9 +77,13 @@ def test_destinations_must_be_there(s3, bucket):
     queue = "arn:aws:sqs:us-east-1:000000000000:none"
     code, message, error = notify(s3, bucket, "Queue", queue)
     assert (code, message) == ("InvalidArgument", "Unable to validate the following destination configurations")
-    assert (error["ArgumentName"], error["ArgumentValue"]) == (queue, "The destination queue does not exist")
+    assert (error["ArgumentName1"], error["ArgumentValue1"]) == (queue, "The destination queue does not exist")
     _, _, error = notify(s3, bucket, "Topic", *(f"arn:aws:sns:us-east-1:000000000000:{t}" for t in "ab"))
     assert error["ArgumentName2"].endswith(":b") and error["ArgumentValue2"] == "The destination topic does not exist"
+    function = "arn:aws:lambda:us-east-1:000000000000:function:none"
+    _, _, error = notify(s3, bucket, "LambdaFunction", function)
+    assert (error["ArgumentName1"], error["ArgumentValue1"]) == (
+        f"{function}, null", f"Not authorized to invoke function [{function}]")
     _, message, error = notify(s3, bucket, "Queue", "nonsense")
     assert (message, error["ArgumentName"], error["ArgumentValue"]) == ("The ARN could not be parsed", "QueueArn", "nonsense")
 

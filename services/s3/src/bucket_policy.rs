@@ -70,14 +70,14 @@ fn stem(key: &str) -> String {
     key.split('/').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Checks a policy that the bucket is about to get. Errors: `MalformedPolicy`, `PolicyTooLarge`.
+/// Checks a policy that the bucket is about to get. Errors: `MalformedPolicy`.
 pub(crate) fn check(cx: &Context, bucket: &Bucket, text: &str) -> Result<(), Error> {
-    if text.bytes().filter(|b| !b.is_ascii_whitespace()).count() > MOST {
-        let message =
-            format!("Normalized policy document exceeds the maximum allowed document size of {MOST} bytes.");
-        return Err(Error::sender("PolicyTooLarge", message));
-    }
     let policy = Policy::parse(text, PolicyKind::Resource).map_err(|why| malformed(why.to_string()))?;
+    if text.bytes().filter(|b| !b.is_ascii_whitespace()).count() > MOST {
+        return Err(malformed(format!(
+            "Normalized policy document exceeds the maximum allowed size of {MOST} bytes"
+        )));
+    }
     for statement in policy.statements() {
         check_principals(cx, statement)?;
         let actions = actions(statement)?;

@@ -81,9 +81,7 @@ pub(crate) fn is_public(text: &str) -> bool {
             positive
                 && keys.as_object().into_iter().flatten().any(|(key, values)| {
                     let wild = |v: &Value| {
-                        v.as_str().is_some_and(|s| {
-                            s.contains('*') || s.contains("${") || s == "0.0.0.0/0" || s == "::/0"
-                        })
+                        v.as_str().is_some_and(|s| s.contains('*') || s.contains("${") || is_wide(s))
                     };
                     let values = match values {
                         Value::Array(list) => list.iter().any(wild),
@@ -94,4 +92,38 @@ pub(crate) fn is_public(text: &str) -> bool {
         });
         allows && all && !fixed
     })
+}
+
+/// Whether a range of addresses is so wide that whoever is in it is anybody.
+/// Source: S3 User Guide, "The meaning of public": beyond /8 for IPv4 and /32 for IPv6.
+fn is_wide(range: &str) -> bool {
+    let Some((address, bits)) = range.split_once('/') else { return false };
+    let (Ok(address), Ok(bits)) = (address.parse::<std::net::IpAddr>(), bits.parse::<u8>()) else {
+        return false;
+    };
+    bits < if address.is_ipv4() { 8 } else { 32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_ranges_are_public() {
+        let policy = |range: &str| {
+            let allows = serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+                "Resource": "arn:aws:s3:::b/*", "Condition": { "IpAddress": { "aws:SourceIp": range } } });
+            serde_json::json!({ "Version": "2012-10-17", "Statement": [allows] }).to_string()
+        };
+        for (range, public) in [
+            ("0.0.0.0/0", true),
+            ("10.0.0.0/7", true),
+            ("10.0.0.0/8", false),
+            ("1.2.3.4", false),
+            ("::/0", true),
+        ] {
+            assert_eq!(is_public(&policy(range)), public, "{range}");
+        }
+        assert!(is_public(&policy("2001::/16")) && !is_public(&policy("2001:db8::/32")));
+    }
 }

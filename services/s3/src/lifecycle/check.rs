@@ -254,11 +254,7 @@ fn check_noncurrent(rule: &api::LifecycleRule) -> Result<(), Error> {
             let message = "'NoncurrentDays' in NoncurrentVersionTransition action must be nonnegative";
             return Err(invalid_argument(message, "NoncurrentDays", days.to_string()));
         }
-        positive(
-            transition.newer_noncurrent_versions,
-            "NewerNoncurrentVersions",
-            "NoncurrentVersionTransition",
-        )?;
+        kept(transition.newer_noncurrent_versions, "NoncurrentVersionTransition")?;
         thirty(class, Some(days), "NoncurrentDays", "NoncurrentVersionTransition")?;
         steps.push(Step { class, days: Some(days), date: None });
     }
@@ -266,7 +262,7 @@ fn check_noncurrent(rule: &api::LifecycleRule) -> Result<(), Error> {
     let Some(expiration) = &rule.noncurrent_version_expiration else { return Ok(()) };
     let Some(end) = expiration.noncurrent_days else { return Err(malformed_xml()) };
     positive(Some(end), "NoncurrentDays", "NoncurrentVersionExpiration")?;
-    positive(expiration.newer_noncurrent_versions, "NewerNoncurrentVersions", "NoncurrentVersionExpiration")?;
+    kept(expiration.newer_noncurrent_versions, "NoncurrentVersionExpiration")?;
     if steps.iter().any(|step| step.days >= Some(end)) {
         let filter = described(rule);
         let message = format!(
@@ -376,6 +372,21 @@ fn positive(number: Option<i32>, field: &str, action: &str) -> Result<(), Error>
         Some(number) if number < 1 => Err(invalid_argument(
             format!("'{field}' for {action} action must be a positive integer"),
             field,
+            number.to_string(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// How many older versions a rule leaves alone: 1 to 100. Errors: `InvalidArgument`.
+/// Source: S3 API Reference, NoncurrentVersionExpiration.
+fn kept(number: Option<i32>, action: &str) -> Result<(), Error> {
+    const FIELD: &str = "NewerNoncurrentVersions";
+    positive(number, FIELD, action)?;
+    match number {
+        Some(number) if number > 100 => Err(invalid_argument(
+            format!("'{FIELD}' for {action} action must be less than or equal to 100"),
+            FIELD,
             number.to_string(),
         )),
         _ => Ok(()),

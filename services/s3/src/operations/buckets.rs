@@ -2,7 +2,7 @@
 
 use crate::S3;
 use crate::acl::{self, AclRequest};
-use crate::errors::{Result, access_denied, conflicting_operation, invalid_argument};
+use crate::errors::{Result, access_denied, conflicting_operation, invalid_argument, malformed_xml};
 use crate::names::{caller, check_bucket, invalid_bucket, is_region, locate, location_constraint};
 use crate::state::{
     Bucket, Config, Live, Object, ObjectLock, Owned, Ownership, PublicAccessBlock, Upload, Version,
@@ -38,7 +38,14 @@ impl S3 {
     ) -> Result<CreateBucketOutput, Error> {
         check_bucket(&input.bucket)?;
         let own_namespace = check_namespace(cx, &input)?;
-        let configuration = input.create_bucket_configuration.take().unwrap_or_default();
+        let configuration = input.create_bucket_configuration.take();
+        // A document says something; who has nothing to say sends none.
+        if configuration.as_ref().is_some_and(|c| {
+            c.location_constraint.is_none() && c.location.is_none() && c.bucket.is_none() && c.tags.is_none()
+        }) {
+            return Err(malformed_xml());
+        }
+        let configuration = configuration.unwrap_or_default();
         if configuration.bucket.is_some() || configuration.location.is_some() {
             return Err(Error::not_implemented_part("directory buckets; leave out Bucket and Location"));
         }
@@ -187,7 +194,7 @@ impl S3 {
             Some(n) if (1..=MOST as i32).contains(&n) => n as usize,
             Some(n) => return Err(invalid_argument(MAX_BUCKETS, "max-buckets", n.to_string())),
         };
-        if let Some(region) = input.bucket_region.as_deref().filter(|region| !is_region(region)) {
+        if let Some(region) = input.bucket_region.as_deref().filter(|r| !r.is_empty() && !is_region(r)) {
             let message = format!("Argument value {region} is not a valid AWS Region");
             return Err(Error::sender("InvalidArgument", message).with("ArgumentName", "bucket-region"));
         }
@@ -212,7 +219,7 @@ impl S3 {
             let mut parts = key.parts();
             parts.text();
             let name = parts.text().unwrap_or_default();
-            let here = input.bucket_region.as_ref().is_none_or(|region| *region == owned.region);
+            let here = input.bucket_region.as_ref().is_none_or(|r| r.is_empty() || *r == owned.region);
             if !here || !name.starts_with(&prefix) {
                 continue;
             }

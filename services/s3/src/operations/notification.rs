@@ -225,27 +225,27 @@ async fn validate(cx: &Context, bucket: &Bucket, wanted: &[Notification]) -> Res
             refused.push(one);
         }
     }
-    let why = |one: &Notification| match one.target {
-        Target::Lambda => "Not authorized to invoke function",
-        Target::Queue => "The destination queue does not exist",
-        Target::Topic => "The destination topic does not exist",
-    };
-    let invalid =
-        || Error::sender("InvalidArgument", "Unable to validate the following destination configurations");
-    match &refused[..] {
-        [] => Ok(()),
-        [one] => Err(invalid().with("ArgumentName", one.arn.clone()).with("ArgumentValue", why(one))),
-        // Several are numbered.
-        many => {
-            let pairs = many.iter().zip(NUMBERED);
-            Err(pairs.fold(invalid(), |error, (one, (name, value))| {
-                error.with(name, one.arn.clone()).with(value, why(one))
-            }))
-        }
+    if refused.is_empty() {
+        return Ok(());
     }
+    let why = |one: &Notification| match one.target {
+        // A function has a second half to its name that is never there.
+        Target::Lambda => {
+            (format!("{}, null", one.arn), format!("Not authorized to invoke function [{}]", one.arn))
+        }
+        Target::Queue => (one.arn.clone(), "The destination queue does not exist".to_owned()),
+        Target::Topic => (one.arn.clone(), "The destination topic does not exist".to_owned()),
+    };
+    let message = "Unable to validate the following destination configurations";
+    let invalid = Error::sender("InvalidArgument", message);
+    // Destinations are numbered, also a single one.
+    Err(refused.into_iter().zip(NUMBERED).fold(invalid, |error, (one, (name, value))| {
+        let (which, why) = why(one);
+        error.with(name, which).with(value, why)
+    }))
 }
 
-/// The elements that name several arguments.
+/// The elements that name destinations.
 const NUMBERED: [(&str, &str); 5] = [
     ("ArgumentName1", "ArgumentValue1"),
     ("ArgumentName2", "ArgumentValue2"),

@@ -2,7 +2,7 @@
 
 use crate::S3;
 use crate::configurations::Kind;
-use crate::errors::{Result, invalid_request, malformed_xml};
+use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml};
 use crate::website::{self, WEBSITE};
 use cloudlet_api_s3::{self as api, NoMembers};
 use cloudlet_service::{Context, Error};
@@ -44,6 +44,10 @@ impl S3 {
         for rule in &configuration.cors_rules {
             if rule.allowed_methods.is_empty() || rule.allowed_origins.is_empty() {
                 return Err(malformed_xml());
+            }
+            if rule.id.as_ref().is_some_and(|id| id.chars().count() > 255) {
+                let message = "ID length should not exceed allowed limit of 255";
+                return Err(invalid_argument(message, "ID", rule.id.clone().unwrap_or_default()));
             }
             for method in &rule.allowed_methods {
                 if !["GET", "PUT", "POST", "DELETE", "HEAD"].contains(&method.as_str()) {

@@ -89,6 +89,16 @@ pub(crate) fn check(website: &api::WebsiteConfiguration) -> Result<(), Error> {
 
 fn check_rule(rule: &api::RoutingRule) -> Result<(), Error> {
     let redirect = &rule.redirect;
+    let says = [
+        &redirect.host_name,
+        &redirect.http_redirect_code,
+        &redirect.protocol,
+        &redirect.replace_key_prefix_with,
+        &redirect.replace_key_with,
+    ];
+    if says.iter().all(|said| said.is_none()) {
+        return Err(malformed_xml());
+    }
     if let Some(condition) = &rule.condition {
         if condition.key_prefix_equals.is_none() && condition.http_error_code_returned_equals.is_none() {
             return Err(invalid_request(
