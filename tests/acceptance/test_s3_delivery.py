@@ -238,6 +238,26 @@ def test_another_account_must_let_the_role_in(cloud, s3, pair, role, unique):
     assert other.head_object(Bucket=foreign, Key="two")["ReplicationStatus"] == "REPLICA"
 
 
+def test_annotations_are_replicated(s3, pair, role):
+    source, target = pair
+    s3.put_bucket_replication(Bucket=source, ReplicationConfiguration={"Role": role(), "Rules": [rule(target)]})
+    s3.put_object(Bucket=source, Key="k", Body=b"x")
+    named = lambda bucket: {a["AnnotationName"]: a["ReplicationStatus"] for a in s3.list_object_annotations(
+        Bucket=bucket, Key="k").get("Annotations", [])}
+    for name in ("one", "two"):
+        s3.put_object_annotation(Bucket=source, Key="k", AnnotationName=name, AnnotationPayload=f"text of {name}".encode())
+    until(lambda: head(s3, target, "k") and named(target) == {"one": "REPLICA", "two": "REPLICA"})
+    until(lambda: named(source) == {"one": "COMPLETED", "two": "COMPLETED"})
+    text = lambda: s3.get_object_annotation(Bucket=target, Key="k", AnnotationName="one")["AnnotationPayload"].read()
+    assert text() == b"text of one" and status(s3, source, "k", "COMPLETED")
+    s3.put_object_annotation(Bucket=source, Key="k", AnnotationName="one", AnnotationPayload=b"new")
+    s3.delete_object_annotation(Bucket=source, Key="k", AnnotationName="two")
+    until(lambda: named(target) == {"one": "REPLICA"} and text() == b"new")
+    # They follow an object that was copied with them.
+    s3.copy_object(Bucket=source, Key="copy", CopySource=f"{source}/k")
+    until(lambda: head(s3, target, "copy") and s3.list_object_annotations(Bucket=target, Key="copy")["AnnotationCount"] == 1)
+
+
 def test_replication_configurations_are_checked(s3, pair, role, unique):
     source, target = pair
     arn, plain = role(), unique("plain")

@@ -170,6 +170,12 @@ def test_sealed_objects_are_replicated_where_the_rule_says_so(cloud, s3, key, km
     assert s3.head_object(Bucket=source, Key="k")["ReplicationStatus"] == "COMPLETED"
     got = s3.get_object(Bucket=target, Key="k")
     assert got["Body"].read() == b"y" * 50_000 and got["SSEKMSKeyId"] == other
+    s3.put_object_annotation(Bucket=source, Key="k", AnnotationName="note", AnnotationPayload=b"z" * 30_000)
+    replicas = lambda: s3.list_object_annotations(Bucket=target, Key="k").get("AnnotationCount")
+    while not replicas() and time.time() < deadline:
+        time.sleep(0.1)
+    note = s3.get_object_annotation(Bucket=target, Key="k", AnnotationName="note")
+    assert note["AnnotationPayload"].read() == b"z" * 30_000 and note["ReplicationStatus"] == "REPLICA"
 
 
 def test_reading_takes_no_word_on_encryption(cloud, s3, bucket):

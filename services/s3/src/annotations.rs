@@ -21,6 +21,9 @@ pub(crate) struct Annotation {
     /// How its bytes are encrypted: as its object was when it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kms: Option<KmsSeal>,
+    /// How far its way to other buckets is, where a rule sends it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replication: Option<String>,
 }
 
 impl Record for Annotation {
@@ -42,21 +45,23 @@ impl Annotation {
     }
 }
 
-fn of(tx: &mut Tx<'_>, bucket: u64, version: &Version) -> Result<Vec<(Key, Annotation)>> {
+/// The annotations of a version by name.
+pub(crate) fn of(tx: &mut Tx<'_>, bucket: u64, version: &Version) -> Result<Vec<(String, Annotation)>> {
     if version.annotations == 0 {
         return Ok(Vec::new());
     }
     let range = Annotation::key(bucket, version.seq, "").prefix_range();
-    Ok(tx.scan::<Annotation>(range, false).collect::<std::result::Result<_, _>>()?)
+    let rows: Vec<_> = tx.scan::<Annotation>(range, false).collect::<std::result::Result<_, _>>()?;
+    Ok(rows.into_iter().map(|(key, annotation)| (Annotation::name(&key), annotation)).collect())
 }
 
 /// Deletes the annotations of a version that goes.
 pub(crate) fn drop_all(tx: &mut Tx<'_>, bucket: u64, version: &Version) -> Result<()> {
-    for (key, annotation) in of(tx, bucket, version)? {
+    for (name, annotation) in of(tx, bucket, version)? {
         if let Some(piece) = &annotation.piece {
             content::release_piece(tx, piece)?;
         }
-        tx.delete::<Annotation>(&key)?;
+        tx.delete::<Annotation>(&Annotation::key(bucket, version.seq, &name))?;
     }
     Ok(())
 }
@@ -64,12 +69,12 @@ pub(crate) fn drop_all(tx: &mut Tx<'_>, bucket: u64, version: &Version) -> Resul
 /// The annotations of a copy's source, shared: taken before the copy is stored, which may replace its source.
 pub(crate) fn gather(tx: &mut Tx<'_>, bucket: u64, version: &Version) -> Result<Vec<(String, Annotation)>> {
     let mut gathered = Vec::new();
-    for (key, annotation) in of(tx, bucket, version)? {
+    for (name, annotation) in of(tx, bucket, version)? {
         let piece = match &annotation.piece {
             Some(piece) => Some(content::share_piece(tx, piece)?),
             None => None,
         };
-        gathered.push((Annotation::name(&key), Annotation { piece, ..annotation }));
+        gathered.push((name, Annotation { piece, replication: None, ..annotation }));
     }
     Ok(gathered)
 }

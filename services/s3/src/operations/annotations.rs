@@ -13,6 +13,7 @@ use crate::integrity::{Claim, computed};
 use crate::operations::check_lock;
 use crate::operations::get::shown_version;
 use crate::operations::put::check_length;
+use crate::replication;
 use crate::state::{Body, KmsSeal, Version};
 use crate::versions::{self, Which};
 use aws_smithy_types::DateTime;
@@ -102,6 +103,7 @@ impl S3 {
             piece: None,
             checksum: computed(&received, algorithm),
             kms: found.kms.clone(),
+            replication: None,
         };
         let stored = self
             .store
@@ -127,7 +129,10 @@ impl S3 {
                         versions::rewrite(tx, bucket.id, &input.key, &now)?;
                     }
                 }
-                let annotation = Annotation { piece: received.piece(tx)?, ..draft.clone() };
+                let sent = replication::annotated(tx, cx, &bucket, &input.key, &now.version)?;
+                let status = sent.then(|| replication::PENDING.to_owned());
+                let annotation =
+                    Annotation { piece: received.piece(tx)?, replication: status, ..draft.clone() };
                 tx.put(&at, &annotation)?;
                 Ok(annotation)
             })
@@ -177,6 +182,7 @@ impl S3 {
                 content_length: Some(annotation.size as i64),
                 e_tag: Some(format!("\"{}\"", annotation.etag)),
                 server_side_encryption: Some(algorithm_of(annotation.kms.as_ref())),
+                replication_status: annotation.replication.clone(),
                 request_charged: charged(cx, &bucket),
                 ..Default::default()
             };
@@ -214,6 +220,7 @@ impl S3 {
                     content::release_piece(tx, piece)?;
                 }
                 tx.delete::<Annotation>(&at)?;
+                replication::annotated(tx, cx, &bucket, &input.key, &now.version)?;
                 now.version.annotations = now.version.annotations.saturating_sub(1);
                 versions::rewrite(tx, bucket.id, &input.key, &now)
             })
@@ -258,7 +265,7 @@ impl S3 {
                 e_tag: Some(format!("\"{}\"", annotation.etag)),
                 checksum_algorithm: annotation.checksum.map(|c| vec![c.algorithm.name().to_owned()]),
                 size: annotation.size as i64,
-                ..Default::default()
+                replication_status: annotation.replication,
             });
         }
         let more = rows.next().is_some();

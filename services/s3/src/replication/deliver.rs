@@ -6,7 +6,7 @@ use crate::S3;
 use crate::content;
 use crate::errors::Result;
 use crate::events::{self, Event};
-use crate::kms::Wish;
+use crate::kms::{Sealing, Wish};
 use crate::state::{Bucket, KmsSeal, Live, Version, Versioning};
 use crate::versions::{self, Which};
 use cloudlet_api_s3 as api;
@@ -50,10 +50,10 @@ impl Handler for Deliverer {
 }
 
 /// A version on its way: out of which bucket, by which rule, under which name of the operation.
-struct Journey<'a> {
-    cx: Context,
-    source: &'a Bucket,
-    parcel: &'a Parcel,
+pub(super) struct Journey<'a> {
+    pub(super) cx: Context,
+    pub(super) source: &'a Bucket,
+    pub(super) parcel: &'a Parcel,
     rule: &'a api::ReplicationRule,
 }
 
@@ -135,22 +135,39 @@ impl S3 {
                 Some(self.reseal(journey, &target, version).await.map_err(|_| "SrcKmsKeyNotAccessible")?)
             }
         };
-        Ok(self.write_replica(journey, &target, translated, resealed).await)
+        if let Err(fail) = self.write_replica(journey, &target, translated, resealed).await {
+            return Ok(Err(fail));
+        }
+        match self.bring_annotations(journey, &target, version).await {
+            Err(fail) if fail.0.status() < 500 => Err("SrcKmsKeyNotAccessible"),
+            brought => Ok(brought),
+        }
     }
 
     /// The bytes of an object that KMS keeps the key of, decrypted and encrypted anew by the role's rights.
     async fn reseal(&self, journey: &Journey<'_>, target: &Bucket, version: &Version) -> Result<Resealed> {
-        let Journey { cx, parcel, rule, .. } = journey;
+        let cx = &journey.cx;
         let Some(seal) = &version.kms else { return Err(crate::errors::access_denied().into()) };
         let cipher = self.open_seal(cx, seal).await?;
         let body = content::open(&self.store, &version.body, 0..version.size, Some(&cipher))?;
         let mut body = body.ok_or_else(crate::errors::conflicting_operation)?;
+        let sealing = self.seal_for(journey, target, seal).await?;
+        let received = content::receive(&self.store, &mut body, &[], sealing.cipher(cx), u64::MAX).await?;
+        Ok(Resealed { received, kms: sealing.kms() })
+    }
+
+    /// A new data key under the destination's key of KMS, for what was sealed so.
+    pub(super) async fn seal_for(
+        &self,
+        journey: &Journey<'_>,
+        target: &Bucket,
+        seal: &KmsSeal,
+    ) -> Result<Sealing> {
+        let Journey { cx, parcel, rule, .. } = journey;
         let key = rule.destination.encryption_configuration.as_ref();
         let key = key.and_then(|e| e.replica_kms_key_id.as_deref()).unwrap_or_default();
         let wish = Wish { key, dual: seal.dual, context: seal.given.as_deref(), bucket_key: seal.bucket_key };
-        let sealing = self.seal(cx, target, &parcel.key, &wish).await?;
-        let received = content::receive(&self.store, &mut body, &[], sealing.cipher(cx), u64::MAX).await?;
-        Ok(Resealed { received, kms: sealing.kms() })
+        Ok(self.seal(cx, target, &parcel.key, &wish).await?)
     }
 
     async fn write_replica(
@@ -199,7 +216,7 @@ impl S3 {
                     there.version.hold = draft.hold;
                     return versions::rewrite(tx, target.id, &parcel.key, &there);
                 }
-                if parcel.what == What::Metadata && version.replication.as_deref() == Some(REPLICA) {
+                if parcel.what != What::Object && version.replication.as_deref() == Some(REPLICA) {
                     return Ok(());
                 }
                 let replica = match &resealed {
@@ -222,6 +239,10 @@ impl S3 {
 
     /// Says of the source how it went.
     async fn conclude(&self, source: &Bucket, parcel: &Parcel, status: &str) -> Result<()> {
+        self.conclude_annotations(source, parcel, status).await?;
+        if parcel.what == What::Annotations {
+            return Ok(());
+        }
         let which = Which::parse(Some(&parcel.version))?;
         self.store
             .transact(|tx| -> Result<()> {
@@ -243,6 +264,7 @@ impl S3 {
         tracing::info!(bucket = source.name, why, "a version could not be replicated");
         let operation = match (parcel.what, version.marker) {
             (What::Metadata, _) => "OBJECT_PUT_TAGGING",
+            (What::Annotations, _) => "OBJECT_PUT_ANNOTATION",
             (What::Object, true) => "OBJECT_DELETE",
             (What::Object, false) => "OBJECT_PUT",
         };

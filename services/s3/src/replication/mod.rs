@@ -5,6 +5,7 @@
 //! says `COMPLETED`. A version that cannot be replicated says `FAILED`, and an event tells why.
 //! Source: S3 User Guide, "Replicating objects within and across Regions", "Replication status information".
 
+mod annotations;
 mod check;
 mod deliver;
 
@@ -52,6 +53,8 @@ pub(crate) enum What {
     Object,
     /// Its tags, ACL, retention or legal hold.
     Metadata,
+    /// Its annotations, whose way is not the version's own.
+    Annotations,
 }
 
 /// The rules that mean a version: for each destination the one of the highest priority.
@@ -167,6 +170,23 @@ pub(crate) fn changed(
     }
     version.replication = Some(PENDING.to_owned());
     send(tx, cx, bucket, key, version, What::Metadata)
+}
+
+/// The annotations of a version have changed: its replicas are to be told. Gives whether there are any.
+pub(crate) fn annotated(
+    tx: &mut Tx<'_>,
+    cx: &Context,
+    bucket: &Bucket,
+    key: &str,
+    version: &Version,
+) -> Result<bool> {
+    let Some(configuration) = configuration(tx, bucket)? else { return Ok(false) };
+    if version.replication.is_none() || rules_for(&configuration, key, version).is_empty() {
+        return Ok(false);
+    }
+    let pending = Version { replication: Some(PENDING.to_owned()), ..version.clone() };
+    send(tx, cx, bucket, key, &pending, What::Annotations)?;
+    Ok(true)
 }
 
 #[cfg(test)]
