@@ -183,6 +183,7 @@ impl Running {
         if left > 0 {
             tracing::warn!(left, "some connections did not end in time");
         }
+        self.cloud.close();
         self.bus.stop(Duration::from_secs(20)).await;
         self.compute.shutdown().await;
         if let Err(why) = self.identities.write_down().await {

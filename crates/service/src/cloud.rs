@@ -8,6 +8,7 @@ use crate::rules;
 use crate::shape::Structure;
 use crate::sources::{Clock, Randomness};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A running cloud: its services by name, its clock, its randomness and its identity service.
@@ -18,6 +19,7 @@ pub struct Cloud {
     real_endpoint: OnceLock<String>,
     services: OnceLock<HashMap<&'static str, Arc<dyn Service>>>,
     identity: OnceLock<Arc<dyn Identity>>,
+    closing: AtomicBool,
 }
 
 impl Cloud {
@@ -30,6 +32,7 @@ impl Cloud {
             real_endpoint: OnceLock::new(),
             services: OnceLock::new(),
             identity: OnceLock::new(),
+            closing: AtomicBool::new(false),
         })
     }
 
@@ -37,6 +40,16 @@ impl Cloud {
     pub fn open(&self, services: Vec<Arc<dyn Service>>, identity: Arc<dyn Identity>) {
         let _ = self.services.set(services.into_iter().map(|s| (s.api().name, s)).collect());
         let _ = self.identity.set(identity);
+    }
+
+    /// Tells what services do by themselves, at intervals, that it must not begin anything more.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// Whether the cloud is about to end.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     /// The clock.

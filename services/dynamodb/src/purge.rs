@@ -104,7 +104,7 @@ pub(crate) fn start(service: &Arc<DynamoDb>) {
     tokio::spawn(async move {
         // The other services are there soon after this one.
         tokio::time::sleep(RESUMED).await;
-        if let Some(service) = begun.upgrade()
+        if let Some(service) = begun.upgrade().filter(|service| !service.cloud.is_closing())
             && let Err(error) = service.resume_transfers().await
         {
             tracing::warn!(%error, "exports and imports could not be resumed");
@@ -121,7 +121,7 @@ async fn every(
 ) {
     loop {
         tokio::time::sleep(interval).await;
-        let Some(service) = service.upgrade() else { return };
+        let Some(service) = service.upgrade().filter(|service| !service.cloud.is_closing()) else { return };
         if let Err(error) = run(service).await {
             tracing::debug!(%error, "work in the background will be tried again");
         }

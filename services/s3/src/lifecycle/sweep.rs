@@ -29,6 +29,9 @@ pub(crate) fn start(s3: Weak<S3>, cloud: Weak<Cloud>) {
         loop {
             tokio::time::sleep(LOOK).await;
             let (Some(s3), Some(cloud)) = (s3.upgrade(), cloud.upgrade()) else { return };
+            if cloud.is_closing() {
+                return;
+            }
             if let Err(why) = s3.complete_restores(&cloud).await {
                 tracing::warn!(error = %why.0, "restores could not be completed; they will be");
             }

@@ -77,6 +77,9 @@ pub(crate) fn start(s3: Weak<S3>, cloud: Weak<Cloud>, mut notes: mpsc::Receiver<
         loop {
             tokio::time::sleep(LOOK).await;
             let (Some(s3), Some(cloud)) = (s3.upgrade(), cloud.upgrade()) else { return };
+            if cloud.is_closing() {
+                return;
+            }
             if let Err(why) = s3.deliver_logs(&cloud).await {
                 tracing::warn!(error = %why.0, "access logs could not be delivered; they will be tried again");
             }
