@@ -137,6 +137,10 @@ pub(crate) struct StartOptions {
     #[arg(long, value_name = "N", env = "CLOUDLET_CONCURRENCY")]
     pub(crate) concurrency: Option<usize>,
 
+    /// Executions of an account in a region at one time, beyond which Lambda throttles [default: as on AWS, 1000]
+    #[arg(long, value_name = "N", env = "CLOUDLET_ACCOUNT_CONCURRENCY")]
+    pub(crate) account_concurrency: Option<u32>,
+
     /// Bytes that all packages of an account in a region may have together [default: as on AWS, 80530636800]
     #[arg(long, value_name = "BYTES", env = "CLOUDLET_CODE_STORAGE")]
     pub(crate) code_storage: Option<u64>,

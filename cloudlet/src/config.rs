@@ -25,6 +25,7 @@ pub(crate) struct File {
     domain: Vec<String>,
     services: Vec<String>,
     concurrency: Option<usize>,
+    account_concurrency: Option<u32>,
     code_storage: Option<u64>,
     old_function_urls: Option<bool>,
     function_network: Option<Network>,
@@ -119,6 +120,7 @@ impl Config {
             services: first([&options.services, &file.services, &wishes.services]),
             concurrency: options.concurrency.or(file.concurrency).unwrap_or(1000).max(1),
             limits: limits(
+                options.account_concurrency.or(file.account_concurrency),
                 options.code_storage.or(file.code_storage),
                 options.old_function_urls.or(file.old_function_urls),
             ),
@@ -132,8 +134,15 @@ impl Config {
 }
 
 /// What Lambda has otherwise than on AWS.
-fn limits(code_storage: Option<u64>, old_function_urls: Option<bool>) -> cloudlet_lambda::Limits {
+fn limits(
+    concurrency: Option<u32>,
+    code_storage: Option<u64>,
+    old_function_urls: Option<bool>,
+) -> cloudlet_lambda::Limits {
     let mut limits = cloudlet_lambda::Limits::default();
+    if let Some(concurrency) = concurrency {
+        limits.concurrency = i32::try_from(concurrency).unwrap_or(i32::MAX).max(1);
+    }
     if let Some(bytes) = code_storage {
         limits.code_storage = i64::try_from(bytes).unwrap_or(i64::MAX);
     }

@@ -442,3 +442,37 @@ def test_the_room_for_code(new_cloud):
     refused(full, lam.update_function_code, FunctionName="g", ZipFile=package("x = 1\n" * 50))
     lam.delete_function(FunctionName="f", Qualifier="1")
     lam.publish_layer_version(LayerName="l", Content={"ZipFile": ECHO})
+
+
+def test_the_account_limit_of_concurrency(new_cloud):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from test_lambda import TRUST
+
+    cloud = new_cloud("--ephemeral", "--account-concurrency", "2")
+    lam = cloud.client("lambda")
+    arn = cloud.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    code = package("import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n")
+    lam.create_function(
+        FunctionName="f", Runtime="python3.11", Handler="index.handler", Role=arn, Code={"ZipFile": code}, Timeout=60
+    )
+    limit = lam.get_account_settings()["AccountLimit"]
+    assert (limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]) == (2, 2)
+    message = refused(
+        "InvalidParameterValueException", lam.put_function_concurrency,
+        FunctionName="f", ReservedConcurrentExecutions=1,
+    )
+    assert message.endswith("below its minimum value of [2].")
+    with ThreadPoolExecutor(2) as pool:
+        slow = [pool.submit(cloud.client("lambda").invoke, FunctionName="f", Payload=b"5") for _ in range(2)]
+        while not all(one.done() for one in slow):
+            try:
+                lam.invoke(FunctionName="f", Payload=b"0")
+            except lam.exceptions.TooManyRequestsException as error:
+                assert error.response["Reason"] == "ConcurrentInvocationLimitExceeded"
+                assert error.response["Error"]["Message"] == "Rate Exceeded."
+                break
+        else:
+            raise AssertionError("nothing was throttled")
+        assert [one.result()["StatusCode"] for one in slow] == [200, 200]
+    assert lam.invoke(FunctionName="f", Payload=b"0")["Payload"].read() == b"0"

@@ -9,6 +9,12 @@ use cloudlet_service::{Context, Error};
 /// Lambda quotas, in bytes: all packages of an account in a region.
 const CODE_STORAGE: i64 = 80_530_636_800;
 
+/// Lambda quotas: executions of an account in a region at one time.
+const CONCURRENCY: i32 = 1000;
+
+/// What reservations leave for functions without any, as far as the account has so much.
+const LEAST_UNRESERVED: i32 = 100;
+
 /// What may be set otherwise than on AWS.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -16,11 +22,20 @@ pub struct Limits {
     pub code_storage: i64,
     /// Whether who visits a function URL needs `lambda:InvokeFunction` as well, as for all URLs made since October 2025.
     pub url_needs_invoke: bool,
+    /// How many executions an account may have at one time in a region: the quota that AWS raises when asked.
+    pub concurrency: i32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { code_storage: CODE_STORAGE, url_needs_invoke: true }
+        Self { code_storage: CODE_STORAGE, url_needs_invoke: true, concurrency: CONCURRENCY }
+    }
+}
+
+impl Limits {
+    /// What reservations must leave.
+    pub(crate) fn least_unreserved(&self) -> i32 {
+        LEAST_UNRESERVED.min(self.concurrency)
     }
 }
 

@@ -18,8 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Lambda quotas: concurrent executions of an account in a region.
-pub(crate) const ACCOUNT_CONCURRENCY: i32 = 1000;
 /// How many specifications are remembered.
 const MOST_SPECS: usize = 4096;
 
@@ -79,7 +77,7 @@ impl Gate {
     }
 
     /// Errors: `TooManyRequestsException`.
-    fn enter(&self, target: &Target, reserved_in_all: i32) -> Result<Permit<'_>, Error> {
+    fn enter(&self, target: &Target, unreserved_limit: i32) -> Result<Permit<'_>, Error> {
         let cx = &target.named.cx;
         let unreserved = format!("{}:{}", cx.account, cx.region);
         let arn = target.named.arn();
@@ -91,7 +89,7 @@ impl Gate {
                 }
                 None
             }
-            None => Some(ACCOUNT_CONCURRENCY - reserved_in_all),
+            None => Some(unreserved_limit),
         };
         if limit.is_some_and(|limit| running.get(&unreserved).copied().unwrap_or(0) >= limit) {
             return Err(throttled("ConcurrentInvocationLimitExceeded"));
@@ -189,7 +187,7 @@ impl Lambda {
         } else {
             self.reserved_in_all(&target.named.cx)?
         };
-        let _permit = self.gate.enter(target, reserved)?;
+        let _permit = self.gate.enter(target, self.limits.read().concurrency - reserved)?;
         let spec = self.spec(&target.named, &version);
         // A role that is gone or no longer trusts Lambda is told to the caller.
         let cx = &target.named.cx;

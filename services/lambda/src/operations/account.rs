@@ -4,7 +4,6 @@ use crate::Lambda;
 use crate::code::{MAX_UNZIPPED, MAX_ZIPPED};
 use crate::errors::{Failure, invalid};
 use crate::names::Named;
-use crate::runner::ACCOUNT_CONCURRENCY;
 use crate::settings::runtime_arn;
 use crate::state::{Function, Version, named_key, version_key};
 use cloudlet_api_lambda::*;
@@ -17,13 +16,14 @@ impl Lambda {
         _: GetAccountSettingsInput,
     ) -> Result<GetAccountSettingsOutput, Error> {
         let (functions, size) = self.usage(cx)?;
+        let limits = *self.limits.read();
         Ok(GetAccountSettingsOutput {
             account_limit: Some(AccountLimit {
-                total_code_size: Some(self.limits.read().code_storage),
+                total_code_size: Some(limits.code_storage),
                 code_size_unzipped: Some(MAX_UNZIPPED as i64),
                 code_size_zipped: Some(MAX_ZIPPED as i64),
-                concurrent_executions: Some(ACCOUNT_CONCURRENCY),
-                unreserved_concurrent_executions: Some(ACCOUNT_CONCURRENCY - self.reserved_in_all(cx)?),
+                concurrent_executions: Some(limits.concurrency),
+                unreserved_concurrent_executions: Some(limits.concurrency - self.reserved_in_all(cx)?),
             }),
             account_usage: Some(AccountUsage {
                 total_code_size: Some(size),

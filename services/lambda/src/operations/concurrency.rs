@@ -3,12 +3,10 @@
 use crate::Lambda;
 use crate::errors::{Failure, invalid, no_function};
 use crate::names::{LATEST, Named};
-use crate::runner::ACCOUNT_CONCURRENCY;
 use crate::state::{Function, named_key};
 use cloudlet_api_lambda::*;
 
 /// AWS: what must stay for functions without a reservation.
-const LEAST_UNRESERVED: i32 = 100;
 
 impl Lambda {
     /// Reserves concurrency for a function, which is its limit as well.
@@ -24,10 +22,12 @@ impl Lambda {
         let missing = |_| no_function(&format!("{}:{LATEST}", named.arn()));
         let function = self.function(&named).map_err(missing)?;
         let own = function.reserved_concurrency.unwrap_or(0);
-        if self.reserved_in_all(&named.cx)? - own + wanted > ACCOUNT_CONCURRENCY - LEAST_UNRESERVED {
+        let limits = *self.limits.read();
+        let least = limits.least_unreserved();
+        if self.reserved_in_all(&named.cx)? - own + wanted > limits.concurrency - least {
             return Err(invalid(format!(
                 "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its \
-                 minimum value of [{LEAST_UNRESERVED}]."
+                 minimum value of [{least}]."
             )));
         }
         let provisioned: i32 = function.provisioned.values().map(|p| p.requested).sum();

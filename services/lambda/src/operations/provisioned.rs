@@ -3,15 +3,14 @@
 use super::get::PAGE;
 use crate::Lambda;
 use crate::errors::{Failure, conflict, invalid, no_function, not_found};
+use crate::limits::Limits;
 use crate::names::{LATEST, Named, version_number};
-use crate::runner::ACCOUNT_CONCURRENCY;
 use crate::state::{Alias, Function, Provisioned, Version, alias_key, named_key, version_key, written_time};
 use cloudlet_api_lambda::*;
 use cloudlet_service::pages;
 use cloudlet_store::Tx;
 
 /// AWS: what must stay for functions without a reservation.
-const LEAST_UNRESERVED: i32 = 100;
 
 impl Lambda {
     /// Keeps sandboxes of a version ready.
@@ -30,6 +29,7 @@ impl Lambda {
         let named = Named::read(cx, &input.function_name, Some(&input.qualifier))?;
         let qualifier = input.qualifier;
         let wanted = input.provisioned_concurrent_executions;
+        let limits = *self.limits.read();
         let reserved_in_all = self.reserved_in_all(&named.cx)?;
         let key = named_key(&named.cx, &named.name);
         let config = Provisioned { requested: wanted, modified: written_time(cx.millis()) };
@@ -43,7 +43,7 @@ impl Lambda {
                     .filter(|(q, _)| **q != qualifier)
                     .map(|(_, p)| p.requested)
                     .sum();
-                check_limits(&function, reserved_in_all, others, wanted)?;
+                check_limits(limits, &function, reserved_in_all, others, wanted)?;
                 check_twice(tx, &named, &function, &qualifier, number)?;
                 function.provisioned.insert(qualifier.clone(), config.clone());
                 Ok::<_, Failure>(tx.put(&key, &function)?)
@@ -215,7 +215,13 @@ fn resolve(tx: &mut Tx<'_>, named: &Named, qualifier: &str) -> Result<u64, Failu
 }
 
 /// What others have reserved, and this function for itself, bounds what can be provisioned.
-fn check_limits(function: &Function, reserved_in_all: i32, others: i32, wanted: i32) -> Result<(), Error> {
+fn check_limits(
+    limits: Limits,
+    function: &Function,
+    reserved_in_all: i32,
+    others: i32,
+    wanted: i32,
+) -> Result<(), Error> {
     if let Some(reserved) = function.reserved_concurrency {
         if reserved < others + wanted {
             return Err(invalid(
@@ -224,17 +230,18 @@ fn check_limits(function: &Function, reserved_in_all: i32, others: i32, wanted: 
         }
         return Ok(());
     }
-    let unreserved = ACCOUNT_CONCURRENCY - reserved_in_all
+    let unreserved = limits.concurrency - reserved_in_all
         + function.provisioned.values().map(|p| p.requested).sum::<i32>();
     if wanted > unreserved {
         return Err(invalid(format!(
             "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [{unreserved}]."
         )));
     }
-    if unreserved - others - wanted < LEAST_UNRESERVED {
+    let least = limits.least_unreserved();
+    if unreserved - others - wanted < least {
         return Err(invalid(format!(
             "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of \
-             [{LEAST_UNRESERVED}]."
+             [{least}]."
         )));
     }
     Ok(())
