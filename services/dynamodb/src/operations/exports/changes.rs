@@ -1,11 +1,10 @@
 //! What has become of the items that changed between two times.
 
 use crate::errors::Failure;
-use crate::state::{Stored, Transfer, Undo};
+use crate::keys;
+use crate::state::{Stored, Undo};
 use crate::value::Item;
-use crate::{json, keys};
 use cloudlet_store::{Key, Store};
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// An item that changed between two times: what it was before and what it was then.
@@ -19,24 +18,10 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
-    pub(super) fn line(&self, transfer: &Transfer, old: bool) -> serde_json::Value {
-        let keys: Vec<&str> =
-            transfer.asked.get("Keys").map(|keys| keys.split('\u{1}').collect()).unwrap_or_default();
-        let keys: Item = keys
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), self.any.get(name)?.clone())))
-            .collect();
-        let mut line = json!({
-            "Metadata": { "WriteTimestampMicros": { "N": (self.at * 1000).to_string() } },
-            "Keys": json::write(&keys),
-        });
-        if let Some(new) = &self.new {
-            line["NewImage"] = json::write(new);
-        }
-        if let (Some(image), true) = (&self.old, old) {
-            line["OldImage"] = json::write(image);
-        }
-        line
+    /// The attributes of these names.
+    pub(super) fn keys(&self, names: &[&str]) -> Item {
+        let one = |name: &&str| Some(((*name).to_owned(), self.any.get(*name)?.clone()));
+        names.iter().filter_map(one).collect()
     }
 }
 

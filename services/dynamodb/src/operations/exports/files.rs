@@ -1,7 +1,6 @@
 //! The files of an export: the items, and the manifests that list them.
 
 use crate::errors::{Failure, Result};
-use crate::json;
 use crate::operations::backups::{From, each_item};
 use crate::state::Transfer;
 use crate::value::size;
@@ -18,6 +17,7 @@ use std::io::Write;
 use tokio::runtime::Handle;
 
 use super::changes::each_change;
+use super::format::Format;
 use super::{export_arn, export_type};
 
 /// How much of items one file holds, before it is compressed.
@@ -117,7 +117,9 @@ pub(super) fn write_all(
     target: &Target,
     transfer: &Transfer,
 ) -> Result<(i64, i64, String)> {
-    let span = Span::of(transfer);
+    let (span, format) = (Span::of(transfer), Format::of(transfer));
+    let keys =
+        transfer.asked.get("Keys").map(|keys| keys.split('\u{1}').collect::<Vec<_>>()).unwrap_or_default();
     let root = format!("{}AWSDynamoDB/{}", target.prefix, transfer.id);
     // The files of all incremental exports lie in one folder.
     let data = match span {
@@ -135,14 +137,17 @@ pub(super) fn write_all(
         let body = writing.encoder.finish().map_err(broken)?;
         // Made of what it is, so that an export that begins anew after a restart leaves nothing behind.
         let name = file_name(&transfer.id, files.len());
-        let file = File { key: format!("{data}/{name}.json.gz"), items: writing.items, md5: digest(&body) };
+        let file = File {
+            key: format!("{data}/{name}.{}.gz", format.extension()),
+            items: writing.items,
+            md5: digest(&body),
+        };
         target.put(handle, &file.key, body)?;
         files.push(file);
         Ok(())
     };
     let mut writing = Writing::new();
-    let mut line = |line: serde_json::Value, size: usize| -> Result<(), Failure> {
-        let line = line.to_string();
+    let mut line = |line: String, size: usize| -> Result<(), Failure> {
         writing.encoder.write_all(line.as_bytes()).map_err(broken)?;
         writing.encoder.write_all(b"\n").map_err(broken)?;
         writing.items += 1;
@@ -156,12 +161,12 @@ pub(super) fn write_all(
     };
     match span {
         Span::Full(at) => each_item(store, From::Then(transfer.space, at), |_, item| {
-            line(json!({ "Item": json::write(&item.0) }), size::item(&item.0))
+            line(format.item(&item.0), size::item(&item.0))
         })?,
         Span::Between { from, to, old } => each_change(store, transfer.space, (from, to), |change| {
             let images = [change.old.as_ref(), change.new.as_ref()];
             let bytes = images.into_iter().flatten().map(size::item).sum();
-            line(change.line(transfer, old), bytes)
+            line(format.change(&change, &keys, old), bytes)
         })?,
     }
     close(writing, &mut files)?;
@@ -204,7 +209,7 @@ pub(super) fn write_all(
         "manifestFilesS3Key": listed_key,
         "billedSizeBytes": bytes,
         "itemCount": items,
-        "outputFormat": "DYNAMODB_JSON",
+        "outputFormat": format.name(),
         "outputView": text("ExportViewType"),
         "exportType": export_type(transfer),
     });

@@ -1,8 +1,9 @@
-//! Tables written to S3, as they were at a time or as they changed between two, in DynamoDB JSON.
+//! Tables written to S3, as they were at a time or as they changed between two, in DynamoDB JSON or Amazon Ion.
 //! Source: Developer Guide, "Exporting DynamoDB table data to Amazon S3", "table export output format".
 
 pub(crate) mod changes;
 mod files;
+mod format;
 
 use files::{Target, write_all};
 
@@ -36,9 +37,6 @@ impl DynamoDb {
         cx: &Context,
         input: ExportTableToPointInTimeInput,
     ) -> Result<ExportTableToPointInTimeOutput> {
-        if input.export_format.as_deref() == Some("ION") {
-            return Err(Error::not_implemented_part("dynamodb:ExportTableToPointInTime ExportFormat ION"));
-        }
         if input.filter_specification.is_some() {
             return Err(Error::not_implemented_part("dynamodb:ExportTableToPointInTime FilterSpecification"));
         }
@@ -245,6 +243,7 @@ fn asked_of(input: &ExportTableToPointInTimeInput) -> BTreeMap<String, String> {
         ("S3Bucket", Some(input.s3_bucket.clone())),
         ("S3BucketOwner", input.s3_bucket_owner.clone()),
         ("S3Prefix", input.s3_prefix.clone()),
+        ("ExportFormat", input.export_format.clone()),
         ("S3SseAlgorithm", input.s3_sse_algorithm.clone()),
         ("S3SseKmsKeyId", input.s3_sse_kms_key_id.clone()),
     ];
@@ -271,7 +270,7 @@ fn shown(transfer: Transfer) -> ExportDescription {
         s3_sse_kms_key_id: text("S3SseKmsKeyId"),
         failure_code: transfer.failure.as_ref().map(|(code, _)| code.clone()),
         failure_message: transfer.failure.as_ref().map(|(_, message)| message.clone()),
-        export_format: Some("DYNAMODB_JSON".to_owned()),
+        export_format: Some(text("ExportFormat").unwrap_or_else(|| "DYNAMODB_JSON".to_owned())),
         billed_size_bytes: done.then_some(transfer.bytes),
         item_count: done.then_some(transfer.items),
         export_type: Some(export_type(&transfer).to_owned()),

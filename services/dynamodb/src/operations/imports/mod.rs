@@ -1,4 +1,4 @@
-//! Tables made of objects in S3: DynamoDB JSON or CSV, plain or compressed by GZIP or Zstandard.
+//! Tables made of objects in S3: DynamoDB JSON, Amazon Ion or CSV, plain or compressed by GZIP or Zstandard.
 //! Source: Developer Guide, "DynamoDB data import from Amazon S3: how it works", "import formats".
 
 mod source;
@@ -29,13 +29,8 @@ impl DynamoDb {
     ///
     /// Errors: `ResourceInUseException`, `ValidationException`.
     pub async fn import_table(&self, cx: &Context, input: ImportTableInput) -> Result<ImportTableOutput> {
-        for (unknown, what) in [
-            (input.input_format == "ION", "InputFormat ION"),
-            (input.table_creation_parameters.vector_indexes.is_some(), "VectorIndexes"),
-        ] {
-            if unknown {
-                return Err(Error::not_implemented_part(format_args!("dynamodb:ImportTable {what}")));
-            }
+        if input.table_creation_parameters.vector_indexes.is_some() {
+            return Err(Error::not_implemented_part("dynamodb:ImportTable VectorIndexes"));
         }
         let wanted = &input.table_creation_parameters;
         let mut table = new_table(

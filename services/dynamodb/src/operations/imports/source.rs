@@ -1,4 +1,4 @@
-//! What an import reads: objects of DynamoDB JSON or CSV, packed or not, line by line into the table.
+//! What an import reads: objects of DynamoDB JSON, Amazon Ion or CSV, packed or not, line by line into the table.
 
 use crate::change::{Attempt, Cause, Change};
 use crate::errors::{Failure, Result, in_use, invalid};
@@ -6,7 +6,7 @@ use crate::live::Live;
 use crate::operations::transfers::end;
 use crate::state::{KeyKind, Stored, Table, Transfer};
 use crate::value::{Item, Value, size};
-use crate::{json, keys};
+use crate::{ion, json, keys};
 use base64::Engine;
 use cloudlet_api_dynamodb::*;
 use cloudlet_api_logs::operations::{CreateLogGroup, CreateLogStream, PutLogEvents};
@@ -37,7 +37,7 @@ pub(super) struct Source {
     bucket: String,
     prefix: String,
     owner: Option<String>,
-    csv: Option<Csv>,
+    format: Format,
     packing: Packing,
 }
 
@@ -46,6 +46,24 @@ enum Packing {
     None,
     Gzip,
     Zstd,
+}
+
+/// How an item is written down.
+#[derive(Clone)]
+enum Format {
+    DynamoDbJson,
+    Ion,
+    Csv(Csv),
+}
+
+impl Format {
+    /// The item of a line of anything but CSV.
+    fn item(&self, line: &str) -> Option<Item> {
+        match self {
+            Self::Ion => ion::read(line),
+            _ => json::read(serde_json::from_str::<serde_json::Value>(line).ok()?.get("Item")?),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -150,10 +168,14 @@ impl Source {
             bucket: text("S3Bucket").unwrap_or_default(),
             prefix: text("S3KeyPrefix").unwrap_or_default(),
             owner: text("S3BucketOwner"),
-            csv: (text("InputFormat").as_deref() == Some("CSV")).then(|| Csv {
-                delimiter: text("Delimiter").and_then(|text| text.chars().next()).unwrap_or(','),
-                header: text("HeaderList").map(|list| list.split('\u{1}').map(str::to_owned).collect()),
-            }),
+            format: match text("InputFormat").as_deref() {
+                Some("CSV") => Format::Csv(Csv {
+                    delimiter: text("Delimiter").and_then(|text| text.chars().next()).unwrap_or(','),
+                    header: text("HeaderList").map(|list| list.split('\u{1}').map(str::to_owned).collect()),
+                }),
+                Some("ION") => Format::Ion,
+                _ => Format::DynamoDbJson,
+            },
             packing: match text("InputCompressionType").as_deref() {
                 Some("GZIP") => Packing::Gzip,
                 Some("ZSTD") => Packing::Zstd,
@@ -212,11 +234,15 @@ impl Source {
             },
         };
         let mut lines = BufReader::new(plain);
-        let mut header = self.csv.as_ref().and_then(|csv| csv.header.clone());
+        let csv = match &self.format {
+            Format::Csv(csv) => Some(csv),
+            _ => None,
+        };
+        let mut header = csv.and_then(|csv| csv.header.clone());
         let mut at = 0;
         loop {
             let origin = Origin { bucket: &self.bucket, key, at };
-            let line = match line(&mut lines, self.csv.is_some()) {
+            let line = match line(&mut lines, csv.is_some()) {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(()),
                 Err(why) => {
@@ -228,10 +254,8 @@ impl Source {
             if line.trim().is_empty() {
                 continue;
             }
-            let Some(csv) = &self.csv else {
-                let item = serde_json::from_str::<serde_json::Value>(&line).ok();
-                let item = item.and_then(|line| json::read(line.get("Item")?));
-                sink.take(item, origin, progress).await?;
+            let Some(csv) = csv else {
+                sink.take(self.format.item(&line), origin, progress).await?;
                 at += 1;
                 continue;
             };

@@ -1,0 +1,238 @@
+//! Items as Amazon Ion text: `$ion_1_0 {Item:{pk:"a",n:1.5}}`, for exports and imports.
+//!
+//! A line is looked over before it is parsed, because the parser descends once per level: only what exports write is let
+//! through, and no deeper than an item may be.
+//!
+//! Source: Developer Guide, "DynamoDB table export output format", "DynamoDB import formats" (Amazon Ion).
+
+use crate::value::{Item, MAX_DEPTH, Number, Value};
+use ion_rs::{Decimal, Element, IntoAnnotatedElement, List, Sequence, Struct, Value as Ion};
+use std::collections::BTreeSet;
+
+/// What an import's line begins with, as an export's does.
+const MARKER: &str = "$ion_1_0 ";
+
+/// The levels around an item: the line's struct, and the item's own.
+const AROUND: usize = 2;
+
+/// A line: the marker, and what belongs to the names.
+pub(crate) fn line<'f>(fields: impl IntoIterator<Item = (&'f str, Element)>) -> String {
+    format!("{MARKER}{}", structure(fields))
+}
+
+/// A struct of these fields.
+pub(crate) fn structure<'f>(fields: impl IntoIterator<Item = (&'f str, Element)>) -> Element {
+    let add = |all: ion_rs::StructBuilder, (name, value)| all.with_field(name, value);
+    fields.into_iter().fold(Struct::builder(), add).build().into()
+}
+
+/// An item as a struct.
+pub(crate) fn write(item: &Item) -> Element {
+    structure(item.iter().map(|(name, value)| (name.as_str(), value_out(value))))
+}
+
+/// A whole number.
+pub(crate) fn number(value: i64) -> Element {
+    Decimal::new(value, 0).into()
+}
+
+fn decimal(number: &Number) -> Element {
+    // 38 digits fit well within the 127 bits.
+    let digits = i128::try_from(number.coefficient()).unwrap_or(i128::MAX);
+    let digits = if number.is_negative() { -digits } else { digits };
+    Decimal::new(digits, i64::from(number.exponent())).into()
+}
+
+fn set(name: &str, all: impl Iterator<Item = Element>) -> Element {
+    List::from(all.collect::<Vec<_>>()).with_annotations([name])
+}
+
+fn value_out(value: &Value) -> Element {
+    match value {
+        Value::S(text) => Element::string(text.as_str()),
+        Value::N(number) => decimal(number),
+        Value::B(bytes) => Element::blob(bytes.as_ref()),
+        Value::Bool(value) => (*value).into(),
+        Value::Null => Element::null(ion_rs::IonType::Null),
+        Value::SS(all) => set("$dynamodb_SS", all.iter().map(|text| Element::string(text.as_str()))),
+        Value::NS(all) => set("$dynamodb_NS", all.iter().map(decimal)),
+        Value::BS(all) => set("$dynamodb_BS", all.iter().map(|bytes| Element::blob(bytes.as_ref()))),
+        Value::L(list) => List::from(list.iter().map(value_out).collect::<Vec<_>>()).into(),
+        Value::M(map) => write(map),
+    }
+}
+
+/// The item of an import's line; `None` for what is none.
+pub(crate) fn read(line: &str) -> Option<Item> {
+    if !is_plain(line) {
+        return None;
+    }
+    let all = Element::read_all(line).ok()?;
+    let mut all = all.into_iter();
+    let (only, None) = (all.next()?, all.next()) else { return None };
+    item(only.as_struct()?.get("Item")?.as_struct()?, 1)
+}
+
+fn item(of: &Struct, depth: usize) -> Option<Item> {
+    let one =
+        |(name, value): (&ion_rs::Symbol, &Element)| Some((name.text()?.to_owned(), value_in(value, depth)?));
+    of.fields().map(one).collect()
+}
+
+fn digits(element: &Element) -> Option<Number> {
+    // Both write their numbers as DynamoDB reads them, but for the letter of the exponent.
+    match element.value() {
+        Ion::Int(int) => int.to_string().parse().ok(),
+        Ion::Decimal(decimal) => decimal.to_string().replace(['d', 'D'], "e").parse().ok(),
+        Ion::Float(float) if float.is_finite() => format!("{float:e}").parse().ok(),
+        _ => None,
+    }
+}
+
+fn value_in(element: &Element, depth: usize) -> Option<Value> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let mut annotations = element.annotations().into_iter();
+    let annotation = annotations.next().map(|name| name.text().unwrap_or_default());
+    Some(match (element.value(), annotation) {
+        (Ion::Null(_), None) => Value::Null,
+        (Ion::Bool(value), None) => Value::Bool(*value),
+        (Ion::Int(_) | Ion::Decimal(_) | Ion::Float(_), None) => Value::N(digits(element)?),
+        (Ion::String(text), None) => Value::S(text.text().to_owned()),
+        (Ion::Blob(bytes), None) => Value::B(bytes.as_ref().to_vec().into()),
+        (Ion::List(list), None) => {
+            Value::L(list.elements().map(|one| value_in(one, depth + 1)).collect::<Option<_>>()?)
+        }
+        (Ion::Struct(map), None) => Value::M(item(map, depth + 1)?),
+        (Ion::List(list), Some("$dynamodb_SS")) => {
+            Value::SS(unique(list, |one| Some(one.as_string()?.to_owned()))?)
+        }
+        (Ion::List(list), Some("$dynamodb_NS")) => Value::NS(unique(list, digits)?),
+        (Ion::List(list), Some("$dynamodb_BS")) => {
+            Value::BS(unique(list, |one| Some(one.as_blob()?.to_vec().into()))?)
+        }
+        _ => return None,
+    })
+}
+
+/// The members of a set: some, of one type, none of them twice.
+fn unique<T: Ord>(list: &Sequence, one: impl Fn(&Element) -> Option<T>) -> Option<BTreeSet<T>> {
+    let count = list.len();
+    let all: BTreeSet<T> = list.elements().map(one).collect::<Option<_>>()?;
+    (count > 0 && all.len() == count).then_some(all)
+}
+
+/// Whether a line has only what an export's lines have, and does not nest too deep: no comments, no s-expressions, no
+/// text in `{{…}}`.
+fn is_plain(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    let (mut at, mut depth) = (0, 0usize);
+    while let Some(byte) = bytes.get(at) {
+        let next = bytes.get(at + 1..).unwrap_or_default();
+        match byte {
+            b'"' | b'\'' => {
+                // Text in three quotes may go on for several lines, which an import's items do not.
+                if *byte == b'\'' && next.starts_with(b"''") {
+                    return false;
+                }
+                let Some(length) = quoted(next, *byte) else { return false };
+                at += length;
+            }
+            b'{' if next.starts_with(b"{") => {
+                let Some(length) = next.windows(2).position(|two| two == b"}}") else { return false };
+                if next[..length].iter().any(|byte| matches!(byte, b'"' | b'\'')) {
+                    return false;
+                }
+                at += length + 2;
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH + AROUND {
+                    return false;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'/' | b'(' | b')' => return false,
+            _ => {}
+        }
+        at += 1;
+    }
+    true
+}
+
+/// How long a quoted text is with its closing quote.
+fn quoted(rest: &[u8], quote: u8) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match rest.get(at)? {
+            b'\\' => at += 2,
+            byte if *byte == quote => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn items_come_back() {
+        let text = r#"{"pk":{"S":"a\n\"b\" 'c' // \\ é"},"n":{"N":"-1.5"},"k":{"N":"6e2"},"z":{"N":"0"},
+            "least":{"N":"-1.2345678901234567890123456789012345678e-100"},"b":{"B":"//8="},"t":{"BOOL":true},"e":{"S":""},
+            "a name":{"M":{"l":{"L":[{"BOOL":false},{"NULL":true},{"L":[]}]}}},"ss":{"SS":["x","y"]},"ns":{"NS":["1","2.5"]},"bs":{"BS":["AAE="]}}"#;
+        let item = json::read(&serde_json::from_str(text).unwrap()).unwrap();
+        let line = line([("Item", write(&item))]);
+        assert!(line.starts_with("$ion_1_0 {") && !line.contains('\n'), "{line}");
+        assert_eq!(read(&line), Some(item), "{line}");
+    }
+
+    #[test]
+    fn the_guides_example() {
+        let line = r#"$ion_1_0 {Item:{Authors:$dynamodb_SS::["Author1","Author2"],Dimensions:"8.5 x 11.0 x 1.5",Id:103.,InPublication:false,PageCount:6d2,Price:2d3}}"#;
+        let item = read(line).unwrap();
+        assert_eq!(item["PageCount"], Value::N("600".parse().unwrap()));
+        assert_eq!(item["Id"], Value::N("103".parse().unwrap()));
+        assert_eq!(item["Authors"], Value::SS(["Author1".to_owned(), "Author2".to_owned()].into()));
+        assert_eq!(item["InPublication"], Value::Bool(false));
+    }
+
+    #[test]
+    fn no_line_can_break_it() {
+        for (open, close) in [("[", "]"), ("{a:", "}"), ("(", ")"), ("$dynamodb_SS::[", "]")] {
+            for hidden in ["", "/* \" */", "// \"\r", "'''a'''", "{{//}}", "\"\\\"\"", "''"] {
+                let deep = format!(
+                    "$ion_1_0 {{Item:{{a:[{hidden},{}{}",
+                    open.repeat(100_000),
+                    close.repeat(100_000)
+                );
+                assert_eq!(read(&deep), None);
+            }
+        }
+        for wrong in [
+            "",
+            "$ion_1_0",
+            "$ion_1_0 {}",
+            "$ion_1_0 {Item:1}",
+            "$ion_1_0 {Item:{a:sym}}",
+            "$ion_1_0 {Item:{a:2020-01-01T}}",
+            "$ion_1_0 {Item:{a:{{\"clob\"}}}}",
+            "$ion_1_0 {Item:{a:$dynamodb_SS::[]}}",
+            "$ion_1_0 {Item:{a:$dynamodb_SS::[\"a\",\"a\"]}}",
+            "$ion_1_0 {Item:{a:$dynamodb_SS::[1]}}",
+            "$ion_1_0 {Item:{a:$dynamodb_XS::[1]}}",
+            "$ion_1_0 {Item:{a:nan}}",
+            "$ion_1_0 {Item:{a:1d999}}",
+            "$ion_1_0 {Item:{a:1.}} {Item:{a:1.}}",
+            "$ion_1_0 {Item:{a:\"open}}",
+            "$ion_1_0 {Item:{a:{{AAE=}}",
+            "$ion_9_9 {Item:{a:1.}}",
+            "$ion_symbol_table::{symbols:[\"a\"]} $10",
+            "\u{0}\u{e0}\u{1}\u{0}\u{ea}",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}
