@@ -297,3 +297,41 @@ def test_what_is_looked_at_first(cloud, tables):
     refused(cloud, "PutItem", body, "Requested resource not found", no_table)
     body["TableName"] = "refusals-hash"
     refused(cloud, "PutItem", body, PARAMETERS + "Missing the key pk in the item")
+
+
+EMPTY = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+BOTH_FORMS = "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: " \
+             "{AttributesToGet} Expression parameters: {ProjectionExpression}"
+
+
+@pytest.mark.parametrize("operation, body, message", [
+    # Both forms before anything else, start keys and what is missed before expressions, expressions before the table.
+    ("GetItem", {"TableName": "none", "Key": {"pk": {}}, "AttributesToGet": ["a"], "ProjectionExpression": "+"}, BOTH_FORMS),
+    ("GetItem", {"TableName": "none", "Key": {"pk": {}}, "ProjectionExpression": "+"}, EMPTY),
+    ("Query", {"TableName": "none", "ExclusiveStartKey": {"pk": {}}, "FilterExpression": "+"},
+     f"The provided starting key is invalid: {EMPTY}"),
+    ("Query", {"TableName": "none", "FilterExpression": "+", "ExpressionAttributeValues": {":a": {}}},
+     "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."),
+    ("Query", {"TableName": "none", "KeyConditions": {"pk": {"ComparisonOperator": "EQ"}}, "FilterExpression": "x = :"},
+     'Invalid FilterExpression: Syntax error; token: ":", near: "= :"'),
+    ("Scan", {"TableName": "none", "ExclusiveStartKey": {"pk": {}}, "Segment": 1, "FilterExpression": "+"},
+     f"The provided starting key is invalid: {EMPTY}"),
+    ("Scan", {"TableName": "none", "Segment": 1, "FilterExpression": "+"},
+     "The TotalSegments parameter is required but was not present in the request when Segment parameter is present"),
+    ("Scan", {"TableName": "none", "AttributesToGet": ["a", "a"], "ScanFilter": {"a": {"ComparisonOperator": "EQ"}}},
+     PARAMETERS + "Duplicate value in attribute name: a"),
+    ("Query", {"TableName": "none", "AttributesToGet": ["a", "a"], "QueryFilter": {"a": {"ComparisonOperator": "EQ"}}},
+     PARAMETERS + "Invalid number of argument(s) for the EQ ComparisonOperator"),
+    ("PutItem", {"TableName": "none", "Item": {"x": S("a" * 410000)}, "ConditionExpression": "+"},
+     "Item size has exceeded the maximum allowed size"),
+    ("PutItem", {"TableName": "none", "Item": {}, "Expected": {
+        "a": {"ComparisonOperator": "EQ", "AttributeValueList": [{}, {}]}}},
+     FRAME + PARAMETERS + "Invalid number of argument(s) for the EQ ComparisonOperator"),
+    ("BatchWriteItem", {"RequestItems": {"none": [{"PutRequest": {"Item": {"a": {}}}}, {}]}},
+     "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"),
+    ("BatchWriteItem", {"ReturnItemCollectionMetrics": "x"},
+     f"2 validation errors detected: {HERE.format(repr('x'), 'returnItemCollectionMetrics')}Member must satisfy enum value "
+     f"set: [SIZE, NONE]; {HERE.format('null', 'requestItems')}Member must not be null"),
+])
+def test_which_of_two_mistakes_is_told(cloud, operation, body, message):
+    refused(cloud, operation, body, message)

@@ -119,26 +119,8 @@ impl<'a> Source<'a> {
     }
 
     /// The place after which a page begins. Errors: a start key that is none of this source.
-    pub(crate) fn start(
-        &self,
-        given: &BTreeMap<String, api::AttributeValue>,
-        query: bool,
-    ) -> Result<(Item, Key)> {
+    pub(crate) fn start(&self, item: &Item, query: bool) -> Result<Key> {
         let wrong = |why: &str| invalid(format!("The provided starting key is invalid{why}"));
-        let item = item_in(given).map_err(|error| {
-            // For some of what can be wrong with a value AWS leaves the frame away.
-            let bare = [
-                "contains duplicates",
-                "number set",
-                "numeric value",
-                "significant digits",
-                "number with magnitude",
-            ];
-            if bare.iter().any(|part| error.message().contains(part)) {
-                return error;
-            }
-            wrong(&format!(": {}", error.message()))
-        })?;
         let names = self.key_names();
         if item.len() != names.len() {
             let whole = query || self.index.is_some();
@@ -154,15 +136,35 @@ impl<'a> Source<'a> {
                 keys::check_piece(self.table, name, value, self.keys().hash.iter().any(|hash| hash == name))?;
             }
         }
-        let table_key = keys::of(&self.table.keys, &item);
+        let table_key = keys::of(&self.table.keys, item);
         let key =
             keys::given(self.table, &table_key).map_err(|error| wrong(&format!(": {}", error.message())))?;
-        let key = match self.index {
-            None => key,
-            Some(index) => keys::entry(self.table, index, &item).ok_or_else(|| wrong(""))?,
-        };
-        Ok((item, key))
+        match self.index {
+            None => Ok(key),
+            Some(index) => keys::entry(self.table, index, item).ok_or_else(|| wrong("")),
+        }
     }
+}
+
+/// The values of a start key. Errors: what cannot be an attribute's value.
+pub(crate) fn start_values(given: Option<&BTreeMap<String, api::AttributeValue>>) -> Result<Option<Item>> {
+    let read = |given| {
+        item_in(given).map_err(|error| {
+            // For some of what can be wrong with a value AWS leaves the frame away.
+            let bare = [
+                "contains duplicates",
+                "number set",
+                "numeric value",
+                "significant digits",
+                "number with magnitude",
+            ];
+            if bare.iter().any(|part| error.message().contains(part)) {
+                return error;
+            }
+            invalid(format!("The provided starting key is invalid: {}", error.message()))
+        })
+    };
+    given.map(read).transpose()
 }
 
 /// A page to read.

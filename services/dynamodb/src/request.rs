@@ -75,24 +75,34 @@ pub(crate) fn update(
 }
 
 /// What of an item is wanted, of calls that say nothing else.
-pub(crate) fn projection(
-    expression: Option<&str>,
-    names: &Names,
-    attributes: Option<&[String]>,
-) -> Result<Option<expression::Projection>> {
-    expression::check_kinds(
-        &[("ProjectionExpression", expression.is_some())],
-        &[("AttributesToGet", attributes.is_some())],
-        names.is_some(),
-        false,
-    )?;
-    let mut parameters = Parameters::new(names.as_ref(), None)?;
-    let projection = match expression {
-        Some(text) => Some(parameters.projection(text)?),
-        None => attributes.map(legacy::attributes_to_get).transpose()?,
-    };
-    parameters.finish()?;
-    Ok(projection)
+pub(crate) struct Wanted<'a> {
+    pub expression: Option<&'a str>,
+    pub names: &'a Names,
+    pub attributes: Option<&'a [String]>,
+}
+
+impl Wanted<'_> {
+    /// Errors: both forms at once, or names for nothing.
+    pub(crate) fn check(&self) -> Result<()> {
+        expression::check_kinds(
+            &[("ProjectionExpression", self.expression.is_some())],
+            &[("AttributesToGet", self.attributes.is_some())],
+            self.names.is_some(),
+            false,
+        )
+    }
+
+    /// The projection.
+    pub(crate) fn read(&self) -> Result<Option<expression::Projection>> {
+        let attributes = self.attributes.map(legacy::attributes_to_get).transpose()?;
+        let mut parameters = Parameters::new(self.names.as_ref(), None)?;
+        let projection = match self.expression {
+            Some(text) => Some(parameters.projection(text)?),
+            None => attributes,
+        };
+        parameters.finish()?;
+        Ok(projection)
+    }
 }
 
 /// What queries and scans ask alike.
@@ -107,27 +117,36 @@ pub(crate) struct Search<'a> {
     pub attributes: Option<&'a [String]>,
     pub select: Option<&'a str>,
     pub index: bool,
+    pub is_query: bool,
 }
 
-/// A search that was read: what one of the two asks besides, in either form, and both filters as one.
-pub(crate) struct Sought<O, N> {
-    pub older: O,
+/// A search that was read: what one of the two asks besides, before the expressions and among them, and both filters
+/// as one.
+pub(crate) struct Sought<E, N> {
+    pub early: E,
     pub newer: N,
     pub filter: Option<expression::Filter>,
     pub wanted: Option<expression::Projection>,
 }
 
 impl Search<'_> {
-    /// Reads it in AWS's order. `older` and `newer` read what only one of the two operations has, at their places.
-    pub(crate) fn read<O, N>(
+    /// Reads it in AWS's order. `early` and `newer` read what only one of the two operations has, at their places:
+    /// behind the older parameters, and first of all expressions.
+    pub(crate) fn read<E, N>(
         &self,
-        older: impl FnOnce() -> Result<O>,
+        early: impl FnOnce() -> Result<E>,
         newer: impl FnOnce(&mut Parameters) -> Result<N>,
-    ) -> Result<Sought<O, N>> {
-        let mut parameters = Parameters::new(self.names.as_ref(), self.values.as_ref())?;
-        let old_filter = filter(self.older, self.operator)?;
-        let older = older()?;
+    ) -> Result<Sought<E, N>> {
+        let attributes = || self.attributes.map(legacy::attributes_to_get).transpose();
+        let (old_filter, attributes) = if self.is_query {
+            (filter(self.older, self.operator)?, attributes()?)
+        } else {
+            let attributes = attributes()?;
+            (filter(self.older, self.operator)?, attributes)
+        };
+        let early = early()?;
         check_select(self.select, self.index, self.projection.is_some(), self.attributes.is_some())?;
+        let mut parameters = Parameters::new(self.names.as_ref(), self.values.as_ref())?;
         let newer = newer(&mut parameters)?;
         let filter = match self.filter {
             Some(text) => Some(parameters.filter(text)?),
@@ -135,10 +154,10 @@ impl Search<'_> {
         };
         let wanted = match self.projection {
             Some(text) => Some(parameters.projection(text)?),
-            None => self.attributes.map(legacy::attributes_to_get).transpose()?,
+            None => attributes,
         };
         parameters.finish()?;
-        Ok(Sought { older, newer, filter, wanted })
+        Ok(Sought { early, newer, filter, wanted })
     }
 }
 

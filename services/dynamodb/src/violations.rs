@@ -126,6 +126,7 @@ fn own_order(op: &str) -> &'static [&'static str] {
             "indexName",
             "keySchema",
         ],
+        "BatchWriteItem" => &["returnConsumedCapacity", "returnItemCollectionMetrics", "requestItems"],
         _ => ORDER,
     }
 }

@@ -27,18 +27,21 @@ fn checked<'a>(operator: &'a str, values: &[api::AttributeValue]) -> Result<Chec
     Ok(Checked { operator, values })
 }
 
-fn check(operator: &str, values: &[Value]) -> Result<(), Error> {
-    let count_fits = match operator {
-        "NULL" | "NOT_NULL" => values.is_empty(),
-        "IN" => !values.is_empty(),
-        "BETWEEN" => values.len() == 2,
-        _ => values.len() == 1,
+fn check_count(operator: &str, count: usize) -> Result<(), Error> {
+    let fits = match operator {
+        "NULL" | "NOT_NULL" => count == 0,
+        "IN" => count > 0,
+        "BETWEEN" => count == 2,
+        _ => count == 1,
     };
-    if !count_fits {
-        return Err(invalid_values(format_args!(
-            "Invalid number of argument(s) for the {operator} ComparisonOperator"
-        )));
+    if fits {
+        return Ok(());
     }
+    Err(invalid_values(format_args!("Invalid number of argument(s) for the {operator} ComparisonOperator")))
+}
+
+fn check(operator: &str, values: &[Value]) -> Result<(), Error> {
+    check_count(operator, values.len())?;
     if let Some((first, rest)) = values.split_first()
         && rest.iter().any(|value| value.kind() != first.kind())
     {
@@ -158,6 +161,7 @@ fn expectation_of(name: &str, expectation: &api::ExpectedAttributeValue) -> Resu
                 )));
             }
         };
+        check_count(operator, list.len())?;
         return Ok(checked(operator, list)?.condition(name));
     }
     if attribute_value_list.is_some() {

@@ -37,11 +37,13 @@ impl DynamoDb {
         let mut wanted = Vec::with_capacity(input.request_items.len());
         let mut count = 0;
         for (name, asked) in &input.request_items {
-            let projection = request::projection(
-                asked.projection_expression.as_deref(),
-                &asked.expression_attribute_names,
-                asked.attributes_to_get.as_deref(),
-            )?;
+            let what = request::Wanted {
+                expression: asked.projection_expression.as_deref(),
+                names: &asked.expression_attribute_names,
+                attributes: asked.attributes_to_get.as_deref(),
+            };
+            what.check()?;
+            let projection = what.read()?;
             let keys = asked.keys.iter().map(item_in).collect::<Result<Vec<_>>>()?;
             count += keys.len();
             if count > MOST_KEYS {
@@ -136,6 +138,7 @@ impl DynamoDb {
         let mut count = 0;
         for (name, writes) in &input.request_items {
             let mut all = Vec::with_capacity(writes.len());
+            writes.iter().try_for_each(check_one)?;
             for write in writes {
                 all.push(action(write)?);
             }
@@ -238,18 +241,25 @@ pub(crate) fn shown(asked: Option<&str>, all: Vec<ConsumedCapacity>) -> Option<V
     matches!(asked, Some("TOTAL" | "INDEXES")).then_some(all)
 }
 
+/// Errors: neither a put nor a deletion, or both. AWS says the same of either.
+fn check_one(write: &WriteRequest) -> Result<()> {
+    if write.put_request.is_some() != write.delete_request.is_some() {
+        return Ok(());
+    }
+    Err(invalid(
+        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+    ))
+}
+
 /// One write of a batch: the key, where the action has not got it, and the action.
 fn action(write: &WriteRequest) -> Result<Keyed> {
     match (&write.put_request, &write.delete_request) {
-        // AWS says the same of none and of both.
-        (Some(_), Some(_)) | (None, None) => Err(invalid(
-            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
-        )),
-        (Some(put), None) => {
+        (Some(put), _) => {
             let item = item_in(&put.item)?;
             check_size(&item)?;
             Ok((None, Action::Put(Stored(item))))
         }
         (None, Some(delete)) => Ok((Some(item_in(&delete.key)?), Action::Delete)),
+        (None, None) => Err(Error::internal("a write of nothing")),
     }
 }

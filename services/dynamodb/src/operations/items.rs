@@ -5,7 +5,7 @@ use crate::change::Cost;
 use crate::convert::{item_in, item_out};
 use crate::errors::{Result, invalid, stored};
 use crate::expression::framed;
-use crate::request::{self, Conditional};
+use crate::request::{self, Conditional, Wanted};
 use crate::state::Stored;
 use crate::value::{Item, size};
 use crate::write::{Action, Write, check_size};
@@ -37,10 +37,11 @@ impl DynamoDb {
             if !matches!(returns, "NONE" | "ALL_OLD") {
                 return Err(invalid(PUT_VALUES));
             }
-            Ok((item, request::condition(&of, true)?))
+            Ok(item)
         };
-        let (item, condition) = read().map_err(framed)?;
+        let item = read().map_err(framed)?;
         check_size(&item)?;
+        let condition = request::condition(&of, true).map_err(framed)?;
         let held = self.hold(cx, &input.table_name).await?;
         let shows = shows_item(input.return_values_on_condition_check_failure.as_deref());
         let write = Write::new(held.table.clone(), None, Action::Put(Stored(item)), condition, shows)?;
@@ -73,12 +74,14 @@ impl DynamoDb {
     ///
     /// Errors: `ResourceNotFoundException`, `ValidationException`.
     pub async fn get_item(&self, cx: &Context, input: GetItemInput) -> Result<GetItemOutput> {
+        let wanted = Wanted {
+            expression: input.projection_expression.as_deref(),
+            names: &input.expression_attribute_names,
+            attributes: input.attributes_to_get.as_deref(),
+        };
+        wanted.check()?;
         let key = item_in(&input.key)?;
-        let projection = request::projection(
-            input.projection_expression.as_deref(),
-            &input.expression_attribute_names,
-            input.attributes_to_get.as_deref(),
-        )?;
+        let projection = wanted.read()?;
         let table = self.table(cx, &input.table_name)?;
         let at = keys::given(&table, &key)?;
         if let Some(projection) = &projection {

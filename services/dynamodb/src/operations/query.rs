@@ -3,7 +3,7 @@
 use crate::errors::{Result, invalid};
 use crate::expression::{self, Comparator, KeyPredicate, KeyQuery, KeySchema, Parameters, legacy};
 use crate::keys;
-use crate::reading::{Page, Source, consumed, items_out};
+use crate::reading::{Page, Source, consumed, items_out, start_values};
 use crate::request::{Search, Sought};
 use crate::state::{Keys, Table};
 use crate::value::{Item, Kind, Value, order};
@@ -77,6 +77,9 @@ fn until_past(range: KeyRange, key: &Key) -> KeyRange {
     range
 }
 
+const NO_CONDITIONS: &str =
+    "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.";
+
 /// Whether a refusal is about what a key condition says of keys, not about how it is written.
 fn is_about_keys(message: &str) -> bool {
     let rest = message.strip_prefix("Invalid KeyConditionExpression: ").unwrap_or(message);
@@ -137,8 +140,15 @@ impl DynamoDb {
             attributes: input.attributes_to_get.as_deref(),
             select: input.select.as_deref(),
             index: input.index_name.is_some(),
+            is_query: true,
         };
-        let older = || input.key_conditions.as_ref().map(legacy::key_conditions).transpose();
+        let early = || {
+            let start = start_values(input.exclusive_start_key.as_ref())?;
+            if input.key_conditions.is_none() && input.key_condition_expression.is_none() {
+                return Err(invalid(NO_CONDITIONS));
+            }
+            Ok(start)
+        };
         // What a key condition says of keys is looked at when all expressions have been read.
         let newer = |parameters: &mut Parameters| {
             let read = input.key_condition_expression.as_ref().map(|text| parameters.key_condition(text));
@@ -147,16 +157,16 @@ impl DynamoDb {
                 read => Ok(read),
             }
         };
-        let Sought { older: old_keys, newer: new_keys, filter, wanted } = search.read(older, newer)?;
-        let Some(conditions) = new_keys.transpose()?.or(old_keys) else {
-            return Err(invalid(
-                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
-            ));
+        let Sought { early: start, newer: new_keys, filter, wanted } = search.read(early, newer)?;
+        let old_keys = || input.key_conditions.as_ref().map(legacy::key_conditions).transpose();
+        let conditions = match new_keys.transpose()? {
+            Some(conditions) => conditions,
+            None => old_keys()?.ok_or_else(|| invalid(NO_CONDITIONS))?,
         };
         let table = self.table(cx, &input.table_name)?;
         let consistent = input.consistent_read == Some(true);
         let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
-        let start = input.exclusive_start_key.as_ref().map(|key| source.start(key, true)).transpose()?;
+        let start = start.map(|item| Ok::<_, Error>((source.start(&item, true)?, item))).transpose()?;
         let names = source.keys();
         let query = conditions.resolve(Schema::of(&table, names).keys())?;
         if input.filter_expression.is_some()
@@ -174,7 +184,7 @@ impl DynamoDb {
         }
         let mut range = range(&source, &query);
         let reverse = input.scan_index_forward == Some(false);
-        if let Some((item, key)) = &start {
+        if let Some((key, item)) = &start {
             check_start(&source, &query, item)?;
             range = if reverse { range.until(key) } else { range.after(key) };
         }

@@ -2,7 +2,7 @@
 
 use crate::errors::{Result, invalid};
 use crate::expression;
-use crate::reading::{Page, Source, consumed, items_out};
+use crate::reading::{Page, Source, consumed, items_out, start_values};
 use crate::request::{Search, Sought};
 use crate::{DynamoDb, capacity, keys};
 use cloudlet_api_dynamodb::*;
@@ -53,8 +53,10 @@ impl DynamoDb {
             attributes: input.attributes_to_get.as_deref(),
             select: input.select.as_deref(),
             index: input.index_name.is_some(),
+            is_query: false,
         };
-        let Sought { newer: segment, filter, wanted, .. } = search.read(|| Ok(()), |_| segment(&input))?;
+        let early = || Ok((start_values(input.exclusive_start_key.as_ref())?, segment(&input)?));
+        let Sought { early: (start, segment), filter, wanted, .. } = search.read(early, |_| Ok(()))?;
         let table = self.table(cx, &input.table_name)?;
         let consistent = input.consistent_read == Some(true);
         let source = Source::of(&table, input.index_name.as_deref(), consistent, input.select.as_deref())?;
@@ -69,8 +71,8 @@ impl DynamoDb {
             Some((segment, total)) => keys::segment(source.number(), segment, total),
             None => keys::space(source.number()),
         };
-        if let Some(given) = &input.exclusive_start_key {
-            let (_, key) = source.start(given, false)?;
+        if let Some(start) = &start {
+            let key = source.start(start, false)?;
             if let Some((segment, total)) = segment
                 && keys::segment_of(&key, total) != segment
             {

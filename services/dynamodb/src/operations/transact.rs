@@ -7,7 +7,7 @@ use crate::change::{Attempt, Cost};
 use crate::convert::{item_in, item_out};
 use crate::errors::{Failure, Result, invalid, stored};
 use crate::operations::batch::shown;
-use crate::request::{self, Conditional};
+use crate::request::{self, Conditional, Wanted};
 use crate::state::{Stored, Token, place_key};
 use crate::value::{Item, size};
 use crate::write::{Action, Done, Refused, Write, check_size};
@@ -222,12 +222,14 @@ impl DynamoDb {
     ) -> Result<TransactGetItemsOutput> {
         let mut wanted = Vec::with_capacity(input.transact_items.len());
         for TransactGetItem { get, .. } in &input.transact_items {
+            let what = Wanted {
+                expression: get.projection_expression.as_deref(),
+                names: &get.expression_attribute_names,
+                attributes: None,
+            };
+            what.check()?;
             let key = item_in(&get.key)?;
-            let projection = request::projection(
-                get.projection_expression.as_deref(),
-                &get.expression_attribute_names,
-                None,
-            )?;
+            let projection = what.read()?;
             wanted.push((get, key, projection));
         }
         let mut located = Vec::with_capacity(wanted.len());
