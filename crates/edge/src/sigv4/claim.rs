@@ -213,7 +213,10 @@ fn v4_header<'a>(text: &'a str, headers: &'a HeaderMap) -> Result<V4<'a>, Flaw> 
         (None, None) => return Err(Flaw::NoDate),
     };
     let at = at.ok_or_else(|| {
-        Flaw::BadDate("Date must be in ISO-8601 'basic format', such as 20150830T123600Z.".to_owned())
+        let given: String = iso.or(date).unwrap_or_default().chars().take(64).collect();
+        Flaw::BadDate(format!(
+            "Date must be in ISO-8601 'basic format'. Got '{given}'. See http://en.wikipedia.org/wiki/ISO_8601"
+        ))
     })?;
     let (access_key_id, scope) = split_credential(credential)?;
     let claim = V4 {

@@ -73,7 +73,9 @@ impl Family {
             | Flaw::Lacking(why)
             | Flaw::BadComponent { why, .. } => self.incomplete(why),
             Flaw::BadAuthorization { why, .. } => self.incomplete(why.to_owned()),
-            Flaw::Twice => self.incomplete("The request is signed more than once. Sign it once.".to_owned()),
+            Flaw::Twice => self.bad_signature(
+                "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.".to_owned(),
+            ),
             Flaw::BadCredential(shown) => self.incomplete(format!(
                 "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got \
                  '{shown}'"
