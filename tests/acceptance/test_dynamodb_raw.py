@@ -100,8 +100,9 @@ def test_what_is_no_call(cloud):
     for other in ("application/x-amz-json-1.1", "text/plain", "application/x-www-form-urlencoded"):
         status, headers, text = sent(cloud, b"{}", Content_Type=other, X_Amz_Target="DynamoDB_20120810.ListTables")
         assert (status, text) == (404, b"<UnknownOperationException/>\n") and "content-type" not in headers
-    for taken in ("application/json", f"{form}; charset=utf-8"):
-        assert sent(cloud, b"{}", Content_Type=taken, X_Amz_Target="DynamoDB_20120810.ListTables")[0] == 200
+    for taken, answered in (("application/json", "application/json"), (f"{form}; charset=utf-8", form)):
+        status, headers, _ = sent(cloud, b"{}", Content_Type=taken, X_Amz_Target="DynamoDB_20120810.ListTables")
+        assert (status, headers["content-type"]) == (200, answered)
     for host, region in (("dynamodb.eu-west-1.amazonaws.com", "eu-west-1"), ("localhost", "us-east-1")):
         connection = http.client.HTTPConnection("localhost", cloud.port)
         connection.request("GET", "/", headers={"Host": host})

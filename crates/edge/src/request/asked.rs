@@ -16,7 +16,7 @@ use bytes::Bytes;
 use cloudlet_service::{Context, Error, Origin, Principal, Protocol};
 use cloudlet_wire::{Body, Head, Route, Router};
 use futures_util::FutureExt;
-use http::header::SERVER;
+use http::header::{CONTENT_TYPE, SERVER};
 use http::{HeaderMap, HeaderValue, Response};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
@@ -66,6 +66,7 @@ impl Asked<'_> {
                 (response.map(Out::new), api.is_some_and(|api| is_s3(api.signing_name)))
             }
         };
+        self.answer_alike(response.headers_mut());
         if s3 {
             response.headers_mut().insert(SERVER, HeaderValue::from_static("AmazonS3"));
             self.tell_page(response.headers_mut());
@@ -96,6 +97,18 @@ impl Asked<'_> {
             received: arriving.announced(),
             other: "REST",
         })
+    }
+
+    /// Whoever asks DynamoDB in plain JSON is answered so.
+    fn answer_alike(&self, answer: &mut HeaderMap) {
+        const JSON: &str = "application/json";
+        let asked = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if self.signing_name == Some("dynamodb")
+            && asked.is_some_and(|asked| asked.split(';').next().is_some_and(|media| media.trim() == JSON))
+            && let Some(value) = answer.get_mut(CONTENT_TYPE)
+        {
+            *value = HeaderValue::from_static(JSON);
+        }
     }
 
     /// Adds what the bucket's own rules let a page know of the answer.
