@@ -541,6 +541,11 @@ def test_statements(ddb):
     read = ddb.execute_transaction(TransactStatements=[
         {"Statement": f"SELECT n FROM \"{table}\" WHERE pk = 'a' AND sk = 0"}])
     assert read["Responses"] == [{"Item": {"n": {"N": "7"}}}]
+    again = dict(ClientRequestToken=str(uuid.uuid4()), TransactStatements=[
+        {"Statement": f"UPDATE \"{table}\" SET n = n + 1 WHERE pk = 'a' AND sk = 0"},
+        {"Statement": f"DELETE FROM \"{table}\" WHERE pk = 'z' AND sk = 0"}])
+    assert [ddb.execute_transaction(**again)["Responses"] for _ in range(2)] == [[{}, {}]] * 2
+    assert run("SELECT n FROM @ WHERE pk = 'a' AND sk = 0")["Items"] == [{"n": {"N": "8"}}]
     for pk in "cde":
         run("INSERT INTO @ VALUE {'pk': ?, 'sk': 1, 'l': 2, 'n': 3}", {"S": pk})
     for order, expected in (("pk", "abcde"), ("pk ASC", "abcde"), ("pk DESC", "edcba")):

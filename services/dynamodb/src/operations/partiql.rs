@@ -362,9 +362,11 @@ impl DynamoDb {
         let token = token.map(|token| (token, fingerprint(&input)));
         let (committed, writes) = self.commit(cx, all, token).await?;
         let mut responses = Vec::with_capacity(writes.len());
-        for ((write, done), returning) in writes.iter().zip(committed.done).zip(returning) {
-            let item = returned(write, returning, done).map(item_out);
-            responses.push(ItemResponse { item, ..Default::default() });
+        // Where the same was asked before nothing is done now, and there is an answer to each statement all the same.
+        let mut done = committed.done.into_iter();
+        for (write, returning) in writes.iter().zip(returning) {
+            let item = done.next().and_then(|done| returned(write, returning, done));
+            responses.push(ItemResponse { item: item.map(item_out), ..Default::default() });
         }
         let kind = if committed.repeated { Units::Read } else { Units::Write };
         let consumed =
