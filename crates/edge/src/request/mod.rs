@@ -154,10 +154,11 @@ async fn enter(
         host: name,
         bucket: place.bucket,
     };
-    let target = headers.get("x-amz-target").map_or(&[][..], http::HeaderValue::as_bytes);
+    let names_dynamodb =
+        || headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"DynamoDB"));
     let id = match signing_name {
         Some("dynamodb") => dynamodb_request_id(gate),
-        None if target.starts_with(b"DynamoDB") => dynamodb_request_id(gate),
+        None if names_dynamodb() => dynamodb_request_id(gate),
         None | Some("s3") => s3_request_id(gate),
         Some(_) => uuid(gate),
     };
