@@ -44,6 +44,7 @@ fn options() -> Outcome<Options> {
             "--service" => asked.service = Some(value),
             "--size" => asked.size = value.parse()?,
             "--body" => asked.body = Some(value.into_bytes()),
+            "--body-file" => asked.body = Some(std::fs::read(value)?),
             "--type" => asked.media_type = value,
             "--header" => asked.headers.push(value),
             "--key" => asked.key = value,

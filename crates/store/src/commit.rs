@@ -10,7 +10,7 @@ use crate::{
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// After so many lost attempts a transaction runs while nobody else may commit.
@@ -25,7 +25,8 @@ pub(crate) async fn transact<T, E: From<StoreError>>(
 ) -> Result<T, E> {
     for attempt in 0..ATTEMPTS {
         if let Some((value, wrote)) = try_once(inner, &mut f, attempt >= PATIENCE)? {
-            if let Some(dropped) = wrote {
+            if let Some((dropped, bytes)) = wrote {
+                make_room(inner, bytes).await;
                 if inner.options.durability == Durability::Disk {
                     inner.sync().await?;
                 }
@@ -41,13 +42,29 @@ pub(crate) async fn transact<T, E: From<StoreError>>(
 /// What is left to do after a commit: the blobs that nobody refers to any more.
 type Dropped = Vec<crate::BlobId>;
 
+/// How long one commit waits for room at most.
+const ROOM: Duration = Duration::from_secs(2);
+
+/// Lets the engine write out what is in memory, before whoever has written much writes more. Those who write little meet
+/// the one whose turn it is now and then; without this, all would be stopped together, for longer.
+async fn make_room(inner: &Inner, bytes: u64) {
+    let Ok(engine) = inner.engine() else { return };
+    if !engine.is_due(bytes) {
+        return;
+    }
+    let began = Instant::now();
+    while engine.is_crowded() && began.elapsed() < ROOM {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// One run of the closure and its commit. `None`: something it read has changed meanwhile. The second half of the
-/// value is `None` when nothing was written.
+/// value is `None` when nothing was written, else it has the bytes that were.
 fn try_once<T, E: From<StoreError>>(
     inner: &Arc<Inner>,
     f: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     alone: bool,
-) -> Result<Option<(T, Option<Dropped>)>, E> {
+) -> Result<Option<(T, Option<(Dropped, u64)>)>, E> {
     let engine = inner.engine_to_write()?;
     let _alone = alone.then(|| inner.gate.write());
     let mut tx = Tx::new(inner, &engine);
@@ -61,7 +78,8 @@ fn try_once<T, E: From<StoreError>>(
         return Ok(None);
     }
     let want = if done.commit.only_deletes() { Want::Room } else { Want::Records };
-    inner.space.check(want, done.commit.bytes())?;
+    let bytes = done.commit.bytes();
+    inner.space.check(want, bytes)?;
     let arriving = inner.queues.begin(&done.queues);
     let records = done.commit.writes.iter().filter(|write| write.space == Space::Records);
     let closed = inner.cache.close(records.map(|write| write.key.as_slice()));
@@ -70,7 +88,7 @@ fn try_once<T, E: From<StoreError>>(
     match outcome {
         Ok(Outcome::Committed) => {
             arriving.committed();
-            Ok(Some((value, Some(done.dropped))))
+            Ok(Some((value, Some((done.dropped, bytes)))))
         }
         Ok(Outcome::Conflict) => Ok(None),
         Err(error) => {

@@ -118,7 +118,9 @@ impl Bench {
         let data = folder.path().join("data").display().to_string();
         let cloud = Server::cloudlet(&self.cloudlet(), &["--data", &data])?;
         table(&cloud)?;
-        let body = batch("large{n}", 20_000);
+        // Longer than an argument may be.
+        let body = folder.path().join("body").display().to_string();
+        std::fs::write(&body, batch("large{n}", 20_000))?;
         let small = json!({ "TableName": "bench", "Item": { "p": { "S": "small{n}" }, "s": { "N": "{i}" }, "v": { "S": "x".repeat(300) } } });
         let get = json!({ "TableName": "bench", "Key": { "p": { "S": "large0" }, "s": { "N": "{i}00" } } });
         let (small, get) = (small.to_string(), get.to_string());
@@ -128,7 +130,9 @@ impl Bench {
         let (written, calls) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let load = ["--connections", "2", "--seconds", &heavy];
-                cloud.load(&[&load, &call(&write, &body)[..]].concat()).map_err(|why| why.to_string())
+                let [call @ .., _, _] = call(&write, "");
+                let body = ["--body-file", &body];
+                cloud.load(&[&load[..], &call[..], &body].concat()).map_err(|why| why.to_string())
             });
             // What is measured begins when there is something to merge.
             std::thread::sleep(std::time::Duration::from_secs(2));

@@ -6,6 +6,8 @@
 use super::{Commit, Engine, Outcome, Rows, Space, View};
 use crate::{StoreError, error::is_full, key::KeyRange};
 use bytes::Bytes;
+use fjall::compaction::Leveled;
+use fjall::config::{PartitioningPolicy, PinningPolicy};
 use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::{
@@ -27,6 +29,22 @@ const STRIPES: usize = 512;
 /// out (fjall slows writers down from there), and the next start reads back what is left.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 
+/// The size of a file of records. fjall's own (64 MiB) is made for memtables as large: the first level, four files, would
+/// be written anew for every 16 MiB that come, and what a merge has in memory would be as large.
+const FILE_BYTES: u64 = 8 << 20;
+
+/// How many written-out memtables are merged at once: half as much as the first level has.
+const MERGED_AT_ONCE: u8 = 8;
+
+/// How much is written between two looks at what waits in memory, and how many memtables may wait. From four on, fjall
+/// itself stops every writer for a tenth of a second at a time.
+const LOOK_BYTES: u64 = 1 << 20;
+const WAITING: usize = 2;
+
+/// How much less important than answering it is to write out and to merge: nice(2).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// A key that no record has: those begin with the name of their table.
 const NOTHING: &[u8] = &[0];
 
@@ -46,6 +64,8 @@ pub(crate) struct FjallEngine {
     /// How many commits have begun, and how many of them have ended.
     begun: AtomicU64,
     ended: AtomicU64,
+    /// Bytes written since somebody last looked at what waits.
+    unlooked: AtomicU64,
 }
 
 /// A commit under way.
@@ -72,14 +92,15 @@ impl FjallEngine {
             .max_cached_files(Some(256))
             .max_journaling_size(64 << 20);
         // Recovery asserts what it expects of its files. For a damaged directory that has to be an error like others.
-        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.open()));
+        let opened = std::thread::spawn(move || {
+            step_back();
+            builder.open()
+        });
         let db = opened
+            .join()
             .map_err(|_| StoreError::corrupt(dir.display().to_string(), "its files contradict each other"))?
             .map_err(fail)?;
-        let space = |name| {
-            db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))
-                .map_err(fail)
-        };
+        let space = |name| db.keyspace(name, options).map_err(fail);
         let spaces = [space("records")?, space("system")?];
         Ok(FjallEngine {
             shared: Arc::new(Shared { spaces, version: AtomicU64::new(1) }),
@@ -89,6 +110,7 @@ impl FjallEngine {
             ranges: RwLock::new(()),
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            unlooked: AtomicU64::new(0),
             db,
         })
     }
@@ -139,6 +161,30 @@ impl FjallEngine {
         }
         Ok(true)
     }
+}
+
+/// Lets the threads that this one starts come after those that answer, where a thread has a priority of its own.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(why) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%why, "merging is as important as answering");
+    }
+}
+
+/// How a space is made; one that is there keeps what it was made with.
+fn options() -> KeyspaceCreateOptions {
+    let levels = Leveled::default().with_table_target_size(FILE_BYTES).with_l0_threshold(MERGED_AT_ONCE);
+    // Filters and indexes of files are read in parts, and kept in the cache only as they are used: whole ones are as large
+    // as the cache soon, and would be read anew for nearly every record.
+    let parts = PartitioningPolicy::new([false, true]);
+    let kept = PinningPolicy::new([true, false]);
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(MEMTABLE_BYTES)
+        .compaction_strategy(Arc::new(levels))
+        .index_block_partitioning_policy(parts.clone())
+        .filter_block_partitioning_policy(parts)
+        .index_block_pinning_policy(kept.clone())
+        .filter_block_pinning_policy(kept)
 }
 
 /// The stripes of one commit, locked in ascending order so that no two commits wait for each other.
@@ -217,6 +263,25 @@ impl Engine for FjallEngine {
             }
         }
         Ok(Outcome::Committed)
+    }
+
+    fn is_due(&self, bytes: u64) -> bool {
+        if self.unlooked.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_BYTES {
+            return false;
+        }
+        self.unlooked.swap(0, Ordering::Relaxed) >= LOOK_BYTES
+    }
+
+    fn is_crowded(&self) -> bool {
+        let mut crowded = false;
+        for space in &self.shared.spaces {
+            // fjall's threads change to a new memtable, but not while they are at work on large ones.
+            if space.tree.active_memtable().size() > 2 * MEMTABLE_BYTES && space.rotate_memtable().is_err() {
+                return false;
+            }
+            crowded |= space.tree.sealed_memtable_count() > WAITING;
+        }
+        crowded
     }
 
     fn sync(&self) -> Result<(), StoreError> {

@@ -39,6 +39,10 @@ pub(crate) trait Engine: Send + Sync {
     fn range(&self, space: Space, range: &KeyRange, reverse: bool) -> Rows;
     fn view(&self) -> Box<dyn View>;
     fn commit(&self, commit: &Commit) -> Result<Outcome, StoreError>;
+    /// Counts what was written. Now and then it is somebody's turn to see to it that there is room for more.
+    fn is_due(&self, bytes: u64) -> bool;
+    /// Whether more is in memory than should be before it is written out.
+    fn is_crowded(&self) -> bool;
     fn sync(&self) -> Result<(), StoreError>;
     /// Writes everything to its final place, when nobody writes any more.
     fn flush(&self) -> Result<(), StoreError>;
