@@ -88,6 +88,16 @@ def test_destinations_must_be_there(s3, bucket):
     assert (message, error["ArgumentName"], error["ArgumentValue"]) == ("The ARN could not be parsed", "QueueArn", "nonsense")
 
 
+def test_so_many_destinations(s3, bucket):
+    many = [{"QueueArn": f"arn:aws:sqs:us-east-1:000000000000:q{n}", "Events": ["s3:ObjectCreated:*"],
+             "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": f"{n:03}/"}]}}} for n in range(101)]
+    put = lambda n: refused(s3.put_bucket_notification_configuration, Bucket=bucket,
+                            NotificationConfiguration={"QueueConfigurations": many[:n]})
+    assert put(100)[1] == "Unable to validate the following destination configurations"
+    assert put(101)[:2] == (
+        "TooManyConfigurations", "You are trying to create more than 100 notification configurations for this bucket.")
+
+
 def test_skipped_validation_keeps_what_was_given(s3, bucket):
     arn = "arn:aws:lambda:us-east-1:000000000000:function:later"
     s3.put_bucket_notification_configuration(Bucket=bucket, SkipDestinationValidation=True, NotificationConfiguration={

@@ -67,10 +67,29 @@ XML = "The XML you provided was not well-formed or did not validate against our 
     ([{**RULE, "Transitions": [MOVE(60), MOVE(60, "STANDARD_IA")]}], "InvalidArgument",
      "'Days' in the 'Transition' action for StorageClass 'GLACIER' for filter '(prefix=p/)' must be greater than 'Days' in the "
      "'Transition' action for StorageClass 'STANDARD_IA' for filter '(prefix=p/)'"),
+    ([{**RULE, "NoncurrentVersionExpiration": {"NoncurrentDays": 1, "NewerNoncurrentVersions": 101}}], "InvalidArgument",
+     "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be less than or equal to 100"),
     ([], "MalformedXML", XML),
 ])
 def test_lifecycle_rules_that_cannot_be(s3, bucket, rules, code, message):
     error = refusal(s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration={"Rules": rules})["Error"]
+    assert (error["Code"], error["Message"]) == (code, message)
+
+
+@pytest.mark.parametrize("change, code, message", [
+    ({"AllowedMethods": ["get"]}, "InvalidRequest", "Found unsupported HTTP method in CORS config. Unsupported method is get"),
+    ({"AllowedMethods": []}, "MalformedXML", XML), ({"AllowedOrigins": []}, "MalformedXML", XML),
+    ({"AllowedOrigins": ["http://*.*.org"]}, "InvalidRequest", 'AllowedOrigin "http://*.*.org" can not have more than one wildcard.'),
+    ({"AllowedHeaders": ["x-*-*"]}, "InvalidRequest", 'AllowedHeader "x-*-*" can not have more than one wildcard.'),
+    ({"AllowedHeaders": ["x y"]}, "InvalidRequest", 'AllowedHeader "x y" contains invalid character.'),
+    ({"ExposeHeaders": ["é"]}, "InvalidRequest", 'ExposeHeader "é" contains invalid character.'),
+    ({"ExposeHeaders": ["x-*"]}, "InvalidRequest",
+     'ExposeHeader "x-*" contains wildcard. We currently do not support wildcard for ExposeHeader.'),
+    ({"ID": "x" * 256}, "InvalidArgument", "ID length should not exceed allowed limit of 255"),
+])
+def test_cors_rules_that_cannot_be(s3, bucket, change, code, message):
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], **change}
+    error = refusal(s3.put_bucket_cors, Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})["Error"]
     assert (error["Code"], error["Message"]) == (code, message)
 
 

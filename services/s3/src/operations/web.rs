@@ -70,6 +70,14 @@ impl S3 {
                     )));
                 }
             }
+            for (kind, header) in (rule.allowed_headers.iter().flatten().map(|h| ("AllowedHeader", h)))
+                .chain(rule.expose_headers.iter().flatten().map(|h| ("ExposeHeader", h)))
+            {
+                // A token of RFC 9110, section 5.6.2, in which `*` is a character as any.
+                if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
+                    return Err(invalid_request(format!("{kind} \"{header}\" contains invalid character.")));
+                }
+            }
             for header in rule.expose_headers.iter().flatten() {
                 if header.contains('*') {
                     return Err(invalid_request(format!(

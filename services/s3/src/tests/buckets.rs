@@ -29,3 +29,46 @@ async fn an_account_has_so_many_buckets() {
     // Another account has its own.
     world.cloud.call::<op::CreateBucket>(&world.root(OTHER), create("one-too-many")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_bucket_has_so_many_configurations_of_a_kind() {
+    let world = super::World::with_bucket("measured").await;
+    let metrics = |n: usize| {
+        let id = format!("m{n:04}");
+        world.call::<op::PutBucketMetricsConfiguration>(api::PutBucketMetricsConfigurationInput {
+            bucket: "measured".into(),
+            id: id.clone(),
+            metrics_configuration: api::MetricsConfiguration { id, ..Default::default() },
+            ..Default::default()
+        })
+    };
+    for n in 0..1_000 {
+        metrics(n).await.unwrap();
+    }
+    let refused = metrics(1_000).await.err().unwrap();
+    assert_eq!((refused.code(), refused.status()), ("TooManyConfigurations", 400));
+    // One that is there can be replaced.
+    metrics(7).await.unwrap();
+    // They come in pages of a hundred, in order.
+    let (mut token, mut seen) = (None, Vec::new());
+    loop {
+        let page = world
+            .call::<op::ListBucketMetricsConfigurations>(api::ListBucketMetricsConfigurationsInput {
+                bucket: "measured".into(),
+                continuation_token: token,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        let ids: Vec<String> =
+            page.metrics_configuration_list.unwrap_or_default().into_iter().map(|m| m.id).collect();
+        assert!(ids.len() <= 100);
+        seen.extend(ids);
+        token = page.next_continuation_token;
+        assert_eq!(token.is_some(), page.is_truncated == Some(true));
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..1_000).map(|n| format!("m{n:04}")).collect::<Vec<_>>());
+}
