@@ -211,6 +211,8 @@ REACHED = [
     ("AccessDenied", 403, "Access Denied", {}, anonymously("GET", "B/k")),
     ("AccessForbidden", 403, "CORSResponse: CORS is not enabled for this bucket.", {"Method": "GET", "ResourceType": "BUCKET"},
      anonymously("OPTIONS", "B", {"Origin": "http://a.org", "Access-Control-Request-Method": "GET"})),
+    ("AccessForbidden", 403, "CORSResponse: Bucket not found", {"Method": "PUT", "ResourceType": "OBJECT"},
+     anonymously("OPTIONS", "codes-none/k", {"Origin": "http://a.org", "Access-Control-Request-Method": "PUT"})),
     ("AnnotationNameTooLong", 400, None, {}, asks("PUT", f"B/k?annotation&annotationName={'n' * 513}", {}, b"x")),
     ("AuthorizationHeaderMalformed", 400, None, {}, anonymously("GET", "B", {"Authorization": "AWS4-HMAC-SHA256 x"})),
     ("AuthorizationQueryParametersError", 400, None, {}, anonymously("GET", "B/k?X-Amz-Algorithm=AWS4-HMAC-SHA256")),

@@ -20,6 +20,9 @@ pub trait Web: Send + Sync {
     /// its objects is meant.
     fn preflight(&self, bucket: &str, object: bool, asked: &HeaderMap) -> Option<Response<Bytes>>;
 
+    /// What a preflight for a bucket that is not there is told.
+    fn preflight_nowhere(&self, object: bool, asked: &HeaderMap) -> Response<Bytes>;
+
     /// What the answer to a request with an `Origin` carries by the bucket's own rules.
     fn for_page(&self, bucket: &str, method: &str, asked: &HeaderMap) -> HeaderMap;
 

@@ -60,10 +60,7 @@ impl S3 {
             .filter(|name| !name.is_empty())
             .collect();
         let found = self.bucket(bucket)?;
-        let denied = |message: &str| {
-            let what = if object { "OBJECT" } else { "BUCKET" };
-            Error::new("AccessForbidden", 403, message).with("Method", method).with("ResourceType", what)
-        };
+        let denied = |message: &str| forbidden(message, method, object);
         let Some(rules) = self.config::<CORSConfiguration>(&found, &CORS, "")? else {
             return Err(denied("CORSResponse: CORS is not enabled for this bucket."));
         };
@@ -99,6 +96,18 @@ impl S3 {
         let rule = rules.cors_rules.iter().find(|rule| allows(rule, origin, named.unwrap_or(method)));
         rule.and_then(|rule| allowed(rule, origin).ok()).unwrap_or_default()
     }
+}
+
+/// S3's refusal of a preflight.
+fn forbidden(message: &str, method: &str, object: bool) -> Error {
+    let what = if object { "OBJECT" } else { "BUCKET" };
+    Error::new("AccessForbidden", 403, message).with("Method", method).with("ResourceType", what)
+}
+
+/// The refusal of a preflight for a bucket that is not there.
+pub(crate) fn refuse_nowhere(object: bool, asked: &HeaderMap) -> Response<Bytes> {
+    let method = asked.get(ACCESS_CONTROL_REQUEST_METHOD).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    refuse(&forbidden("CORSResponse: Bucket not found", method, object))
 }
 
 /// What both kinds of answer say.

@@ -161,6 +161,10 @@ impl Web for S3 {
         self.answer_preflight(bucket, object, asked)
     }
 
+    fn preflight_nowhere(&self, object: bool, asked: &HeaderMap) -> Response<Bytes> {
+        cors::refuse_nowhere(object, asked)
+    }
+
     fn for_page(&self, bucket: &str, method: &str, asked: &HeaderMap) -> HeaderMap {
         self.cors_headers(bucket, method, asked)
     }

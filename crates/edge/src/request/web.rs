@@ -13,7 +13,8 @@ use crate::sigv4::Claim;
 use base64::Engine;
 use bytes::Bytes;
 use cloudlet_service::{ByteStream, Form, Signer, Web};
-use http::header::SERVER;
+use cloudlet_wire::Head;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use std::sync::Arc;
@@ -33,6 +34,9 @@ pub(super) fn preflight(
         }
     }
     let Page::Allowed(origin) = page else {
+        if let Some(web) = s3_web(gate).filter(|_| means_s3(gate, parts, headers, place)) {
+            return of_s3(gate, web.preflight_nowhere(means_object(parts, place), headers));
+        }
         return own::text(
             StatusCode::FORBIDDEN,
             "Pages of this origin may not call. Add the origin to the configured ones, or give the bucket a CORS rule.\n",
@@ -42,6 +46,27 @@ pub(super) fn preflight(
     *response.status_mut() = StatusCode::NO_CONTENT;
     *response.headers_mut() = cors::preflight(origin, headers);
     response
+}
+
+/// Whether the request that a preflight asks for would be S3's, over a bucket.
+fn means_s3(gate: &Gate, parts: &Parts, headers: &HeaderMap, place: Place<'_>) -> bool {
+    let bucket = place.bucket.or_else(|| first_segment(parts));
+    let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD).and_then(|v| v.to_str().ok());
+    let (Some(_), Some(method), Some(routes)) = (bucket, method, gate.routes()) else { return false };
+    let service = place.service.and_then(|prefix| routes.signing_name(prefix));
+    let head = Head {
+        method,
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &HeaderMap::new(),
+        host: "",
+        bucket: place.bucket,
+    };
+    let api = match routes.router.route(service, &head, None) {
+        Ok(route) => Some(route.api),
+        Err(unrouted) => unrouted.api,
+    };
+    api.is_some_and(|api| api.signing_name == "s3")
 }
 
 /// The bucket that a path names, if it is one's.
