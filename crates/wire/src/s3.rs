@@ -79,6 +79,11 @@ pub(crate) fn bad_value(name: &str, value: String) -> Error {
     argument(name, message).with("ArgumentValue", value)
 }
 
+/// Whether the operation's document is an access control list.
+pub(crate) fn is_acl(operation: &Operation) -> bool {
+    matches!(operation.name, "PutBucketAcl" | "PutObjectAcl")
+}
+
 /// The operations whose documents may hold these elements and no other. Source: S3 API Reference, their request syntax.
 const STRICT: [(&str, &[&str]); 6] = [
     ("CompleteMultipartUpload", &["Part"]),

@@ -76,18 +76,25 @@ static IN_BODY: SchemaExtensionKey<Vec<Option<usize>>> = SchemaExtensionKey::new
 pub(super) fn read(route: &Route, head: &Head<'_>, body: &Bytes) -> Result<Box<dyn Structure>, Error> {
     if route.protocol == Protocol::RestXml && codec::has_doctype(body) && !streams(route) {
         let refused = SerdeError::invalid_input("document type declarations are refused");
-        return Err(refusal::bad_body(route.protocol, &refused, &[]));
+        return Err(bad_document(route, &refused, &[]));
     }
     if !body.is_empty() && s3::is(route.api) && !s3::has_shape(route.operation(), body) {
         let refused = SerdeError::invalid_input("the document has another shape");
-        return Err(refusal::bad_body(route.protocol, &refused, &[]));
+        return Err(bad_document(route, &refused, &[]));
     }
     let mut reader = Reader { route, head, body, params: Params::parse(head.query)?, failure: None };
     match (route.operation().read_input)(&mut reader) {
         Ok(input) => Ok(input),
-        Err(why) => {
-            Err(reader.failure.take().unwrap_or_else(|| refusal::bad_body(route.protocol, &why, &[])))
-        }
+        Err(why) => Err(reader.failure.take().unwrap_or_else(|| bad_document(route, &why, &[]))),
+    }
+}
+
+/// A body that cannot be read. Of ACLs S3 says so under a code of their own.
+fn bad_document(route: &Route, why: &SerdeError, rest: &[u8]) -> Error {
+    let error = refusal::bad_body(route.protocol, why, rest);
+    match s3::is(route.api) && s3::is_acl(route.operation()) {
+        true => error.with_code("MalformedACLError"),
+        false => error,
     }
 }
 
@@ -248,7 +255,7 @@ impl Reader<'_> {
             }
         };
         if let Err(why) = &result {
-            self.failure = Some(refusal::bad_body(route.protocol, why, rest));
+            self.failure = Some(bad_document(route, why, rest));
         }
         result
     }
