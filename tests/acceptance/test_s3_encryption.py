@@ -71,6 +71,30 @@ def test_parts_and_versions_are_updated(s3, bucket, key):
     assert s3.head_object(Bucket=bucket, Key="k")["ServerSideEncryption"] == "AES256"
 
 
+def test_keys_of_customers_can_be_blocked(s3, bucket):
+    own = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    s3.put_object(Bucket=bucket, Key="before", Body=b"x", **own)
+    block = lambda kind: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={
+        "Rules": [{"BlockedEncryptionTypes": {"EncryptionType": [kind]}}]})
+    block("SSE-C")
+    [rule] = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule == {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False,
+                    "BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}
+    for call, more in (("put_object", {"Body": b"x"}), ("create_multipart_upload", {}),
+                       ("copy_object", {"CopySource": f"{bucket}/before", "CopySourceSSECustomerAlgorithm": "AES256",
+                                        "CopySourceSSECustomerKey": "k" * 32})):
+        error = refusal(getattr(s3, call), Bucket=bucket, Key="k", **own, **more)["Error"]
+        assert error["Code"] == "AccessDenied" and error["Message"].endswith(
+            f'is not authorized to perform: s3:PutObject on resource: "arn:aws:s3:::{bucket}/k" because this bucket has blocked upload '
+            "requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different "
+            "server-side encryption type"), call
+    # What is there can still be read, and other encryption is taken.
+    assert s3.get_object(Bucket=bucket, Key="before", **own)["Body"].read() == b"x"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    block("NONE")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", **own)
+
+
 def test_encryption_that_cannot_be_updated(cloud, s3, unique, bucket, key):
     locked = unique("locked")
     s3.create_bucket(Bucket=locked, ObjectLockEnabledForBucket=True)

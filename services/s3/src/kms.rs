@@ -10,6 +10,7 @@ use crate::S3;
 use crate::encryption::{Cipher, Given, KeyHeaders, check_server_side};
 use crate::errors::{Result, access_denied, internal, invalid_argument};
 use crate::operations::ENCRYPTION;
+use crate::public;
 use crate::state::{Bucket, CustomerKey, KmsSeal};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -122,6 +123,12 @@ impl KmsSeal {
     }
 }
 
+/// Source: S3 User Guide, "Blocking or unblocking SSE-C for a general purpose bucket".
+fn blocks_customer_keys(rule: &api::ServerSideEncryptionRule) -> bool {
+    let blocked = rule.blocked_encryption_types.as_ref().and_then(|b| b.encryption_type.as_ref());
+    blocked.is_some_and(|types| types.iter().any(|t| t == "SSE-C"))
+}
+
 impl S3 {
     /// How the bytes of a write are encrypted, by what it says or by the bucket's default.
     /// Errors: `InvalidArgument`, `AccessDenied`, KMS's own as `KMS.…`.
@@ -132,12 +139,16 @@ impl S3 {
         object: &str,
         asked: &Asked<'_>,
     ) -> Result<Sealing, Error> {
+        let default = self.default_encryption(bucket)?;
+        // Keys are not even looked at where the bucket takes none.
+        if asked.customer.algorithm.is_some() && default.as_ref().is_some_and(blocks_customer_keys) {
+            return Err(public::prevented_keys(cx, bucket, object));
+        }
         let customer = asked.customer.read()?;
         check_server_side(asked.algorithm, asked.key, customer.is_some())?;
         if let Some(customer) = customer {
             return Ok(Sealing::Customer(customer));
         }
-        let default = self.default_encryption(bucket)?;
         let by_default = default.as_ref().and_then(|d| d.apply_server_side_encryption_by_default.as_ref());
         let algorithm = asked.algorithm.or(by_default.map(|d| d.sse_algorithm.as_str())).unwrap_or("AES256");
         if !matches!(algorithm, "aws:kms" | "aws:kms:dsse") {
@@ -149,6 +160,11 @@ impl S3 {
         let bucket_key = asked.bucket_key.or(default.as_ref().and_then(|d| d.bucket_key_enabled));
         let wish = Wish { key, dual, context: asked.context, bucket_key: bucket_key == Some(true) && !dual };
         self.seal(cx, bucket, object, &wish).await
+    }
+
+    /// Whether the bucket takes no objects under keys of customers (SSE-C).
+    pub(crate) fn blocks_customer_keys(&self, bucket: &Bucket) -> Result<bool> {
+        Ok(self.default_encryption(bucket)?.as_ref().is_some_and(blocks_customer_keys))
     }
 
     /// The bucket's own rule, where it has one.

@@ -17,7 +17,13 @@ pub(crate) fn prevented_acl(cx: &Context, bucket: &Bucket, action: &str, key: Op
     prevented(cx, bucket, action, &resource, ("ACLs", "BlockPublicAcls"))
 }
 
-/// Only the bucket's own account is told why. Source: S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors".
+/// The refusal of a customer's key (SSE-C) where the bucket blocks them.
+pub(crate) fn prevented_keys(cx: &Context, bucket: &Bucket, key: &str) -> Error {
+    let why = "this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys \
+               (SSE-C). Please specify a different server-side encryption type";
+    refused(cx, bucket, "s3:PutObject", &format!("{}/{key}", bucket.arn()), why)
+}
+
 fn prevented(
     cx: &Context,
     bucket: &Bucket,
@@ -25,13 +31,18 @@ fn prevented(
     resource: &str,
     (what, setting): (&str, &str),
 ) -> Error {
+    let why = format!("public {what} are prevented by the {setting} setting in S3 Block Public Access.");
+    refused(cx, bucket, action, resource, &why)
+}
+
+/// Only the bucket's own account is told why. Source: S3 User Guide, "Troubleshoot access denied (403 Forbidden) errors".
+fn refused(cx: &Context, bucket: &Bucket, action: &str, resource: &str, why: &str) -> Error {
     if caller(cx) != bucket.owner {
         return access_denied();
     }
     let user = cx.principal.arn();
     let message = format!(
-        "User: {user} is not authorized to perform: {action} on resource: \"{resource}\" because public {what} are \
-         prevented by the {setting} setting in S3 Block Public Access."
+        "User: {user} is not authorized to perform: {action} on resource: \"{resource}\" because {why}"
     );
     Error::new("AccessDenied", 403, message)
 }

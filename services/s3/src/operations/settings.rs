@@ -225,6 +225,9 @@ impl S3 {
                 _ => return Err(malformed_xml()),
             }
         }
+        if rule.apply_server_side_encryption_by_default.is_none() {
+            rule.apply_server_side_encryption_by_default = Some(by_s3());
+        }
         rule.bucket_key_enabled = Some(rule.bucket_key_enabled.unwrap_or(false));
         let owner = input.expected_bucket_owner.as_deref();
         self.put_config(&input.bucket, owner, &ENCRYPTION, "", &configuration).await?;
@@ -301,12 +304,14 @@ fn is_root(cx: &Context, bucket: &crate::state::Bucket) -> bool {
     matches!(&cx.principal, Principal::Root { account } if **account == *bucket.owner)
 }
 
+fn by_s3() -> api::ServerSideEncryptionByDefault {
+    api::ServerSideEncryptionByDefault { sse_algorithm: "AES256".to_owned(), ..Default::default() }
+}
+
 fn default_encryption() -> api::ServerSideEncryptionConfiguration {
-    let by_default =
-        api::ServerSideEncryptionByDefault { sse_algorithm: "AES256".to_owned(), ..Default::default() };
     api::ServerSideEncryptionConfiguration {
         rules: vec![api::ServerSideEncryptionRule {
-            apply_server_side_encryption_by_default: Some(by_default),
+            apply_server_side_encryption_by_default: Some(by_s3()),
             bucket_key_enabled: Some(false),
             ..Default::default()
         }],

@@ -129,6 +129,9 @@ impl S3 {
         for (action, reason) in needed {
             self.allowed(cx, &target, key, None, action).map_err(|_| reason)?;
         }
+        if version.customer_key.is_some() && self.blocks_customer_keys(&target).unwrap_or(true) {
+            return Err("DstPutObjectNotPermitted");
+        }
         let resealed = match &version.kms {
             None => None,
             Some(_) => {
