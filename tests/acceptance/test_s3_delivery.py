@@ -113,6 +113,15 @@ def test_logging_needs_a_target_of_the_same_owner(cloud, s3, unique):
         code, _ = refused(s3.put_bucket_logging, Bucket=source, BucketLoggingStatus={
             "LoggingEnabled": {"TargetBucket": target, "TargetPrefix": ""}})
         assert code == "InvalidTargetBucketForLogging"
+    for more, expected in (
+            ({"TargetGrants": [{"Grantee": {"Type": "CanonicalUser", "ID": "nobody"}, "Permission": "READ"}]}, ("InvalidArgument", "Invalid id")),
+            ({"TargetGrants": [{"Grantee": {"Type": "Group", "URI": "http://none"}, "Permission": "READ"}]},
+             ("InvalidArgument", "Invalid group uri")),
+            ({"TargetObjectKeyFormat": {}}, ("MalformedXML", None)),
+            ({"TargetObjectKeyFormat": {"SimplePrefix": {}, "PartitionedPrefix": {}}}, ("MalformedXML", None))):
+        code, message = refused(s3.put_bucket_logging, Bucket=source, BucketLoggingStatus={
+            "LoggingEnabled": {"TargetBucket": source, "TargetPrefix": "", **more}})
+        assert code == expected[0] and expected[1] in (None, message), more
     far = unique("far")
     cloud.client("s3", region="eu-west-1").create_bucket(
         Bucket=far, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

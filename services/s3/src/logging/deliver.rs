@@ -11,7 +11,7 @@ use crate::names::LOG_DELIVERY;
 use crate::operations::{LOGGING, insert};
 use crate::state::{Acl, Bucket, Draft, Grantee, Headers};
 use cloudlet_api_s3 as api;
-use cloudlet_service::{ByteStream, Cloud, Context, Principal};
+use cloudlet_service::{ByteStream, Cloud, Context, Error, Principal};
 use cloudlet_store::{Key, KeyRange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ impl S3 {
         let algorithm = Algorithm::Crc64Nvme;
         let mut received = content::receive(&self.store, &mut body, &[algorithm], None, u64::MAX).await?;
         let headers = Headers { content_type: Some("text/plain".to_owned()), ..Headers::default() };
-        let acl = granted(&target, &enabled);
+        let acl = grants(&target, &enabled).ok().flatten().filter(|_| !target.acls_disabled());
         let mut version =
             Draft { headers, metadata: BTreeMap::new(), acl, ..Draft::default() }.version(cx.millis());
         version.size = received.size;
@@ -153,9 +153,9 @@ fn object_key(cx: &Context, source: &Bucket, enabled: &api::LoggingEnabled, firs
     format!("{prefix}{}/{}/{}/{folder}/{name}-{unique}", source.owner, source.region, source.name)
 }
 
-/// The list that target grants make; none where ACLs are off.
-fn granted(target: &Bucket, enabled: &api::LoggingEnabled) -> Option<Acl> {
-    let grants = enabled.target_grants.as_deref().filter(|g| !g.is_empty() && !target.acls_disabled())?;
+/// The list that target grants make of a log's. Errors: those of an ACL's document.
+pub(crate) fn grants(target: &Bucket, enabled: &api::LoggingEnabled) -> Result<Option<Acl>, Error> {
+    let Some(grants) = enabled.target_grants.as_deref().filter(|g| !g.is_empty()) else { return Ok(None) };
     let own = crate::acl::to_grants(None, &target.owner);
     let given =
         grants.iter().map(|g| api::Grant { grantee: g.grantee.clone(), permission: g.permission.clone() });
@@ -163,5 +163,5 @@ fn granted(target: &Bucket, enabled: &api::LoggingEnabled) -> Option<Acl> {
         owner: Some(crate::acl::owner(&target.owner)),
         grants: Some(own.into_iter().chain(given).collect()),
     };
-    crate::acl::from_document(document, &target.owner).ok()
+    crate::acl::from_document(document, &target.owner).map(Some)
 }

@@ -9,6 +9,8 @@
 mod deliver;
 mod line;
 
+pub(crate) use deliver::grants;
+
 use crate::S3;
 use crate::operations::LOGGING;
 use crate::state::Bucket;

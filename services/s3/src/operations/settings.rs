@@ -3,6 +3,7 @@
 use crate::S3;
 use crate::configurations::Kind;
 use crate::errors::{Result, invalid_request, malformed_xml, no_such_configuration};
+use crate::logging;
 use crate::state::Versioning;
 use crate::tags::{self, BUCKET_TAGS};
 use cloudlet_api_s3 as api;
@@ -255,7 +256,8 @@ impl S3 {
         Ok(api::GetBucketLoggingOutput { logging_enabled: stored.and_then(|s| s.logging_enabled) })
     }
 
-    /// Says where they go; an empty document ends logging. Errors: `InvalidTargetBucketForLogging`, `MalformedXML`.
+    /// Says where they go; an empty document ends logging. Errors: `InvalidTargetBucketForLogging`, `MalformedXML`,
+    /// `MalformedACLError` and `InvalidArgument` for grants that cannot be.
     pub async fn put_bucket_logging(
         &self,
         _: &Context,
@@ -285,6 +287,11 @@ impl S3 {
             }
             return Err(error.with("TargetBucketLocation", target.region.clone()));
         }
+        let format = enabled.target_object_key_format.as_ref();
+        if format.is_some_and(|f| f.simple_prefix.is_some() == f.partitioned_prefix.is_some()) {
+            return Err(malformed_xml());
+        }
+        logging::grants(&target, enabled)?;
         self.put_config(&input.bucket, None, &LOGGING, "", &input.bucket_logging_status).await?;
         Ok(NoMembers)
     }
