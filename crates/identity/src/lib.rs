@@ -10,7 +10,7 @@
 mod bundle;
 mod caller;
 mod decide;
-mod der;
+pub mod encrypted;
 mod exists;
 mod explain;
 pub mod fetch;

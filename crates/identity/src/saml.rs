@@ -4,6 +4,7 @@
 //! read: whatever else a message holds is not looked at. Source: SAML Core (saml-core-2.0-os), section 5; XML
 //! Signature Syntax and Processing; IAM User Guide, "Configure SAML assertions for the authentication response".
 
+use crate::encrypted;
 use crate::x509::{Certificate, Digest};
 use crate::xml::{At, Document};
 use aws_smithy_types::DateTime;
@@ -88,8 +89,10 @@ pub struct Assertion {
 pub enum Flaw {
     /// It cannot be read.
     Malformed,
-    /// It is encrypted, which is not served.
+    /// It is encrypted, and none of the provider's keys opens it.
     Encrypted,
+    /// It is not encrypted, which the provider's assertions must be.
+    Plain,
     /// It is not signed by the provider.
     Signature,
 }
@@ -100,19 +103,18 @@ impl Assertion {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, values)| values.as_slice())
     }
 
-    /// Reads a Base64-encoded response whose assertion, or which itself, one of the provider's keys signed.
-    pub fn read(encoded: &str, provider: &Metadata) -> Result<Self, Flaw> {
+    /// Reads a Base64-encoded response whose assertion, or which itself, one of the provider's keys signed. An encrypted
+    /// assertion is opened with one of the private keys; `required` takes no other.
+    pub fn read(
+        encoded: &str,
+        provider: &Metadata,
+        private_keys: &[String],
+        required: bool,
+    ) -> Result<Self, Flaw> {
         let bytes = decode(encoded).ok_or(Flaw::Malformed)?;
         let text = String::from_utf8(bytes).map_err(|_| Flaw::Malformed)?;
-        let document = Document::read(&text).ok_or(Flaw::Malformed)?;
+        let document = Document::read(&text).filter(unambiguous).ok_or(Flaw::Malformed)?;
         if !document.is(0, PROTOCOL, "Response") {
-            return Err(Flaw::Malformed);
-        }
-        // Two elements of one name would leave open which was meant.
-        let mut ids: Vec<&str> =
-            document.below(0).into_iter().filter_map(|at| document.attribute(at, "ID")).collect();
-        ids.sort_unstable();
-        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Flaw::Malformed);
         }
         let status = document
@@ -122,8 +124,23 @@ impl Assertion {
         if status != Some(SUCCESS) {
             return Err(Flaw::Malformed);
         }
-        if document.child(0, ASSERTION, "EncryptedAssertion").is_some() {
-            return Err(Flaw::Encrypted);
+        if let Some(encrypted) = document.child(0, ASSERTION, "EncryptedAssertion") {
+            if document.children(0, ASSERTION, "Assertion").next().is_some() {
+                return Err(Flaw::Malformed);
+            }
+            let text = encrypted::open(&document, encrypted, private_keys).ok_or(Flaw::Encrypted)?;
+            let inner = Document::read(&text).filter(unambiguous).ok_or(Flaw::Encrypted)?;
+            if !inner.is(0, ASSERTION, "Assertion") {
+                return Err(Flaw::Encrypted);
+            }
+            // The signature of the whole is over what was encrypted.
+            if !signed(&inner, 0, provider) && !signed(&document, 0, provider) {
+                return Err(Flaw::Signature);
+            }
+            return read(&inner, 0).ok_or(Flaw::Malformed);
+        }
+        if required {
+            return Err(Flaw::Plain);
         }
         let assertion = document.child(0, ASSERTION, "Assertion").ok_or(Flaw::Malformed)?;
         if !signed(&document, assertion, provider) && !signed(&document, 0, provider) {
@@ -131,6 +148,14 @@ impl Assertion {
         }
         read(&document, assertion).ok_or(Flaw::Malformed)
     }
+}
+
+/// Two elements of one name would leave open which was meant.
+fn unambiguous(document: &Document) -> bool {
+    let mut ids: Vec<&str> =
+        document.below(0).into_iter().filter_map(|at| document.attribute(at, "ID")).collect();
+    ids.sort_unstable();
+    ids.windows(2).all(|pair| pair[0] != pair[1])
 }
 
 fn read(document: &Document, at: At) -> Option<Assertion> {
@@ -246,7 +271,7 @@ pub fn canonical(text: &str) -> Option<String> {
     Document::read(text).map(|document| document.canonical(0, None, &[]))
 }
 
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     STANDARD.decode(text).ok()
 }

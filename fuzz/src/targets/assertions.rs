@@ -54,7 +54,7 @@ fn run(input: &[u8]) -> u64 {
     if let Some(token) = &token {
         assert!(!token.signed_by(&keys), "a key that is none signed a token");
     }
-    let assertion = metadata.as_ref().map(|metadata| Assertion::read(text, metadata).err());
+    let assertion = metadata.as_ref().map(|metadata| Assertion::read(text, metadata, &[], false).err());
     seen(&(
         certificate,
         key,

@@ -5,9 +5,9 @@
 use crate::operations::tags::tagged;
 use crate::{Iam, errors, shown};
 use cloudlet_api_iam::*;
+use cloudlet_identity::encrypted::private_key;
 use cloudlet_identity::records::SamlProvider;
 use cloudlet_identity::saml::Metadata;
-use cloudlet_identity::x509::PublicKey;
 use cloudlet_service::{Arn, Context};
 use cloudlet_store::Key;
 
@@ -122,6 +122,17 @@ impl Iam {
                  parameters.",
             ));
         }
+        let given = [
+            input.saml_metadata_document.is_some(),
+            input.assertion_encryption_mode.is_some(),
+            input.add_private_key.is_some(),
+            input.remove_private_key.is_some(),
+        ];
+        if !given.contains(&true) {
+            return Err(errors::bad_input(
+                "Unable to update identity provider. No updates are defined for metadata or encryption assertion.",
+            ));
+        }
         let read = input.saml_metadata_document.as_deref().map(metadata).transpose()?;
         let key = by_arn(cx, &arn);
         self.change(|tx| {
@@ -138,7 +149,10 @@ impl Iam {
                 let before = provider.private_keys.len();
                 provider.private_keys.retain(|(known, _, _)| known != id);
                 if provider.private_keys.len() == before {
-                    return Err(errors::no_such(format!("Private key {id} not found for arn {arn}")).into());
+                    return Err(errors::no_such(
+                        "Failed to remove private key because the Key ID does not match a private key.",
+                    )
+                    .into());
                 }
             }
             if let Some(key) = &input.add_private_key {
@@ -186,11 +200,11 @@ fn metadata(document: &str) -> Result<Metadata, Error> {
 }
 
 fn add_key(cx: &Context, provider: &mut SamlProvider, text: String) -> Result<(), Error> {
-    if PublicKey::of_private_pem(&text).is_none() {
-        return Err(errors::bad_input("Could not parse private key"));
+    if private_key(&text).is_none() {
+        return Err(errors::bad_input("Invalid private key."));
     }
     if provider.private_keys.len() >= KEYS {
-        return Err(errors::quota("PrivateKeysPerSAMLProvider", KEYS));
+        return Err(LimitExceededException::error(format!("Private key limit of {KEYS} is reached.")));
     }
     provider.private_keys.push((cx.random().unique_id("SAMLK"), text, cx.millis()));
     Ok(())

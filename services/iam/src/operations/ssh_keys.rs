@@ -192,7 +192,7 @@ impl RsaKey {
     }
 
     fn pem(&self) -> String {
-        x509::to_pem("PUBLIC KEY", &x509::rsa_spki(&self.n, &self.e))
+        x509::to_pem("PUBLIC KEY", &x509::rsa_spki(&self.n, &self.e).unwrap_or_default())
     }
 
     /// MD5 over the SSH form in 16 pairs of digits: the model asks for 47 or 48 characters of that form.

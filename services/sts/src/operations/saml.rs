@@ -33,13 +33,17 @@ impl Sts {
         let provider = self.saml_provider(&input.principal_arn)?;
         let metadata =
             Metadata::read(&provider.metadata).ok_or_else(|| invalid("Specified provider doesn't exist"))?;
-        let assertion = Assertion::read(&input.saml_assertion, &metadata).map_err(|flaw| match flaw {
-            Flaw::Malformed => invalid("Invalid base64 SAMLResponse"),
-            Flaw::Signature => invalid("Response signature invalid"),
-            Flaw::Encrypted => {
-                Error::not_implemented_part("sts:AssumeRoleWithSAML with encrypted assertions")
-            }
-        })?;
+        let keys: Vec<String> = provider.private_keys.iter().map(|(_, text, _)| text.clone()).collect();
+        let required = provider.encryption.as_deref() == Some("Required");
+        let assertion =
+            Assertion::read(&input.saml_assertion, &metadata, &keys, required).map_err(|flaw| {
+                invalid(match flaw {
+                    Flaw::Malformed => "Invalid base64 SAMLResponse",
+                    Flaw::Signature => "Response signature invalid",
+                    Flaw::Encrypted => "Failed to decrypt the SAML assertion.",
+                    Flaw::Plain => "Response is not encrypted, but the identity provider requires encrypted assertions.",
+                })
+            })?;
         if assertion.issuer != metadata.entity_id {
             return Err(invalid("Issuer not present in specified provider"));
         }
