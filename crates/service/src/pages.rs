@@ -3,10 +3,21 @@
 use crate::error::Error;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+/// How many bytes of a token tell that it is one of ours.
+const CHECK: usize = 4;
 
 /// Makes the token for a position; clients must not read meaning into it.
 pub fn token(position: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(position)
+    let position = position.as_ref();
+    URL_SAFE_NO_PAD.encode([&check(position)[..], position].concat())
+}
+
+/// What a client that makes tokens up does not hit.
+fn check(position: &[u8]) -> [u8; CHECK] {
+    let digest = Sha256::new_with_prefix("cloudlet page").chain_update(position).finalize();
+    digest.first_chunk::<CHECK>().copied().unwrap_or_default()
 }
 
 /// The position in a token. Errors: `None` where it is not one of ours.
@@ -14,7 +25,9 @@ pub fn position(token: &str) -> Option<Vec<u8>> {
     if token.len() > 16 * 1024 {
         return None;
     }
-    URL_SAFE_NO_PAD.decode(token).ok()
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (known, position) = bytes.split_first_chunk::<CHECK>()?;
+    (*known == check(position)).then(|| position.to_vec())
 }
 
 /// One page out of an ordered iterator.
@@ -73,5 +86,9 @@ mod tests {
         }
         assert_eq!(seen, all);
         assert!(position("not base64 !").is_none());
+        for made_up in ["", "AAAA", "Zm9v", &URL_SAFE_NO_PAD.encode("09"), &token("09")[1..]] {
+            assert!(position(made_up).is_none(), "{made_up}");
+        }
+        assert_eq!(position(&token("09")).as_deref(), Some(&b"09"[..]));
     }
 }

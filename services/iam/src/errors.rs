@@ -1,8 +1,8 @@
 //! IAM's errors, in its own words.
 
 use cloudlet_api_iam as api;
-use cloudlet_service::Error;
 use cloudlet_service::rules::Violations;
+use cloudlet_service::{Arn, Error};
 use cloudlet_store::StoreError;
 
 cloudlet_store::failure!(Error, stored);
@@ -51,6 +51,19 @@ pub(crate) fn conflict(message: impl Into<String>) -> Error {
 
 pub(crate) fn bad_input(message: impl Into<String>) -> Error {
     api::InvalidInputException::error(message)
+}
+
+/// Refuses what is not the ARN of a policy in this partition.
+pub(crate) fn check_policy_arn(arn: &str) -> Result<(), Error> {
+    let parsed = Arn::parse(arn).filter(|arn| {
+        let account = arn.account == "aws" || arn.account.len() == 12;
+        arn.service == "iam" && arn.region.is_empty() && account && arn.resource.starts_with("policy/")
+    });
+    match parsed {
+        Some(arn) if arn.partition == "aws" => Ok(()),
+        Some(_) => Err(validation("Invalid ARN partition")),
+        None => Err(bad_input(format!("ARN {arn} is not valid."))),
+    }
 }
 
 /// `Cannot exceed quota for RolesPerAccount: 1000`

@@ -5,7 +5,7 @@ use crate::{errors, parse};
 use cloudlet_access::{PolicyKind, PrincipalKind};
 use cloudlet_api_iam::{MalformedPolicyDocumentException, PolicyNotAttachableException};
 use cloudlet_identity::managed;
-use cloudlet_service::{Arn, Context, Error};
+use cloudlet_service::{Context, Error};
 
 /// The longest trust policy, in characters without white space.
 const TRUST_QUOTA: usize = 2_048;
@@ -33,11 +33,9 @@ impl Iam {
 
     /// Whether there is a managed policy with this ARN that may bound the account's users and roles.
     pub(crate) fn bounding(&self, cx: &Context, arn: &str) -> Result<(), Error> {
+        errors::check_policy_arn(arn)?;
         if managed::by_arn(arn).is_some() || self.policy(cx, arn).is_ok() {
             return Ok(());
-        }
-        if Arn::parse(arn).is_none_or(|arn| arn.service != "iam") {
-            return Err(errors::validation(format!("ARN {arn} is not valid.")));
         }
         Err(errors::no_such(format!("Scope ARN: {arn} does not exist or is not attachable.")))
     }
@@ -49,13 +47,9 @@ impl Iam {
                 "Cannot attach a Service Role Policy to a Customer Role.",
             ));
         }
+        errors::check_policy_arn(arn)?;
         if managed::by_arn(arn).is_some() || self.policy(cx, arn).is_ok() {
             return Ok(());
-        }
-        let known_form =
-            Arn::parse(arn).is_some_and(|a| a.service == "iam" && a.resource.starts_with("policy/"));
-        if !known_form {
-            return Err(errors::validation(format!("ARN {arn} is not valid.")));
         }
         Err(errors::no_such(format!("Policy {arn} does not exist or is not attachable.")))
     }

@@ -144,9 +144,15 @@ pub(crate) fn page<T>(
     key: impl Fn(&T) -> String,
 ) -> Result<Page<T>, Error> {
     let limit = max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(100).clamp(1, 1000);
+    let invalid = || errors::validation("Invalid Marker");
+    // A marker is good for lists of what it was given for: one of users does not continue a list of roles.
+    let kind = format!("{}\0", std::any::type_name::<T>());
+    if let Some(marker) = marker {
+        pages::position(marker).filter(|at| at.starts_with(kind.as_bytes())).ok_or_else(invalid)?;
+    }
     // Lists come in the order of their keys, which are names in lower case.
-    let key = |item: &T| key(item).to_ascii_lowercase().into_bytes();
-    pages::page(items.into_iter(), limit, marker, key, || errors::validation("Invalid Marker"))
+    let key = |item: &T| format!("{kind}{}", key(item).to_ascii_lowercase()).into_bytes();
+    pages::page(items.into_iter(), limit, marker, key, invalid)
 }
 
 /// The path of a new entity.

@@ -2,7 +2,7 @@
 
 use crate::{Iam, errors};
 use cloudlet_identity::records::{Group, ManagedPolicy, Permissions, Role, Tag, User, named, of_account};
-use cloudlet_service::{Arn, Context, Error};
+use cloudlet_service::{Context, Error};
 use cloudlet_store::{Record, Tx};
 use serde::{Deserialize, Serialize};
 
@@ -201,9 +201,7 @@ impl Iam {
 
     /// A customer managed policy by its ARN.
     pub(crate) fn policy(&self, cx: &Context, arn: &str) -> Result<ManagedPolicy, Error> {
-        if Arn::parse(arn).is_none_or(|arn| arn.service != "iam" || !arn.resource.starts_with("policy/")) {
-            return Err(errors::validation(format!("ARN {arn} is not valid.")));
-        }
+        errors::check_policy_arn(arn)?;
         let name = arn.rsplit('/').next().unwrap_or_default();
         let found = self.find::<ManagedPolicy>(cx, name)?.filter(|policy| policy.arn() == arn);
         found.ok_or_else(|| no_policy(arn))

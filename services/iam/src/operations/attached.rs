@@ -40,6 +40,7 @@ impl Iam {
     }
 
     async fn detach<E: Entity>(&self, cx: &Context, from: &str, arn: &str) -> Result<(), Error> {
+        errors::check_policy_arn(arn)?;
         self.change_entity::<E, _>(cx, from, |_, entity| {
             entity.check_modifiable()?;
             let attached = &mut entity.permissions_mut().attached;
