@@ -56,6 +56,13 @@ impl Identities {
                 bundle.session =
                     Some(self.session_policies(&claims.account, &claims.policies, &claims.policy_arns)?);
             }
+            for scope in &claims.scopes {
+                bundle.scopes.extend(self.session_policies(
+                    &claims.account,
+                    std::slice::from_ref(scope),
+                    &[],
+                )?);
+            }
             for tag in &claims.tags {
                 bundle.tags.retain(|t| !t.key.eq_ignore_ascii_case(&tag.key));
                 bundle.tags.push(tag.clone());
@@ -67,6 +74,7 @@ impl Identities {
             .iter()
             .chain(&bundle.boundary)
             .chain(session)
+            .chain(&bundle.scopes)
             .any(|p| !p.policy.context_keys().is_empty());
         Ok(bundle)
     }

@@ -33,6 +33,8 @@ pub struct Bundle {
     pub boundary: Option<Named>,
     /// Session policies; `None` where the session was made without.
     pub session: Option<Vec<Named>>,
+    /// Policies that narrowed the session afterwards: each by itself must allow.
+    pub(crate) scopes: Vec<Named>,
     /// `aws:PrincipalTag/…`: tags of the user or role, overlaid by session tags.
     pub tags: Vec<Tag>,
     /// Whether any of these policies asks for a condition key or a variable.

@@ -99,8 +99,10 @@ impl Identity for Identities {
             let control: Vec<_> = control.iter().map(Vec::as_slice).collect();
             let resource_control: Vec<_> = resource_control.iter().map(Vec::as_slice).collect();
             let set = PolicySet { service_control: &control, resource_control: &resource_control, ..*set };
-            let decision = evaluate(&asked, &set);
-            (!decision.allowed).then(|| (refusal(cx, request, &decision), considered(&asked, &set)))
+            refused_by(&bundle, &set, |set| {
+                let decision = evaluate(&asked, set);
+                (!decision.allowed).then(|| (refusal(cx, request, &decision), considered(&asked, set)))
+            })
         });
         let Some(((message, statement), considered)) = denied else {
             self.note_action(cx, &access.action, &access.resource, request.service.signing_name);
@@ -235,12 +237,14 @@ impl Identities {
             let control: Vec<_> = control.iter().map(Vec::as_slice).collect();
             let resource_control: Vec<_> = resource_control.iter().map(Vec::as_slice).collect();
             let set = PolicySet { service_control: &control, resource_control: &resource_control, ..*set };
-            let decision = evaluate_trust(&asked, trust, &set);
-            let seen = PolicySet {
-                resource: ResourcePolicy { policy: Some(trust), ..ResourcePolicy::default() },
-                ..set
-            };
-            (!decision.allowed).then(|| (statement(&decision), considered(&asked, &seen)))
+            refused_by(&bundle, &set, |set| {
+                let decision = evaluate_trust(&asked, trust, set);
+                let seen = PolicySet {
+                    resource: ResourcePolicy { policy: Some(trust), ..ResourcePolicy::default() },
+                    ..*set
+                };
+                (!decision.allowed).then(|| (statement(&decision), considered(&asked, &seen)))
+            })
         });
         let Some((statement, considered)) = outcome else {
             self.note_use(cx, "sts");
@@ -387,6 +391,20 @@ pub(crate) fn with_set<T>(
         session: session.as_deref(),
         resource,
         ..PolicySet::default()
+    })
+}
+
+/// The first refusal: by the policies of a session, and then by each of those that narrowed it afterwards.
+fn refused_by<T>(
+    bundle: &Bundle,
+    set: &PolicySet<'_>,
+    refused: impl Fn(&PolicySet<'_>) -> Option<T>,
+) -> Option<T> {
+    refused(set).or_else(|| {
+        bundle.scopes.iter().find_map(|scope| {
+            let only = [scope.attached()];
+            refused(&PolicySet { session: Some(&only), ..*set })
+        })
     })
 }
 

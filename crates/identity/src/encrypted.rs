@@ -61,9 +61,10 @@ fn cipher_value(document: &Document, at: At) -> Option<Vec<u8>> {
 fn unwrap(document: &Document, at: At, key: &PrivateKey) -> Option<Vec<u8>> {
     let method = document.child(at, ENCRYPTION, "EncryptionMethod")?;
     let algorithm = |at: At| document.attribute(at, "Algorithm");
-    let digest = document.child(method, SIGNATURE, "DigestMethod").and_then(algorithm).unwrap_or(
-        "http://www.w3.org/2000/09/xmldsig#sha1",
-    );
+    let digest = document
+        .child(method, SIGNATURE, "DigestMethod")
+        .and_then(algorithm)
+        .unwrap_or("http://www.w3.org/2000/09/xmldsig#sha1");
     let mask = match algorithm(method)? {
         "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p" => "http://www.w3.org/2009/xmlenc11#mgf1sha1",
         "http://www.w3.org/2009/xmlenc11#rsa-oaep" => {

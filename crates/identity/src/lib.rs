@@ -25,6 +25,7 @@ mod mint;
 pub mod organization;
 mod recent;
 pub mod records;
+pub mod regions;
 pub mod saml;
 mod token;
 mod uses;

@@ -80,8 +80,8 @@ impl Identities {
         let issued = self.cloud.clock().seconds();
         let expires = issued + session.seconds;
         let claims = Claims {
-            access_key: access_key_id.clone(),
-            secret: secret.clone(),
+            access_key: access_key_id,
+            secret,
             account: session.account,
             holder: session.holder,
             issued,
@@ -95,12 +95,45 @@ impl Identities {
             provider: session.provider,
             provider_keys: session.provider_keys,
             task: session.task,
+            scopes: Vec::new(),
+            padding: String::new(),
         };
+        self.sealed(&claims)
+    }
+
+    /// Makes credentials of the same session that may do less, or end earlier. `longer` is the least length of their
+    /// token.
+    pub fn narrow(
+        &self,
+        session: &Claims,
+        scope: Option<String>,
+        expires: i64,
+        longer: usize,
+    ) -> Result<Credentials, Error> {
+        let (access_key, secret) = self.new_key_pair("ASIA");
+        // When the session was made stays, so that what revokes it revokes this one too.
+        let mut claims = Claims { access_key, secret, expires, padding: String::new(), ..session.clone() };
+        claims.scopes.extend(scope);
+        let made = self.sealed(&claims)?;
+        let short = longer.min(crate::token::MAX_TOKEN / 2).saturating_sub(made.session_token.len());
+        if short == 0 {
+            return Ok(made);
+        }
+        claims.padding = "=".repeat(short);
+        self.sealed(&claims)
+    }
+
+    fn sealed(&self, claims: &Claims) -> Result<Credentials, Error> {
         let session_token = self
             .sealer()
-            .seal(Purpose::Session, &claims, self.cloud.random())
+            .seal(Purpose::Session, claims, self.cloud.random())
             .ok_or_else(|| Error::internal("a session token could not be sealed"))?;
-        Ok(Credentials { access_key_id, secret: SecretKey::new(secret), session_token, expires })
+        Ok(Credentials {
+            access_key_id: claims.access_key.clone(),
+            secret: SecretKey::new(claims.secret.clone()),
+            session_token,
+            expires: claims.expires,
+        })
     }
 
     /// Seals the explanation of a refusal, for services that hand it out encoded (EC2).

@@ -93,6 +93,12 @@ pub struct Claims {
     /// Whether it is a root user's session for one task (`AssumeRoot`).
     #[serde(default)]
     pub task: bool,
+    /// The policies that narrowed the session further, one after the other: each must allow what is asked.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// What makes the token as long as it was asked to be.
+    #[serde(default)]
+    pub padding: String,
 }
 
 impl std::fmt::Debug for Claims {

@@ -11,7 +11,7 @@ use rsa::pkcs1::{RsaPrivateKey, RsaPublicKey, UintRef};
 use rsa::pkcs8::PrivateKeyInfoRef;
 use sec1::EcPrivateKey;
 use x509_cert::Certificate as Read;
-use x509_cert::der::asn1::{AnyRef, BitString, ObjectIdentifier, Null};
+use x509_cert::der::asn1::{AnyRef, BitString, Null, ObjectIdentifier};
 use x509_cert::der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 

@@ -1,7 +1,7 @@
 //! AWS Account Management: contacts, the account's name, and which regions it has opted into.
 //!
 //! Every region answers here whether or not it is on: what an account has opted into is remembered and told, as SDKs and
-//! tools ask for it. Source: AWS Account Management API Reference and Reference Guide.
+//! tools ask for it, and STS makes no credentials in a region that was switched off. Source: AWS Account Management API Reference and Reference Guide.
 
 mod errors;
 mod operations;

@@ -31,6 +31,19 @@ impl Sts {
     pub fn new(identities: Arc<Identities>) -> Arc<Self> {
         Arc::new(Self { identities, keysets: keysets::Keysets::default() })
     }
+
+    /// Refuses to make credentials of an account in a region that the account has switched off.
+    ///
+    /// Errors: `RegionDisabledException`.
+    fn check_region(&self, cx: &Context, account: &str) -> Result<(), Error> {
+        if self.identities.region_disabled(account, &cx.region)? {
+            return Err(cloudlet_api_sts::RegionDisabledException::error(format!(
+                "STS is not activated in this region for account:{account}. Your account administrator can activate STS \
+                 in this region using the IAM Console."
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Service for Sts {

@@ -96,6 +96,12 @@ pub(crate) fn tags(given: Option<Vec<api::Tag>>) -> Result<Vec<Tag>, Error> {
                 "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
             ));
         }
+        if tag.key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(Error::sender(
+                "InvalidParameterValue",
+                "aws: prefixed tag key names are not allowed for external use.",
+            ));
+        }
         tags.push(Tag { key: tag.key, value: tag.value });
     }
     Ok(tags)

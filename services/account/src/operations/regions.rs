@@ -5,6 +5,7 @@
 use crate::state::Settings;
 use crate::{Account, errors};
 use cloudlet_api_account::*;
+use cloudlet_identity::regions::DisabledRegions;
 use cloudlet_service::Context;
 use cloudlet_service::pages;
 use cloudlet_store::{Key, StoreError};
@@ -125,7 +126,17 @@ impl Account {
             settings.regions.insert(name.to_owned(), on);
             Ok(())
         })
-        .await
+        .await?;
+        let key = DisabledRegions::key(&account);
+        let told = self.store().transact(|tx| {
+            let mut disabled = tx.get::<DisabledRegions>(&key)?.unwrap_or_default();
+            match on {
+                true => disabled.names.remove(name),
+                false => disabled.names.insert(name.to_owned()),
+            };
+            tx.put(&key, &disabled)
+        });
+        told.await.map_err(Error::internal)
     }
 
     /// What is remembered about an account.

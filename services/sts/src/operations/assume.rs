@@ -52,6 +52,7 @@ impl Sts {
         }
         let identities = &self.identities;
         identities.may_assume(cx, "sts:AssumeRole", &role, &keys)?;
+        self.check_region(cx, &account)?;
         // Tags and identities that a session hands on need a permission of their own.
         if !session_tags.is_empty() {
             identities.may_assume(cx, "sts:TagSession", &role, &keys)?;

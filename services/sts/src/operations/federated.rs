@@ -57,6 +57,7 @@ impl Sts {
             self.identities.may_assume_as(&nobody, &caller, &federation.who, action, &role, &keys)
         };
         may(federation.action)?;
+        self.check_region(cx, account)?;
         if !federation.tags.is_empty() {
             may("sts:TagSession")?;
         }

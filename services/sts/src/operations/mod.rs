@@ -4,6 +4,7 @@ mod assume;
 mod federated;
 pub(crate) mod root;
 mod saml;
+mod scoped;
 mod tell;
 mod token;
 mod web_identity;

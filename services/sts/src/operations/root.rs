@@ -100,6 +100,7 @@ impl Sts {
         if !administers || !member || target == own.management || !on {
             return Err(refused());
         }
+        self.check_region(cx, &target)?;
         let source_identity =
             self.identities.caller(cx).claims.as_ref().and_then(|claims| claims.source_identity.clone());
         let policy = serde_json::json!({

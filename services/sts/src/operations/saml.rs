@@ -41,7 +41,9 @@ impl Sts {
                     Flaw::Malformed => "Invalid base64 SAMLResponse",
                     Flaw::Signature => "Response signature invalid",
                     Flaw::Encrypted => "Failed to decrypt the SAML assertion.",
-                    Flaw::Plain => "Response is not encrypted, but the identity provider requires encrypted assertions.",
+                    Flaw::Plain => {
+                        "Response is not encrypted, but the identity provider requires encrypted assertions."
+                    }
                 })
             })?;
         if assertion.issuer != metadata.entity_id {

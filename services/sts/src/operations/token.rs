@@ -21,6 +21,7 @@ impl Sts {
         input: GetSessionTokenInput,
     ) -> Result<GetSessionTokenOutput, Error> {
         self.long_term(cx, "GetSessionToken")?;
+        self.check_region(cx, cx.principal.account())?;
         let mfa = self.mfa(cx, input.serial_number.as_deref(), input.token_code.as_deref()).await?;
         let mut seconds = input.duration_seconds.map_or(DEFAULT, i64::from);
         let holder = match &cx.principal {
@@ -46,6 +47,7 @@ impl Sts {
         input: GetFederationTokenInput,
     ) -> Result<GetFederationTokenOutput, Error> {
         self.long_term(cx, "GetFederationToken")?;
+        self.check_region(cx, cx.principal.account())?;
         let account = cx.principal.account();
         let policies = self.policies(account, input.policy, input.policy_arns)?;
         let tags = request::tags(input.tags)?;
