@@ -134,6 +134,12 @@ def test_refusals_have_awss_codes_and_words(client, role):
         "The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the "
         "following: +=,.@_-")
     assert refused(iam.create_role, RoleName="x", AssumeRolePolicyDocument="{}")[0] == "MalformedPolicyDocument"
+    for path in ("x", "/x", "/a b/"):
+        assert refused(iam.create_user, UserName="u", Path=path) == (
+            "ValidationError",
+            "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric "
+            "characters and/or / characters.")
+    assert "UserName" not in iam.get_user()["User"] and "Path" not in iam.get_user()["User"]
     unchecked = client("iam", parameter_validation=False)
     code, message = refused(unchecked.create_role, RoleName="x" * 65, AssumeRolePolicyDocument=trust)
     assert code == "ValidationError" and message.startswith("1 validation error detected: Value '"), message
@@ -145,6 +151,33 @@ def test_pages_through_paginators(client, role):
         role(None, f"role-{i}")
     pages = list(client("iam").get_paginator("list_roles").paginate(PaginationConfig={"PageSize": 3}))
     assert [len(page["Roles"]) for page in pages] == [3, 3, 1]
+
+
+def test_a_marker_is_good_for_the_list_that_gave_it(client, role):
+    iam = client("iam")
+    for name in ("a", "b"):
+        role(None, name)
+        iam.create_user(UserName=name)
+    marker = iam.list_roles(MaxItems=1)["Marker"]
+    assert [r["RoleName"] for r in iam.list_roles(Marker=marker)["Roles"]] == ["b"]
+    for call, bad in ((iam.list_users, marker), (iam.list_roles, "AAAA"), (iam.list_roles, "Yg"),
+                      (iam.list_roles, marker[:-2]), (iam.list_role_tags, marker)):
+        kw = {"RoleName": "a"} if call == iam.list_role_tags else {}
+        assert refused(call, Marker=bad, **kw) == ("ValidationError", "Invalid Marker"), (call, bad)
+
+
+def test_arns_that_are_no_policys(client, role):
+    iam = client("iam")
+    role(None, "r")
+    for arn in ("arn:aws:iam:aws:policy/AdministratorAccess", "AdministratorAccess-and-more", "arn:aws:s3:::policy/abcdefg",
+                "arn:aws:iam::aws:role/AdministratorAccess"):
+        for call, kw in ((iam.attach_role_policy, dict(RoleName="r", PolicyArn=arn)), (iam.get_policy, dict(PolicyArn=arn)),
+                         (iam.detach_role_policy, dict(RoleName="r", PolicyArn=arn)),
+                         (iam.put_role_permissions_boundary, dict(RoleName="r", PermissionsBoundary=arn))):
+            assert refused(call, **kw) == ("InvalidInput", f"ARN {arn} is not valid."), (call, arn)
+    elsewhere = "arn:aws-cn:iam::aws:policy/AdministratorAccess"
+    assert refused(iam.attach_role_policy, RoleName="r", PolicyArn=elsewhere) == (
+        "ValidationError", "Invalid ARN partition")
 
 
 def test_the_simulator(client, role):

@@ -160,3 +160,78 @@ def test_invitations(client, organization, account):
     assert refused(theirs.decline_handshake, HandshakeId=sent["Id"])[0] == "InvalidHandshakeTransitionException"
     theirs.leave_organization()
     assert refused(org.leave_organization)[0] == "MasterCannotLeaveOrganizationException"
+
+
+def test_all_features_come_once_every_invited_account_agrees(cloud, client, account):
+    org = client("organizations")
+    org.create_organization(FeatureSet="CONSOLIDATED_BILLING")
+    root = org.list_roots()["Roots"][0]["Id"]
+    assert refused(org.enable_policy_type, RootId=root, PolicyType="TAG_POLICY")[0] == (
+        "PolicyTypeNotAvailableForOrganizationException")
+    guest = f"{(int(account) + 11) % 10**12:012d}"
+    theirs = client("organizations", account=guest)
+    invited = org.invite_account_to_organization(Target={"Type": "ACCOUNT", "Id": guest})["Handshake"]
+    theirs.accept_handshake(HandshakeId=invited["Id"])
+    begun = org.enable_all_features()["Handshake"]
+    assert (begun["Action"], begun["State"]) == ("ENABLE_ALL_FEATURES", "REQUESTED")
+    assert "/enable_all_features/" in begun["Arn"]
+    assert refused(org.enable_all_features)[0] == "HandshakeConstraintViolationException"
+    assert refused(org.accept_handshake, HandshakeId=begun["Id"])[0] == "InvalidHandshakeTransitionException"
+    asked = [h for h in theirs.list_handshakes_for_account()["Handshakes"] if h["Action"] == "APPROVE_ALL_FEATURES"]
+    theirs.accept_handshake(HandshakeId=asked[0]["Id"])
+    assert org.describe_organization()["Organization"]["FeatureSet"] == "CONSOLIDATED_BILLING"
+    assert org.accept_handshake(HandshakeId=begun["Id"])["Handshake"]["State"] == "ACCEPTED"
+    assert org.describe_organization()["Organization"]["FeatureSet"] == "ALL"
+    with pytest.raises(ClientError) as caught:
+        org.enable_all_features()
+    assert caught.value.response["Reason"] == "ORGANIZATION_ALREADY_HAS_ALL_FEATURES"
+
+
+def test_the_management_account_knows_the_addresses_of_the_others(client, organization, account):
+    org, _, _ = organization
+    member = create_account(org, "worker")
+    settings = client("account")
+    assert settings.get_primary_email(AccountId=member)["PrimaryEmail"] == "worker@example.com"
+    for unknown in (account, "999999999999"):
+        assert refused(settings.get_primary_email, AccountId=unknown)[0] == "AccessDeniedException"
+
+
+def test_what_the_policies_above_an_account_come_to(client, organization, account):
+    org, _, root = organization
+    unit = org.create_organizational_unit(ParentId=root, Name="dev")["OrganizationalUnit"]["Id"]
+    member = create_account(org, "worker")
+    org.move_account(AccountId=member, SourceParentId=root, DestinationParentId=unit)
+    nothing = "EffectivePolicyNotFoundException"
+    assert refused(org.describe_effective_policy, PolicyType="TAG_POLICY", TargetId=member)[0] == nothing
+    org.enable_policy_type(RootId=root, PolicyType="TAG_POLICY")
+    assert refused(org.describe_effective_policy, PolicyType="TAG_POLICY", TargetId=member)[0] == nothing
+    cost = lambda value: json.dumps({"tags": {"cost": {"tag_value": value}}})
+    for name, content, target in (("whole", cost({"@@assign": ["a"]}), root), ("dev", cost({"@@append": ["b"]}), unit)):
+        policy = org.create_policy(Name=name, Description="", Type="TAG_POLICY", Content=content)["Policy"]
+        org.attach_policy(PolicyId=policy["PolicySummary"]["Id"], TargetId=target)
+    got = org.describe_effective_policy(PolicyType="TAG_POLICY", TargetId=member)["EffectivePolicy"]
+    assert json.loads(got["PolicyContent"]) == {"tags": {"cost": {"tag_value": ["a", "b"]}}}
+    assert (got["TargetId"], got["PolicyType"]) == (member, "TAG_POLICY")
+    theirs = client("organizations", account=member)
+    assert theirs.describe_effective_policy(PolicyType="TAG_POLICY")["EffectivePolicy"]["TargetId"] == member
+    assert refused(theirs.describe_effective_policy, PolicyType="TAG_POLICY", TargetId=account)[0] == (
+        "AccessDeniedException")
+    own = org.describe_effective_policy(PolicyType="TAG_POLICY")["EffectivePolicy"]
+    assert json.loads(own["PolicyContent"]) == {"tags": {"cost": {"tag_value": ["a"]}}}
+    assert refused(org.describe_effective_policy, PolicyType="TAG_POLICY", TargetId="999999999999")[0] == (
+        "TargetNotFoundException")
+
+
+def test_invitations_by_address(client, organization, account):
+    org, _, _ = organization
+    guest = f"{(int(account) + 13) % 10**12:012d}"
+    sent = org.invite_account_to_organization(Target={"Type": "EMAIL", "Id": f"root@{guest}.example.com"})["Handshake"]
+    assert {"Id": f"root@{guest}.example.com", "Type": "EMAIL"} in sent["Parties"]
+    theirs = client("organizations", account=guest)
+    assert [h["Id"] for h in theirs.list_handshakes_for_account()["Handshakes"]] == [sent["Id"]]
+    theirs.accept_handshake(HandshakeId=sent["Id"])
+    assert guest in [a["Id"] for a in org.list_accounts()["Accounts"]]
+    open_one = org.invite_account_to_organization(Target={"Type": "EMAIL", "Id": "nobody@example.org"})["Handshake"]
+    assert open_one["State"] == "OPEN"
+    for target in ({"Type": "EMAIL", "Id": "nobody"}, {"Type": "ACCOUNT", "Id": "nobody"}, {"Type": "ORGANIZATION", "Id": "o"}):
+        assert refused(org.invite_account_to_organization, Target=target)[0] == "InvalidInputException"

@@ -19,7 +19,28 @@ def test_nothing_secret_is_ever_logged(new_cloud):
     credential = iam.create_service_specific_credential(UserName="ann", ServiceName="codecommit.amazonaws.com")
     device = iam.create_virtual_mfa_device(VirtualMFADeviceName="d")["VirtualMFADevice"]
     session = sts.assume_role(RoleArn=role, RoleSessionName="session", ExternalId="the-external-id")["Credentials"]
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from test_sts_federation import assertion, encrypted, metadata_of, self_signed
+    idp = rsa.generate_private_key(65537, 2048)
+    pem = idp.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                            serialization.NoEncryption()).decode()
+    own = self_signed(idp, "server").public_bytes(serialization.Encoding.PEM).decode()
+    iam.upload_server_certificate(ServerCertificateName="c", CertificateBody=own, PrivateKey=pem)
+    provider = iam.create_saml_provider(
+        Name="idp", SAMLMetadataDocument=metadata_of(idp), AssertionEncryptionMode="Allowed", AddPrivateKey=pem)["SAMLProviderArn"]
+    said = assertion(idp, role, provider)
+    sealed = encrypted(said, idp.public_key())
+    federated = sts.get_federation_token(Name="guest")["Credentials"]
+    scoped = cloud.client("sts", account=account, key=session["AccessKeyId"], secret=session["SecretAccessKey"],
+                          token=session["SessionToken"]).get_scoped_credentials(DurationSeconds=60)["Credentials"]
+    iam.enable_outbound_web_identity_federation()
+    outbound = sts.get_web_identity_token(Audience=["x"], SigningAlgorithm="ES384")["WebIdentityToken"]
     secrets = {
+        "server's key": pem.splitlines()[5], "assertion": said[200:260], "encrypted assertion": sealed[200:260],
+        "federated secret": federated["SecretAccessKey"], "federated token": federated["SessionToken"],
+        "scoped secret": scoped["SecretAccessKey"], "scoped token": scoped["SessionToken"],
+        "web identity token": outbound,
         "secret key": key["SecretAccessKey"], "password": password, "changed password": changed,
         "service password": credential["ServiceSpecificCredential"]["ServicePassword"],
         "seed": device["Base32StringSeed"].decode(),
@@ -37,6 +58,12 @@ def test_nothing_secret_is_ever_logged(new_cloud):
         lambda: cloud.client("lambda", **{**held, "token": session["SessionToken"][:-9] + "AAAAAAAA="}).list_functions(),
         lambda: cloud.client("iam", **ann).change_password(OldPassword=password, NewPassword=changed),
         lambda: iam.create_login_profile(UserName="ann", Password=password),
+        lambda: sts.assume_role_with_saml(RoleArn=role, PrincipalArn=provider, SAMLAssertion=said),
+        lambda: sts.assume_role_with_saml(RoleArn=role, PrincipalArn=provider, SAMLAssertion=sealed),
+        lambda: sts.assume_role_with_saml(RoleArn=role, PrincipalArn=provider + "x", SAMLAssertion=said),
+        lambda: sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="session", WebIdentityToken=outbound),
+        lambda: iam.upload_server_certificate(ServerCertificateName="d", CertificateBody=own[:-60], PrivateKey=pem),
+        lambda: iam.update_saml_provider(SAMLProviderArn=provider, AddPrivateKey=pem[:-60]),
         lambda: cloud.client("iam", account=account, parameter_validation=False).update_login_profile(
             UserName="x" * 200, Password=changed),
     ]

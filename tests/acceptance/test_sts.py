@@ -85,3 +85,62 @@ def test_a_federated_user_has_at_most_what_both_sides_allow(cloud, client, accou
                       token=made["SessionToken"])
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
     assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"")[0] == "AccessDenied"
+
+
+def held(keys, account):
+    return {"account": account, "key": keys["AccessKeyId"], "secret": keys["SecretAccessKey"],
+            "token": keys["SessionToken"]}
+
+
+def test_a_session_is_narrowed_step_by_step(cloud, client, account):
+    iam, sts = client("iam"), client("sts")
+    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust({"AWS": account}))["Role"]["Arn"]
+    document = lambda *actions: json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": list(actions), "Resource": "*"}]})
+    iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=document("iam:*"))
+    assert refused(sts.get_scoped_credentials, DurationSeconds=60)[0] == "InvalidSubjectCredentials"
+    whole = sts.assume_role(RoleArn=arn, RoleSessionName="session", Policy=document("iam:List*", "iam:Get*"))
+    scoped, keys = cloud.client("sts", **held(whole["Credentials"], account)), None
+    for count, actions in enumerate((("iam:ListUsers", "iam:ListRoles"), ("iam:ListUsers", "iam:CreateUser")), 1):
+        got = scoped.get_scoped_credentials(Policy=document(*actions))
+        assert got["ScopedPoliciesCount"] == count
+        assert got["SessionInfo"]["Arn"] == f"arn:aws:sts::{account}:assumed-role/r/session"
+        assert got["Credentials"]["Expiration"] == whole["Credentials"]["Expiration"]
+        keys = got["Credentials"]
+        scoped = cloud.client("sts", **held(keys, account))
+    assert scoped.get_caller_identity()["Arn"] == whole["AssumedRoleUser"]["Arn"]
+    narrow = cloud.client("iam", **held(keys, account))
+    narrow.list_users()
+    for call in (narrow.list_roles, lambda: narrow.create_user(UserName="u"), narrow.list_groups):
+        code, message = refused(call)
+        assert code == "AccessDenied" and "because no session policy allows" in message, message
+    third = scoped.get_scoped_credentials(Policy=document("iam:ListUsers"), MinimumSessionTokenSize=2048)
+    assert third["SessionTokenSize"] == len(third["Credentials"]["SessionToken"]) >= 2048
+    last = cloud.client("sts", **held(third["Credentials"], account))
+    assert refused(last.get_scoped_credentials, Policy=document("iam:ListUsers"))[0] == "AccessDenied"
+    assert last.get_scoped_credentials(DurationSeconds=60)["ScopedPoliciesCount"] == 3
+    assert refused(last.get_scoped_credentials, DurationSeconds=129600)[0] == "InsufficientSessionLifetime"
+    assert refused(last.get_scoped_credentials)[0] == "ValidationError"
+    assert refused(scoped.get_scoped_credentials, Policy="{}")[0] == "MalformedPolicyDocument"
+
+
+def test_no_credentials_in_a_region_that_is_switched_off(cloud, client, account):
+    arn = client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust({"AWS": account}))["Role"]["Arn"]
+    there = cloud.client("sts", account=account, region="af-south-1")
+    there.assume_role(RoleArn=arn, RoleSessionName="session")
+    settings = client("account")
+    settings.enable_region(RegionName="af-south-1")
+    settings.disable_region(RegionName="af-south-1")
+    message = (f"STS is not activated in this region for account:{account}. Your account administrator can activate STS "
+               "in this region using the IAM Console.")
+    for call, kw in ((there.assume_role, dict(RoleArn=arn, RoleSessionName="session")), (there.get_session_token, {}),
+                     (there.get_federation_token, dict(Name="guest"))):
+        with pytest.raises(ClientError) as caught:
+            call(**kw)
+        assert caught.value.response["Error"]["Code"] == "RegionDisabledException"
+        assert caught.value.response["Error"]["Message"] == message
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    there.get_caller_identity()
+    client("sts").assume_role(RoleArn=arn, RoleSessionName="session")
+    settings.enable_region(RegionName="af-south-1")
+    there.assume_role(RoleArn=arn, RoleSessionName="session")

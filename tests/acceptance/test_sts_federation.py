@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import http.server
 import json
+import os
 import ssl
 import threading
 import time
@@ -15,6 +16,8 @@ from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509.oid import NameOID
 
 
@@ -241,16 +244,21 @@ def assertion(key, role, provider, issuer="https://idp.test", tamper=None, name=
     return base64.b64encode(text.encode()).decode()
 
 
-def test_an_assertion_of_a_registered_provider(client, cloud, account, nobody):
-    key = rsa.generate_private_key(65537, 2048)
+def metadata_of(key):
+    """The metadata document of a provider that signs with this key."""
     shown = base64.b64encode(self_signed(key, "idp").public_bytes(serialization.Encoding.DER)).decode()
-    metadata = (
+    return (
         '<?xml version="1.0"?><EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.test">'
         '<IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing">'
         f'<KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>{shown}</X509Certificate>'
         '</X509Data></KeyInfo></KeyDescriptor><SingleSignOnService Location="https://idp.test/sso" '
         'Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"/></IDPSSODescriptor></EntityDescriptor>'
     ).ljust(1000)
+
+
+def test_an_assertion_of_a_registered_provider(client, cloud, account, nobody):
+    key = rsa.generate_private_key(65537, 2048)
+    metadata = metadata_of(key)
     iam = client("iam")
     arn = iam.create_saml_provider(Name="idp", SAMLMetadataDocument=metadata)["SAMLProviderArn"]
     assert arn == f"arn:aws:iam::{account}:saml-provider/idp"
@@ -300,6 +308,88 @@ def test_an_assertion_of_a_registered_provider(client, cloud, account, nobody):
     iam.delete_saml_provider(SAMLProviderArn=arn)
     assert refused(nobody.assume_role_with_saml, SAMLAssertion=assertion(key, role, arn), **assume) == (
         "InvalidIdentityToken", "Specified provider doesn't exist")
+
+
+def encrypted(response, public, cipher="aes256-cbc", transport="rsa-oaep-mgf1p", beside=False):
+    """The same response with its assertion encrypted for a key (XML Encryption 1.1)."""
+    xenc, ds = "http://www.w3.org/2001/04/xmlenc#", "http://www.w3.org/2000/09/xmldsig#"
+    xenc11 = "http://www.w3.org/2009/xmlenc11#"
+    text = base64.b64decode(response).decode()
+    start, end = text.index("<saml:Assertion"), text.index("</saml:Assertion>") + len("</saml:Assertion>")
+    plain, secret = text[start:end].encode(), os.urandom(int(cipher[3:6]) // 8)
+    if cipher.endswith("gcm"):
+        nonce = os.urandom(12)
+        content, cipher_uri = nonce + AESGCM(secret).encrypt(nonce, plain, None), xenc11 + cipher
+    else:
+        count = 16 - len(plain) % 16
+        iv, padded = os.urandom(16), plain + os.urandom(count - 1) + bytes([count])
+        sealer = Cipher(algorithms.AES(secret), modes.CBC(iv)).encryptor()
+        content, cipher_uri = iv + sealer.update(padded) + sealer.finalize(), xenc + cipher
+    sha256 = transport == "rsa-oaep"
+    mask = hashes.SHA256() if sha256 else hashes.SHA1()
+    digest = hashes.SHA256() if sha256 else hashes.SHA1()
+    wrapped = public.encrypt(secret, padding.OAEP(padding.MGF1(mask), digest, None))
+    method = (f'<xenc:EncryptionMethod Algorithm="{xenc11}rsa-oaep"><ds:DigestMethod xmlns:ds="{ds}" '
+              f'Algorithm="{xenc}sha256"/><m:MGF xmlns:m="{xenc11}" Algorithm="{xenc11}mgf1sha256"/>'
+              '</xenc:EncryptionMethod>') if sha256 else f'<xenc:EncryptionMethod Algorithm="{xenc}rsa-oaep-mgf1p"/>'
+    value = lambda data: (f"<xenc:CipherData><xenc:CipherValue>{base64.b64encode(data).decode()}</xenc:CipherValue>"
+                          "</xenc:CipherData>")
+    carried = f'<xenc:EncryptedKey xmlns:xenc="{xenc}">{method}{value(wrapped)}</xenc:EncryptedKey>'
+    info = "" if beside else f'<ds:KeyInfo xmlns:ds="{ds}">{carried}</ds:KeyInfo>'
+    sealed = (f'<saml:EncryptedAssertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"><xenc:EncryptedData '
+              f'xmlns:xenc="{xenc}" Type="{xenc}Element"><xenc:EncryptionMethod Algorithm="{cipher_uri}"/>{info}'
+              f"{value(content)}</xenc:EncryptedData>{carried if beside else ''}</saml:EncryptedAssertion>")
+    return base64.b64encode((text[:start] + sealed + text[end:]).encode()).decode()
+
+
+def test_encrypted_assertions_are_opened_with_the_keys_of_the_provider(client, account, nobody):
+    key, first, second = (rsa.generate_private_key(65537, 2048) for _ in range(3))
+    pem = lambda key, form: key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+    iam = client("iam")
+    assert refused(iam.create_saml_provider, Name="x", SAMLMetadataDocument=metadata_of(key),
+                   AssertionEncryptionMode="Required")[0] == "InvalidInput"
+    assert refused(iam.create_saml_provider, Name="x", SAMLMetadataDocument=metadata_of(key),
+                   AddPrivateKey="not a key") == ("InvalidInput", "Invalid private key.")
+    arn = iam.create_saml_provider(
+        Name="idp", SAMLMetadataDocument=metadata_of(key), AssertionEncryptionMode="Allowed",
+        AddPrivateKey=pem(first, serialization.PrivateFormat.TraditionalOpenSSL))["SAMLProviderArn"]
+    role = trusting(iam, account, arn, "sts:AssumeRoleWithSAML", ["sts:TagSession"])
+    assume = dict(RoleArn=role, PrincipalArn=arn)
+    signed = assertion(key, role, arn)
+    public = first.public_key()
+    for cipher, transport, beside in (
+            ("aes128-cbc", "rsa-oaep-mgf1p", False), ("aes192-cbc", "rsa-oaep-mgf1p", False),
+            ("aes256-cbc", "rsa-oaep", True), ("aes128-gcm", "rsa-oaep", False), ("aes256-gcm", "rsa-oaep-mgf1p", True)):
+        sealed = encrypted(signed, public, cipher, transport, beside)
+        assert nobody.assume_role_with_saml(SAMLAssertion=sealed, **assume)["Subject"] == "ann", cipher
+
+    # Another's key does not open it, and a rotation keeps the old key beside the new one.
+    other = encrypted(signed, second.public_key())
+    failed = ("InvalidIdentityToken", "Failed to decrypt the SAML assertion.")
+    assert refused(nobody.assume_role_with_saml, SAMLAssertion=other, **assume) == failed
+    iam.update_saml_provider(SAMLProviderArn=arn, AddPrivateKey=pem(second, serialization.PrivateFormat.PKCS8))
+    for sealed in (other, encrypted(signed, public)):
+        nobody.assume_role_with_saml(SAMLAssertion=sealed, **assume)
+    assert refused(iam.update_saml_provider, SAMLProviderArn=arn, AddPrivateKey=pem(
+        key, serialization.PrivateFormat.PKCS8)) == ("LimitExceeded", "Private key limit of 2 is reached.")
+    keys = iam.get_saml_provider(SAMLProviderArn=arn)["PrivateKeyList"]
+    assert len(keys) == 2 and all(k["KeyId"] and k["Timestamp"] for k in keys)
+
+    # What is inside must be signed, and what is changed on the way opens no more.
+    stranger = encrypted(assertion(second, role, arn), public)
+    assert refused(nobody.assume_role_with_saml, SAMLAssertion=stranger, **assume) == (
+        "InvalidIdentityToken", "Response signature invalid")
+    text = base64.b64decode(encrypted(signed, public, "aes256-gcm"))
+    at = text.rindex(b"</xenc:CipherValue>") - 40
+    changed = base64.b64encode(text[:at] + bytes([text[at] ^ 1]) + text[at + 1:]).decode()
+    assert refused(nobody.assume_role_with_saml, SAMLAssertion=changed, **assume)[0] == "InvalidIdentityToken"
+
+    iam.update_saml_provider(SAMLProviderArn=arn, AssertionEncryptionMode="Required")
+    assert refused(nobody.assume_role_with_saml, SAMLAssertion=signed, **assume)[0] == "InvalidIdentityToken"
+    assert refused(iam.update_saml_provider, SAMLProviderArn=arn, RemovePrivateKey="A" * 22)[0] == "NoSuchEntity"
+    assert refused(iam.update_saml_provider, SAMLProviderArn=arn) == (
+        "InvalidInput",
+        "Unable to update identity provider. No updates are defined for metadata or encryption assertion.")
 
 
 def test_older_sessions_can_be_revoked(client, cloud, account):

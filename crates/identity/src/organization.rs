@@ -83,6 +83,30 @@ impl Record for Membership {
     const TABLE: &'static str = "organizations.memberships";
 }
 
+/// An account of an organization, by organization and id.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+pub struct Member {
+    /// The account.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Its root user's address.
+    pub email: String,
+    /// Since when.
+    pub joined: i64,
+    /// Whether it was invited rather than created.
+    pub invited: bool,
+    /// `ACTIVE` or `SUSPENDED`.
+    pub status: String,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
+}
+
+impl Record for Member {
+    const TABLE: &'static str = "organizations.accounts";
+}
+
 /// An organizational unit, by organization and id.
 #[derive(Serialize, Deserialize, Clone, Debug, Default)]
 pub struct Unit {

@@ -25,8 +25,8 @@ fn attached(permissions: &Permissions) -> Option<Vec<api::AttachedPolicy>> {
 pub(crate) fn user(user: &User) -> api::UserDetail {
     let full = shown::user(user);
     api::UserDetail {
-        path: Some(full.path),
-        user_name: Some(full.user_name),
+        path: full.path,
+        user_name: full.user_name,
         user_id: Some(full.user_id),
         arn: Some(full.arn),
         create_date: full.create_date,

@@ -30,7 +30,21 @@ pub(crate) fn invalid(violations: &Violations) -> Error {
             only.path
         ));
     }
+    if let [only] = violations.0.as_slice()
+        && only.constraint.contains("regular expression")
+        && matches!(only.member.as_str(), "Path" | "NewPath")
+    {
+        return bad_path(&only.path);
+    }
     validation(violations.message())
+}
+
+/// A path that is none.
+pub(crate) fn bad_path(member: &str) -> Error {
+    validation(format!(
+        "The specified value for {member} is invalid. It must begin and end with / and contain only alphanumeric \
+         characters and/or / characters."
+    ))
 }
 
 pub(crate) fn validation(message: impl Into<String>) -> Error {

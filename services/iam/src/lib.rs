@@ -10,7 +10,9 @@ mod details;
 mod errors;
 mod operations;
 mod policy;
+mod qr;
 mod shown;
+mod simulation;
 mod state;
 
 use cloudlet_access::Policy;

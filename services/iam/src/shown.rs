@@ -75,8 +75,8 @@ pub(crate) fn role(role: &Role, used: Option<&LastUse>) -> api::Role {
 /// A user as listings show it: without tags and boundary.
 pub(crate) fn user_listed(user: &User) -> api::User {
     api::User {
-        path: user.path.clone(),
-        user_name: user.name.clone(),
+        path: Some(user.path.clone()),
+        user_name: Some(user.name.clone()),
         user_id: user.id.clone(),
         arn: user.arn(),
         create_date: date(user.created),
@@ -163,10 +163,7 @@ pub(crate) fn path(given: Option<String>) -> Result<String, Error> {
     if path.starts_with('/') && path.ends_with('/') && !path.contains("//") {
         return Ok(path);
     }
-    Err(errors::validation(
-        "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric \
-         characters and/or / characters.",
-    ))
+    Err(errors::bad_path("path"))
 }
 
 /// Tags as given, checked.

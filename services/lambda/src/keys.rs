@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 /// What is encrypted with the key. The variables themselves need no further secrecy in the cloud's own store.
 const PROOF: &[u8] = b"environment";
 
+/// Who asks KMS for the caller.
+pub(crate) const PRINCIPAL: &str = "lambda.amazonaws.com";
+
 impl Lambda {
     /// Grants the function's role the use of the key, as the caller.
     ///
@@ -47,14 +50,15 @@ impl Lambda {
             operations: vec!["Decrypt".to_owned()],
             ..Default::default()
         };
-        cx.cloud.call::<CreateGrant>(cx, grant).await.map_err(refused)?;
+        let through = cx.through(PRINCIPAL);
+        cx.cloud.call::<CreateGrant>(&through, grant).await.map_err(refused)?;
         let encrypt = EncryptInput {
             key_id: key,
             plaintext: Blob::new(PROOF),
             encryption_context: Some(context(named)),
             ..Default::default()
         };
-        let output = cx.cloud.call::<Encrypt>(cx, encrypt).await.map_err(refused)?;
+        let output = cx.cloud.call::<Encrypt>(&through, encrypt).await.map_err(refused)?;
         settings.kms_proof = output.ciphertext_blob.map(Blob::into_inner);
         Ok(())
     }
@@ -69,7 +73,8 @@ impl Lambda {
             encryption_context: Some(context(named)),
             ..Default::default()
         };
-        let Err(error) = role.cloud.call::<Decrypt>(role, decrypt).await else { return Ok(()) };
+        let through = role.through(PRINCIPAL);
+        let Err(error) = role.cloud.call::<Decrypt>(&through, decrypt).await else { return Ok(()) };
         let message = |why: &str| {
             Some(format!(
                 "Lambda was unable to decrypt the environment variables because {why}. Please check the function's KMS key settings. \

@@ -5,6 +5,7 @@
 //! Organizations API Reference and User Guide.
 
 mod access;
+mod effective;
 mod errors;
 mod operations;
 mod shown;

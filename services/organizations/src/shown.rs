@@ -1,6 +1,6 @@
 //! Records as the API shows them.
 
-use crate::state::{Creation, Invitation, Member, Target};
+use crate::state::{Action, Creation, Invitation, Member, Target};
 use cloudlet_api_organizations::*;
 use cloudlet_identity::organization::{
     Organization as Own, OrganizationPolicy, SERVICE_CONTROL, Unit, policy_arn,
@@ -121,8 +121,12 @@ pub(crate) fn handshake(invitation: &Invitation, now: i64) -> Handshake {
         value: Some(value.to_owned()),
         ..Default::default()
     };
-    let mut resources =
-        vec![resource("ORGANIZATION", &invitation.organization), resource("ACCOUNT", &invitation.account)];
+    // Whom it went to: by the address where that was asked, by the account else.
+    let (kind, whom) = match &invitation.email {
+        Some(email) => ("EMAIL", email),
+        None => ("ACCOUNT", &invitation.account),
+    };
+    let mut resources = vec![resource("ORGANIZATION", &invitation.organization), resource(kind, whom)];
     resources.extend(invitation.notes.as_deref().map(|notes| resource("NOTES", notes)));
     let party = |id: &str, kind: &str| HandshakeParty {
         id: id.to_owned(),
@@ -132,24 +136,35 @@ pub(crate) fn handshake(invitation: &Invitation, now: i64) -> Handshake {
     Handshake {
         id: Some(invitation.id.clone()),
         arn: Some(format!(
-            "arn:aws:organizations::{}:handshake/{}/invite/{}",
-            invitation.management, invitation.organization, invitation.id
+            "arn:aws:organizations::{}:handshake/{}/{}/{}",
+            invitation.management,
+            invitation.organization,
+            invitation.action.names().1,
+            invitation.id
         )),
         parties: Some(vec![
             party(invitation.organization.trim_start_matches("o-"), "ORGANIZATION"),
-            party(&invitation.account, "ACCOUNT"),
+            party(whom, kind),
         ]),
         state: Some(state(invitation, now).to_owned()),
         requested_timestamp: date(invitation.at),
-        expiration_timestamp: date(invitation.at + STANDS),
-        action: Some("INVITE".to_owned()),
+        expiration_timestamp: date(
+            invitation.at + if invitation.action == Action::Invite { STANDS } else { 6 * STANDS },
+        ),
+        action: Some(invitation.action.names().0.to_owned()),
         resources: Some(resources),
     }
 }
 
 /// The state of an invitation, which time may end.
 pub(crate) fn state(invitation: &Invitation, now: i64) -> &str {
-    if invitation.state == "OPEN" && invitation.at + STANDS <= now { "EXPIRED" } else { &invitation.state }
+    // Those who agree to all features have longer.
+    let stands = if invitation.action == Action::Invite { STANDS } else { 6 * STANDS };
+    if matches!(invitation.state.as_str(), "OPEN" | "REQUESTED") && invitation.at + stands <= now {
+        "EXPIRED"
+    } else {
+        &invitation.state
+    }
 }
 
 pub(crate) fn tags(tags: &[OwnTag]) -> Vec<Tag> {

@@ -1,31 +1,13 @@
 //! Tables beside those that decisions need, and how an organization's parts are found.
 
 use crate::{Organizations, errors};
+pub(crate) use cloudlet_identity::organization::Member;
 use cloudlet_identity::organization::{Attachments, Membership, Organization, OrganizationPolicy, Unit, of};
 use cloudlet_identity::records::Tag;
 use cloudlet_service::pages::{self, Page};
 use cloudlet_service::{Context, Error};
 use cloudlet_store::{Key, Record, StoreError, Tx};
 use serde::{Deserialize, Serialize};
-
-/// An account of an organization, by organization and id.
-#[derive(Serialize, Deserialize, Clone, Debug, Default)]
-pub(crate) struct Member {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) email: String,
-    pub(crate) joined: i64,
-    /// Whether it was invited rather than created.
-    pub(crate) invited: bool,
-    /// `ACTIVE` or `SUSPENDED`.
-    pub(crate) status: String,
-    #[serde(default)]
-    pub(crate) tags: Vec<Tag>,
-}
-
-impl Record for Member {
-    const TABLE: &'static str = "organizations.accounts";
-}
 
 /// How the creation of an account went, by organization and id.
 #[derive(Serialize, Deserialize, Clone, Debug)]
@@ -53,6 +35,35 @@ pub(crate) struct Invitation {
     pub(crate) at: i64,
     #[serde(default)]
     pub(crate) tags: Vec<Tag>,
+    /// The address that it went to, where that was asked.
+    #[serde(default)]
+    pub(crate) email: Option<String>,
+    /// What is agreed to by it.
+    #[serde(default)]
+    pub(crate) action: Action,
+}
+
+/// What a handshake is about.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// An account joins.
+    #[default]
+    Invite,
+    /// An invited account agrees to all features.
+    Approve,
+    /// The management account turns all features on, once every invited account has agreed.
+    Enable,
+}
+
+impl Action {
+    /// As the API and as ARNs write it.
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Action::Invite => ("INVITE", "invite"),
+            Action::Approve => ("APPROVE_ALL_FEATURES", "approve_all_features"),
+            Action::Enable => ("ENABLE_ALL_FEATURES", "enable_all_features"),
+        }
+    }
 }
 
 impl Record for Invitation {

@@ -2,11 +2,12 @@
 //!
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Security Token Service".
 
+use crate::errors;
 use crate::operations::root;
 use cloudlet_api_sts as api;
 use cloudlet_service::api::{Access, Operation, default_access};
 use cloudlet_service::shape::Structure;
-use cloudlet_service::{Context, Error};
+use cloudlet_service::{Context, Error, Principal};
 
 /// The accesses of an operation.
 pub(crate) fn needed(
@@ -37,6 +38,10 @@ pub(crate) fn needed(
         needed.iter_mut().for_each(|access| access.keys.extend(keys.iter().cloned()));
     }
     if let Some(input) = any.downcast_ref::<api::GetFederationTokenInput>() {
+        // What its policies say does not matter then.
+        if matches!(cx.principal, Principal::AssumedRole { .. } | Principal::Federated { .. }) {
+            return Err(errors::denied("Cannot call GetFederationToken with session credentials"));
+        }
         let keys: Vec<_> = tagged(input.tags.as_deref()).collect();
         if !keys.is_empty() {
             let resource = needed.first().map(|access| access.resource.clone()).unwrap_or_default();

@@ -3,6 +3,7 @@
 use crate::Account;
 use crate::state::{Alternate, Contact, Settings};
 use cloudlet_api_account::*;
+use cloudlet_identity::organization::{Member, of};
 use cloudlet_service::Context;
 
 impl Account {
@@ -30,6 +31,26 @@ impl Account {
             account_created_date: Some(DateTime::from_secs(created.div_euclid(1000))),
             account_state: Some("ACTIVE".to_owned()),
         })
+    }
+
+    /// Gives the address of a member account's root user. The management account asks, about others only.
+    ///
+    /// Errors: `ResourceNotFoundException`, `AccessDeniedException`.
+    pub async fn get_primary_email(
+        &self,
+        cx: &Context,
+        input: GetPrimaryEmailInput,
+    ) -> Result<GetPrimaryEmailOutput, Error> {
+        let account = self.meant(cx, Some(&input.account_id))?;
+        let member = match self.managed(cx, &account)? {
+            Some(own) => {
+                self.store().table::<Member>().get(&of(&own.id, &account)).map_err(Error::internal)?
+            }
+            None => None,
+        };
+        let member = member
+            .ok_or_else(|| ResourceNotFoundException::error("No primary email found for the account."))?;
+        Ok(GetPrimaryEmailOutput { primary_email: Some(member.email) })
     }
 
     /// Gives the account another name.

@@ -62,7 +62,7 @@ pub(crate) async fn resolved(cx: &Context, sse: Option<Sse>) -> Option<Sse> {
         return Some(sse);
     }
     let input = DescribeKeyRequest { key_id: sse.key.clone(), ..Default::default() };
-    let described = cx.cloud.call::<DescribeKey>(cx, input).await;
+    let described = cx.cloud.call::<DescribeKey>(&cx.through("dynamodb.amazonaws.com"), input).await;
     let arn = described.ok().and_then(|answer| answer.key_metadata).and_then(|key| key.arn);
     Some(Sse { key: arn.unwrap_or(sse.key) })
 }

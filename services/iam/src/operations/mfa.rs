@@ -16,7 +16,7 @@ const PER_USER: usize = 8;
 const DRIFT: i64 = 20;
 
 impl Iam {
-    /// Makes a virtual device. The seed is shown once, as Base32; the QR code of AWS's answer is not drawn.
+    /// Makes a virtual device. The seed is shown once, as Base32 and as a QR code.
     ///
     /// Errors: `EntityAlreadyExists`.
     pub async fn create_virtual_mfa_device(
@@ -48,9 +48,14 @@ impl Iam {
             Ok(tx.put(&key, &device)?)
         })
         .await?;
+        let seed = base32(&device.seed);
+        // The account stands for the user, whom the device does not know yet.
+        let address =
+            format!("otpauth://totp/{}@{}?secret={seed}", input.virtual_mfa_device_name, cx.account);
         let virtual_mfa_device = VirtualMFADevice {
             serial_number: serial,
-            base32_string_seed: Some(Blob::new(base32(&device.seed).into_bytes())),
+            qr_code_png: Some(Blob::new(crate::qr::png(&address)?)),
+            base32_string_seed: Some(Blob::new(seed.into_bytes())),
             tags: shown::some_tags(&device.tags),
             ..Default::default()
         };

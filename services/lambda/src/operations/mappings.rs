@@ -186,7 +186,7 @@ impl Lambda {
         // What is kept is only a proof: KMS takes no more than 4 KiB, and the cloud's own store needs no further secrecy.
         let plaintext = Blob::new(Sha256::digest(filters.join("\n")).to_vec());
         let input = EncryptInput { key_id: key, plaintext, ..Default::default() };
-        let output = cx.cloud.call::<Encrypt>(cx, input).await.map_err(|error| match error.status() {
+        let output = cx.cloud.call::<Encrypt>(&cx.through(crate::keys::PRINCIPAL), input).await.map_err(|error| match error.status() {
             500.. => error,
             _ => invalid(format!(
                 "Lambda was unable to encrypt the filter criteria. Please check the KMS key. KMS Exception: {} KMS Message: {}",
@@ -203,7 +203,7 @@ impl Lambda {
         let mut shown = describe(cx, mapping);
         let Some(proof) = &mapping.kms_proof else { return shown };
         let input = DecryptInput { ciphertext_blob: Some(Blob::new(proof.clone())), ..Default::default() };
-        if let Err(error) = cx.cloud.call::<Decrypt>(cx, input).await {
+        if let Err(error) = cx.cloud.call::<Decrypt>(&cx.through(crate::keys::PRINCIPAL), input).await {
             shown.filter_criteria = None;
             shown.filter_criteria_error = Some(FilterCriteriaError {
                 error_code: Some(error.code().to_owned()),

@@ -2,7 +2,7 @@
 
 use super::organization::{LETTERS, fresh_attachments};
 use crate::shown::state;
-use crate::state::{Invitation, Member, page};
+use crate::state::{Action, Invitation, Member, page};
 use crate::{Organizations, errors, shown};
 use cloudlet_api_organizations::*;
 use cloudlet_identity::organization::{Membership, Organization as Own, of};
@@ -19,19 +19,33 @@ impl Organizations {
         input: InviteAccountToOrganizationInput,
     ) -> Result<InviteAccountToOrganizationOutput, Error> {
         let own = self.managed(cx)?;
-        if input.target.r#type != "ACCOUNT" {
-            return Err(Error::not_implemented_part("organizations:InviteAccountToOrganization by EMAIL"));
-        }
-        let account = input.target.id;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(errors::bad_input("INVALID_PATTERN_TARGET_ID", "You specified an invalid value."));
+        let invalid = || errors::bad_input("INVALID_PATTERN_TARGET_ID", "You specified an invalid value.");
+        let (account, email) = match input.target.r#type.as_str() {
+            "ACCOUNT" => (input.target.id, None),
+            "EMAIL" if input.target.id.contains('@') => {
+                (self.account_of(&input.target.id)?, Some(input.target.id))
+            }
+            "EMAIL" => return Err(invalid()),
+            _ => {
+                return Err(errors::bad_input(
+                    "INVALID_PARTY_TYPE_TARGET",
+                    "You specified an invalid value.",
+                ));
+            }
+        };
+        if email.is_none() && !is_account(&account) {
+            return Err(invalid());
         }
         if self.get::<Membership>(&Key::new().text(&account))?.is_some() {
             return Err(already());
         }
         let known = self.invitations()?;
         let open = |i: &&Invitation| {
-            i.organization == own.id && i.account == account && state(i, cx.millis()) == "OPEN"
+            i.organization == own.id
+                && i.account == account
+                && i.email == email
+                && i.action == Action::Invite
+                && state(i, cx.millis()) == "OPEN"
         };
         if known.iter().any(|invitation| open(&invitation)) {
             return Err(DuplicateHandshakeException::error(
@@ -47,6 +61,8 @@ impl Organizations {
             state: "OPEN".to_owned(),
             at: cx.millis(),
             tags: super::tags::given(input.tags)?,
+            email,
+            action: Action::Invite,
         };
         self.change(|tx| Ok(tx.put(&Key::new().text(&invitation.id), &invitation)?)).await?;
         Ok(InviteAccountToOrganizationOutput { handshake: Some(shown::handshake(&invitation, cx.millis())) })
@@ -65,6 +81,10 @@ impl Organizations {
         let invited = |invitation: &Invitation| invitation.account == account;
         let mut invitation = self.open_invitation(cx, &input.handshake_id, invited)?;
         invitation.state = "ACCEPTED".to_owned();
+        if invitation.action != Action::Invite {
+            self.agree(&invitation).await?;
+            return Ok(AcceptHandshakeOutput { handshake: Some(shown::handshake(&invitation, now)) });
+        }
         let member = Member {
             id: account.clone(),
             name: account.clone(),
@@ -157,6 +177,114 @@ impl Organizations {
         Ok(ListHandshakesForOrganizationOutput { handshakes: Some(shown.collect()), next_token: page.next })
     }
 
+    /// Begins to turn all features on: every invited account must agree first.
+    ///
+    /// Errors: `HandshakeConstraintViolationException`.
+    pub async fn enable_all_features(
+        &self,
+        cx: &Context,
+        _: EnableAllFeaturesInput,
+    ) -> Result<EnableAllFeaturesOutput, Error> {
+        let own = self.managed(cx)?;
+        let constraint = |reason: &str, message: &str| -> Error {
+            HandshakeConstraintViolationException {
+                message: Some(message.to_owned()),
+                reason: Some(reason.to_owned()),
+            }
+            .into()
+        };
+        if own.features == "ALL" {
+            return Err(constraint(
+                "ORGANIZATION_ALREADY_HAS_ALL_FEATURES",
+                "Your organization already has all features enabled.",
+            ));
+        }
+        let pending = self.invitations()?.into_iter().any(|known| {
+            known.organization == own.id
+                && known.action == Action::Enable
+                && matches!(state(&known, cx.millis()), "OPEN" | "REQUESTED")
+        });
+        if pending {
+            return Err(constraint(
+                "ORGANIZATION_IS_ALREADY_PENDING_ALL_FEATURES_MIGRATION",
+                "The handshake request is invalid because the organization has already started the process to enable all \
+                 features.",
+            ));
+        }
+        let handshake = |account: &str, action: Action, state: &str| Invitation {
+            id: format!("h-{}", cx.random().text(32, LETTERS)),
+            organization: own.id.clone(),
+            management: own.management.clone(),
+            account: account.to_owned(),
+            notes: None,
+            state: state.to_owned(),
+            at: cx.millis(),
+            tags: Vec::new(),
+            email: None,
+            action,
+        };
+        let members = self.all::<Member>(&own)?;
+        let asked: Vec<Invitation> = members
+            .iter()
+            .filter(|member| member.invited && member.id != own.management)
+            .map(|member| handshake(&member.id, Action::Approve, "OPEN"))
+            .collect();
+        let begun = if asked.is_empty() { "OPEN" } else { "REQUESTED" };
+        let whole = handshake(&own.management, Action::Enable, begun);
+        self.change(|tx| {
+            for one in asked.iter().chain([&whole]) {
+                tx.put(&Key::new().text(&one.id), one)?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(EnableAllFeaturesOutput { handshake: Some(shown::handshake(&whole, cx.millis())) })
+    }
+
+    /// Writes down that an account agreed; the last one opens the management account's handshake, and that one turns
+    /// the features on.
+    async fn agree(&self, agreed: &Invitation) -> Result<(), Error> {
+        self.change(|tx| {
+            tx.put(&Key::new().text(&agreed.id), agreed)?;
+            if agreed.action == Action::Enable {
+                let key = Key::new().text(&agreed.organization);
+                let mut own = tx.get::<Own>(&key)?.ok_or_else(no_handshake)?;
+                own.features = "ALL".to_owned();
+                return Ok(tx.put(&key, &own)?);
+            }
+            let mut others = Vec::new();
+            for row in tx.scan::<Invitation>(KeyRange::all(), false) {
+                others.push(row?.1);
+            }
+            others.retain(|other| other.organization == agreed.organization && other.id != agreed.id);
+            let waiting = |other: &Invitation| other.action == Action::Approve && other.state == "OPEN";
+            if !others.iter().any(waiting) {
+                for mut whole in others {
+                    if whole.action == Action::Enable && whole.state == "REQUESTED" {
+                        whole.state = "OPEN".to_owned();
+                        tx.put(&Key::new().text(&whole.id), &whole)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The account whose root user has this address; the empty text where nobody has it, so that nobody can accept.
+    fn account_of(&self, email: &str) -> Result<String, Error> {
+        let rows = self.store().table::<Member>().scan(KeyRange::all(), false);
+        for row in rows {
+            let (_, member) = row.map_err(Error::internal)?;
+            if member.email.eq_ignore_ascii_case(email) {
+                return Ok(member.id);
+            }
+        }
+        // Accounts that no organization made have an address by their number.
+        let number = email.strip_prefix("root@").and_then(|rest| rest.strip_suffix(".example.com"));
+        Ok(number.filter(|number| is_account(number)).unwrap_or_default().to_owned())
+    }
+
     fn invitations(&self) -> Result<Vec<Invitation>, Error> {
         let rows = self.store().table::<Invitation>().scan(KeyRange::all(), false);
         rows.map(|row| row.map(|(_, record)| record)).collect::<Result<_, _>>().map_err(Error::internal)
@@ -189,6 +317,10 @@ impl Organizations {
         self.change(|tx| Ok(tx.put(&Key::new().text(id), &invitation)?)).await?;
         Ok(shown::handshake(&invitation, cx.millis()))
     }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn no_handshake() -> Error {

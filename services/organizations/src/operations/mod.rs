@@ -2,6 +2,7 @@
 
 mod accounts;
 mod delegation;
+mod effective;
 mod handshakes;
 mod organization;
 mod policies;

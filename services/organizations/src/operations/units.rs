@@ -149,7 +149,7 @@ impl Organizations {
     }
 
     /// The units from the one below the root to this one.
-    fn way(&self, own: &Own, id: &str) -> Result<Vec<String>, Error> {
+    pub(super) fn way(&self, own: &Own, id: &str) -> Result<Vec<String>, Error> {
         let (mut way, mut at) = (Vec::new(), id.to_owned());
         while let Some(Target::Unit(unit)) = self.target(own, &at)? {
             if way.len() > DEPTH {
