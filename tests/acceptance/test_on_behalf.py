@@ -43,7 +43,7 @@ def uses(client, key, unique):
     return {
         "lambda.amazonaws.com": lambda mine: mine("lambda").create_function(
             FunctionName=unique("f"), Runtime="python3.12", Handler="f.handler", Role=role, KMSKeyArn=key,
-            Code={"ZipFile": package.getvalue()}, Environment={"Variables": {"A": "b"}}),
+            Code={"ZipFile": package.getvalue()}, Environment={"Variables": {"NAME": "ann"}}),
         "s3.amazonaws.com": lambda mine: mine("s3").put_object(
             Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key),
         "secretsmanager.amazonaws.com": lambda mine: mine("secretsmanager").create_secret(
