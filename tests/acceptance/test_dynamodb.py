@@ -576,15 +576,18 @@ def test_backups(ddb):
     ddb.delete_item(TableName=table, Key={"pk": {"S": "a"}, "sk": {"S": "0"}})
     restored = name()
     ddb.restore_table_from_backup(TargetTableName=restored, BackupArn=made["BackupArn"])
-    ddb.get_waiter("table_exists").wait(TableName=restored)
+    wait = lambda table: ddb.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+    wait(restored)
     assert ddb.scan(TableName=restored)["Count"] == 10
     assert ddb.query(TableName=restored, IndexName="by-g", KeyConditionExpression="g = :g",
                      ExpressionAttributeValues={":g": {"S": "G"}})["Count"] == 10
     past = name()
     ddb.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=past, RestoreDateTime=before)
+    wait(past)
     assert ddb.scan(TableName=past)["Count"] == 10
     latest = name()
     ddb.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=latest, UseLatestRestorableTime=True)
+    wait(latest)
     assert ddb.scan(TableName=latest)["Count"] == 19
     ddb.delete_backup(BackupArn=made["BackupArn"])
     assert refusal(ddb.describe_backup, BackupArn=made["BackupArn"])[0] == "BackupNotFoundException"

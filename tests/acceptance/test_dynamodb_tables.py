@@ -152,6 +152,67 @@ def test_exports_go_on_after_the_death_of_the_process(new_cloud, tmp_path):
                    IncrementalExportSpecification=early)[0] == "InvalidExportTimeException"
 
 
+def test_restores_go_on_after_the_death_of_the_process(new_cloud, tmp_path):
+    one = new_cloud("--data", str(tmp_path / "data"))
+    ddb = one.client("dynamodb")
+    table, restored = make(ddb), name()
+    fill(ddb, table, 2000, 2000)
+    backup = ddb.create_backup(TableName=table, BackupName="backup")["BackupDetails"]["BackupArn"]
+    ddb.restore_table_from_backup(TargetTableName=restored, BackupArn=backup)
+    one.kill()
+    ddb = new_cloud("--data", str(tmp_path / "data")).client("dynamodb")
+    shown = ddb.describe_table(TableName=restored)["Table"]
+    if shown["TableStatus"] == "CREATING":
+        assert restored in ddb.list_tables()["TableNames"]
+        assert refusal(ddb.delete_table, TableName=restored)[0] == "ResourceInUseException"
+        assert refusal(ddb.delete_backup, BackupArn=backup)[0] == "BackupInUseException"
+        assert refusal(ddb.restore_table_from_backup, TargetTableName=restored, BackupArn=backup)[0] == (
+            "TableAlreadyExistsException")
+    ddb.get_waiter("table_exists").wait(TableName=restored, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    assert ddb.scan(TableName=restored, Select="COUNT")["Count"] > 0
+    pages = ddb.get_paginator("scan").paginate(TableName=restored, Select="COUNT")
+    assert sum(page["Count"] for page in pages) == 2000
+    assert ddb.delete_backup(BackupArn=backup)["BackupDescription"]["BackupDetails"]["BackupStatus"] == "DELETED"
+
+
+def test_a_table_goes_through_ion(client, ddb, unique):
+    s3, bucket, table = client("s3"), unique("ion"), make(ddb)
+    s3.create_bucket(Bucket=bucket)
+    items = [
+        {"pk": {"S": "all"}, "n": {"N": "-1.50"}, "big": {"N": "6E+20"}, "b": {"B": b"\x00//\xff"}, "t": {"BOOL": True},
+         "no": {"NULL": True}, "l": {"L": [{"S": "a\n\"b\" 'c'"}, {"M": {"a b": {"L": []}}}]}, "ss": {"SS": ["x", "y"]},
+         "ns": {"NS": ["1", "2.5"]}, "bs": {"BS": [b"\x01"]}, "e": {"S": ""}},
+        {"pk": {"S": "é"}}]
+    for item in items:
+        ddb.put_item(TableName=table, Item=item)
+    held = {item["pk"]["S"]: item for item in ddb.scan(TableName=table)["Items"]}
+    arn = ddb.describe_table(TableName=table)["Table"]["TableArn"]
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    ddb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+    begun = ddb.export_table_to_point_in_time(TableArn=arn, S3Bucket=bucket, ExportFormat="ION")["ExportDescription"]
+    shown = lambda: ddb.describe_export(ExportArn=begun["ExportArn"])["ExportDescription"]
+    assert until(lambda: shown()["ExportStatus"] == "COMPLETED")
+    assert shown()["ExportFormat"] == "ION"
+    summary = json.loads(s3.get_object(Bucket=bucket, Key=shown()["ExportManifest"])["Body"].read())
+    assert summary["outputFormat"] == "ION" and summary["itemCount"] == 2
+    (file,) = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"] if "/data/" in one["Key"]]
+    assert file.endswith(".ion.gz")
+    lines = gzip.decompress(s3.get_object(Bucket=bucket, Key=file)["Body"].read()).decode().splitlines()
+    assert len(lines) == 2 and all(line.startswith("$ion_1_0 {") for line in lines)
+    deep = "$ion_1_0 {Item:{pk:\"deep\",l:" + "[" * 100_000 + "]" * 100_000 + "}}"
+    s3.put_object(Bucket=bucket, Key="in/1.ion", Body="\n".join([*lines, "nonsense", deep, ""]).encode())
+    copy = name()
+    imported = ddb.import_table(
+        S3BucketSource={"S3Bucket": bucket, "S3KeyPrefix": "in/"}, InputFormat="ION", TableCreationParameters={
+            "TableName": copy, "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]})["ImportTableDescription"]
+    there = lambda: ddb.describe_import(ImportArn=imported["ImportArn"])["ImportTableDescription"]
+    assert until(lambda: there()["ImportStatus"] != "IN_PROGRESS")
+    assert (there()["ImportStatus"], there()["ImportedItemCount"], there()["ErrorCount"]) == ("COMPLETED", 2, 2)
+    assert {item["pk"]["S"]: item for item in ddb.scan(TableName=copy)["Items"]} == held
+
+
 def test_a_deleted_table_with_recovery_leaves_a_backup(ddb):
     table = make(ddb)
     fill(ddb, table, 25)
@@ -163,7 +224,10 @@ def test_a_deleted_table_with_recovery_leaves_a_backup(ddb):
     assert left["BackupName"] == f"{table}$DeletedTableBackup" and left["BackupType"] == "SYSTEM"
     days = (left["BackupExpiryDateTime"] - left["BackupCreationDateTime"]).days
     assert days == 35
-    ddb.restore_table_from_backup(TargetTableName=table, BackupArn=left["BackupArn"])
+    begun = ddb.restore_table_from_backup(TargetTableName=table, BackupArn=left["BackupArn"])["TableDescription"]
+    assert begun["TableStatus"] == "CREATING" and begun["RestoreSummary"]["RestoreInProgress"]
+    ddb.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+    assert not ddb.describe_table(TableName=table)["Table"]["RestoreSummary"]["RestoreInProgress"]
     assert ddb.scan(TableName=table)["Count"] == 25
     ddb.delete_backup(BackupArn=left["BackupArn"])
     assert ddb.scan(TableName=table)["Count"] == 25

@@ -201,7 +201,7 @@ impl DynamoDb {
                 source_backup_arn: restored.backup.clone(),
                 source_table_arn: restored.table.clone(),
                 restore_date_time: Some(time(restored.at)),
-                restore_in_progress: false,
+                restore_in_progress: matches!(phase, Phase::Creating),
                 ..Default::default()
             }),
             sse_description: table.sse.as_ref().map(|sse| api::SSEDescription {

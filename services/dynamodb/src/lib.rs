@@ -43,11 +43,11 @@ use cloudlet_bus::{Bus, Delivery};
 use cloudlet_service::rules::Violations;
 use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Service, Structure};
 use cloudlet_store::Store;
-use errors::{Result, no_resource, no_table, stored};
+use errors::{Result, in_use, no_resource, no_table, stored};
 use live::Live;
 use names::Place;
-use state::{Table, Volume, table_key};
-use std::sync::Arc;
+use state::{Coming, Table, Volume, table_key};
+use std::sync::{Arc, Weak};
 
 pub use streams::Streams;
 
@@ -60,6 +60,8 @@ pub struct DynamoDb {
     pub(crate) cloud: Arc<Cloud>,
     pub(crate) live: Arc<Live>,
     policies: access::Policies,
+    /// For work that goes on after the call that began it.
+    pub(crate) itself: Weak<Self>,
     /// Names this run of the program.
     pub(crate) run: Arc<str>,
     /// Whether throughput is enforced, not only counted.
@@ -69,8 +71,9 @@ pub struct DynamoDb {
 impl DynamoDb {
     /// The service over this store. Must be called within a tokio runtime, because the bus starts its deliveries.
     pub fn new(store: Store, cloud: Arc<Cloud>, bus: &Bus) -> Arc<Self> {
-        let service = Arc::new(Self {
+        let service = Arc::new_cyclic(|itself| Self {
             store,
+            itself: itself.clone(),
             live: Arc::default(),
             policies: access::Policies::default(),
             run: cloud.random().uuid().into(),
@@ -102,7 +105,22 @@ impl DynamoDb {
     /// Errors: `ResourceNotFoundException` with the table's name.
     pub(crate) fn control_table(&self, cx: &Context, name: &str) -> Result<Arc<Table>> {
         let place = names::locate(cx, name)?;
-        self.table_at(&place)?.ok_or_else(|| no_table(&place.name))
+        if let Some(table) = self.table_at(&place)? {
+            return Ok(table);
+        }
+        Err(match self.coming(&place)? {
+            Some(_) => in_use(format!(
+                "Attempt to change a resource which is still in use: Table is being created: {}",
+                place.name
+            )),
+            None => no_table(&place.name),
+        })
+    }
+
+    /// The table of this name that is still being filled.
+    pub(crate) fn coming(&self, place: &Place) -> Result<Option<Table>> {
+        let key = table_key(&place.account, &place.region, &place.name);
+        Ok(self.store.table::<Coming>().get(&key).map_err(stored)?.map(|coming| coming.table))
     }
 
     /// What a space held when it was last counted.

@@ -243,6 +243,9 @@ impl View {
 pub(crate) struct Ttl {
     pub attribute: String,
     pub enabled: bool,
+    /// When it was turned on or off, in milliseconds.
+    #[serde(default)]
+    pub changed: i64,
 }
 
 #[derive(Serialize, Deserialize, Clone, Debug)]
@@ -465,6 +468,18 @@ pub(crate) struct Transfer {
     /// The table that an import makes.
     #[serde(default)]
     pub into: Option<Box<Table>>,
+}
+
+/// A table that is being filled, by a restore or an import, and that nobody can use yet. Key: that of the table.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub(crate) struct Coming {
+    pub table: Table,
+    /// What a restore copies: a space as it is, or as it was then. An import has its own record.
+    pub from: Option<(u64, Option<i64>)>,
+}
+
+impl Record for Coming {
+    const TABLE: &'static str = "dynamodb.coming";
 }
 
 /// Who asked for work that outlives the program. Only those whose rights do not hang on a session.

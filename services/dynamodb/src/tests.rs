@@ -190,6 +190,32 @@ async fn time_to_live_takes_what_is_due_and_says_so() {
 }
 
 #[tokio::test]
+async fn time_to_live_changes_once_an_hour() {
+    let house = house(None).await;
+    let change = async |enabled: bool| {
+        let input = UpdateTimeToLiveInput {
+            table_name: "table".to_owned(),
+            time_to_live_specification: TimeToLiveSpecification {
+                enabled,
+                attribute_name: "ttl".to_owned(),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        house.db.update_time_to_live(&house.cx, input).await.map(drop)
+    };
+    change(true).await.unwrap();
+    let refused = change(false).await.unwrap_err();
+    assert_eq!(refused.code(), "ValidationException");
+    assert_eq!(refused.message(), "Time to live has been modified multiple times within a fixed interval");
+    house.later(1);
+    change(false).await.unwrap();
+    assert!(change(true).await.is_err());
+    house.later(1);
+    change(true).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_tables_hold_is_counted() {
     let house = house(None).await;
     for pk in ["a", "b", "c"] {
@@ -388,7 +414,12 @@ async fn a_deleted_table_with_a_history_leaves_a_backup_for_35_days() {
         backup_arn: arn.clone(),
         ..Default::default()
     };
-    house.db.restore_table_from_backup(&house.cx, input).await.unwrap();
+    let begun = house.db.restore_table_from_backup(&house.cx, input).await.unwrap();
+    assert_eq!(begun.table_description.unwrap().table_status.as_deref(), Some("CREATING"));
+    let place = crate::names::locate(&house.cx, "table").unwrap();
+    while house.db.coming(&place).unwrap().is_some() {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(house.count().await, 1);
     let (_, backup) = house.db.backup(&arn).unwrap();
     let key = crate::state::place_key("000000000000", "us-east-1").text(&backup.id);

@@ -250,7 +250,10 @@ async fn users_groups_and_keys_follow_a_rename_and_block_a_deletion() {
     iam.update_user(&cx, rename("anna")).await.unwrap();
     let group =
         iam.get_group(&cx, GetGroupInput { group_name: "g".into(), ..Default::default() }).await.unwrap();
-    assert_eq!(group.users.iter().map(|user| user.user_name.as_deref().unwrap_or_default()).collect::<Vec<_>>(), ["anna"]);
+    assert_eq!(
+        group.users.iter().map(|user| user.user_name.as_deref().unwrap_or_default()).collect::<Vec<_>>(),
+        ["anna"]
+    );
     let used = GetAccessKeyLastUsedInput { access_key_id: made.access_key_id.clone(), ..Default::default() };
     assert_eq!(iam.get_access_key_last_used(&cx, used).await.unwrap().user_name.as_deref(), Some("anna"));
     let theft = DeleteAccessKeyInput {

@@ -6,11 +6,11 @@ use crate::describe::{DAY, key_schema, on_demand, projection, time};
 use crate::errors::{Failure, Result, invalid, stored};
 use crate::names::{self, Place};
 use crate::purge::Task;
-use crate::state::{Backup, Index, Stored, Table, Undo, place_key};
+use crate::state::{Backup, Coming, Index, Stored, Table, Undo, place_key};
 use crate::value::{Item, size};
 use crate::{DynamoDb, keys};
 use cloudlet_api_dynamodb::*;
-use cloudlet_store::{Key, Store, Tx};
+use cloudlet_store::{Key, KeyRange, Store, Tx};
 use std::collections::HashMap;
 use tokio::runtime::Handle;
 
@@ -160,6 +160,10 @@ fn copy(
     Ok((items, bytes))
 }
 
+/// What is said of a backup that is at work.
+const IN_USE: &str = "There is another ongoing conflicting backup control plane operation on the table. The backup is \
+    either being created, deleted or restored to a table.";
+
 impl DynamoDb {
     /// Copies in a thread of its own, because it takes as long as the table is large.
     pub(super) async fn copied(
@@ -236,9 +240,14 @@ impl DynamoDb {
     pub async fn delete_backup(&self, cx: &Context, input: DeleteBackupInput) -> Result<DeleteBackupOutput> {
         let (key, backup) = self.backup(&input.backup_arn)?;
         let deleted = self.store.transact(|tx| {
+            for row in tx.scan::<Coming>(KeyRange::all(), false) {
+                if row?.1.from == Some((backup.number, None)) {
+                    return Err(Failure(BackupInUseException::error(IN_USE)));
+                }
+            }
             tx.delete::<Backup>(&key)?;
             tx.emit(Task::Spaces { spaces: vec![backup.number], bytes: backup.bytes }.message(cx.millis()))?;
-            Ok::<_, Failure>(())
+            Ok(())
         });
         deleted.await?;
         let description = description(&backup, "DELETED");

@@ -6,7 +6,7 @@ use crate::errors::{Failure, Result, invalid};
 use crate::names::Place;
 use crate::operations::backups::From;
 use crate::operations::tables::{billing, sse};
-use crate::state::{History, Index, Restored, Table};
+use crate::state::{Coming, History, Index, Restored, Table};
 use crate::{DynamoDb, schema};
 use cloudlet_api_dynamodb::*;
 use std::collections::BTreeSet;
@@ -89,7 +89,7 @@ impl DynamoDb {
         Ok(RestoreTableToPointInTimeOutput { table_description: Some(description), ..Default::default() })
     }
 
-    /// Makes a table like another one and fills it, before anybody can see it.
+    /// Makes a table like another one, which is filled while the caller waits for its state.
     async fn restore(
         &self,
         cx: &Context,
@@ -101,9 +101,6 @@ impl DynamoDb {
     ) -> Result<TableDescription> {
         let place =
             Place { account: cx.account.to_string(), region: cx.region.to_string(), name: name.to_owned() };
-        if self.table_at(&place)?.is_some() {
-            return Err(already_there(name));
-        }
         let mut table = like_another(cx, like, overrides)?;
         table.account = place.account;
         table.region = place.region;
@@ -113,23 +110,57 @@ impl DynamoDb {
         for index in table.locals.iter_mut().chain(&mut table.globals) {
             index.number = self.new_number().await?;
         }
+        let from = match from {
+            From::Now(space) => (space, None),
+            From::Then(space, at) => (space, Some(at)),
+        };
+        let coming = Coming { table, from: Some(from) };
+        let key = coming.table.key();
+        let made = self.store.transact(|tx| {
+            if tx.exists::<Table>(&key)? || tx.exists::<Coming>(&key)? {
+                return Err(Failure(already_there(name)));
+            }
+            tx.put(&key, &coming)?;
+            Ok(())
+        });
+        made.await?;
+        let description = self.describe(&coming.table, Phase::Creating, cx.millis())?;
+        self.begin_restore(coming);
+        Ok(description)
+    }
+
+    /// Fills a table and lets it be seen. What an earlier run of the program has copied already is copied again.
+    pub(crate) fn begin_restore(&self, coming: Coming) {
+        let Some(service) = self.itself.upgrade() else { return };
+        tokio::spawn(async move {
+            if let Err(error) = service.fill_restored(&coming).await {
+                tracing::warn!(table = coming.table.name, %error, "a table could not be restored");
+                let key = coming.table.key();
+                let forgotten = service.store.transact(|tx| Ok::<_, Failure>(tx.delete::<Coming>(&key)?));
+                if let Err(Failure(error)) = forgotten.await {
+                    tracing::warn!(%error, "a restore that failed could not be forgotten");
+                }
+            }
+        });
+    }
+
+    async fn fill_restored(&self, coming: &Coming) -> Result<()> {
+        let table = &coming.table;
+        let from = match coming.from {
+            Some((space, Some(at))) => From::Then(space, at),
+            Some((space, None)) => From::Now(space),
+            None => return Ok(()),
+        };
         let indexes: Vec<Index> = table.locals.iter().chain(&table.globals).cloned().collect();
         let (items, bytes) = self.copied(from, table.number, (table.clone(), indexes)).await?;
         let key = table.key();
         let made = self.store.transact(|tx| {
-            if tx.exists::<Table>(&key)? {
-                return Err(Failure(already_there(name)));
-            }
-            tx.put(&key, &table)?;
-            Ok(())
+            tx.delete::<Coming>(&key)?;
+            Ok::<_, Failure>(tx.put(&key, table)?)
         });
         made.await?;
         self.live.space(table.number).count(items, bytes);
-        let mut description = self.describe(&table, Phase::Creating, cx.millis())?;
-        if let Some(summary) = &mut description.restore_summary {
-            summary.restore_in_progress = true;
-        }
-        Ok(description)
+        Ok(())
     }
 }
 

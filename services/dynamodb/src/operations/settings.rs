@@ -20,6 +20,9 @@ const RECOVERY_DAYS: i32 = 35;
 /// What an account may provision altogether.
 const ACCOUNT_UNITS: i64 = 80_000;
 
+/// API Reference, UpdateTimeToLive: a change takes up to an hour, in which there is no other, in milliseconds.
+const TTL_INTERVAL: i64 = 60 * 60 * 1000;
+
 impl DynamoDb {
     /// The place that a resource ARN names. What is not of DynamoDB is not the caller's to touch.
     ///
@@ -145,6 +148,7 @@ impl DynamoDb {
         let table = self.control_table(cx, &input.table_name)?;
         self.change_table(&table, |tx, table| {
             let current = table.ttl.as_ref().filter(|ttl| ttl.enabled);
+            let lately = table.ttl.as_ref().is_some_and(|ttl| cx.millis() - ttl.changed < TTL_INTERVAL);
             match current {
                 Some(ttl) if ttl.attribute != wanted.attribute_name => {
                     let message = format!(
@@ -157,13 +161,23 @@ impl DynamoDb {
                     return Err(invalid("TimeToLive is already enabled").into());
                 }
                 None if !wanted.enabled => return Err(invalid("TimeToLive is already disabled").into()),
+                _ if lately => {
+                    return Err(invalid(
+                        "Time to live has been modified multiple times within a fixed interval",
+                    )
+                    .into());
+                }
                 _ => {}
             }
             if wanted.enabled {
                 let task = Task::Expiries { key: table.key().as_bytes().to_vec(), number: table.number };
                 tx.emit(task.message(cx.millis()))?;
             }
-            table.ttl = Some(Ttl { attribute: wanted.attribute_name.clone(), enabled: wanted.enabled });
+            table.ttl = Some(Ttl {
+                attribute: wanted.attribute_name.clone(),
+                enabled: wanted.enabled,
+                changed: cx.millis(),
+            });
             Ok(())
         })
         .await?;

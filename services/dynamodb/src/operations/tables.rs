@@ -1,9 +1,11 @@
 //! Tables: made, shown, listed, deleted.
 
 use crate::describe::Phase;
-use crate::errors::{Failure, Result, in_use, invalid, parameters, stored};
+use crate::errors::{Failure, Result, in_use, invalid, no_table, parameters, stored};
 use crate::purge::Task;
-use crate::state::{Billing, Class, Policy, Shard, Sse, Stream, StreamOf, Table, View, place_key, table_key};
+use crate::state::{
+    Billing, Class, Coming, Policy, Shard, Sse, Stream, StreamOf, Table, View, place_key, table_key,
+};
 use crate::{DynamoDb, names, schema};
 use cloudlet_api_dynamodb::*;
 use cloudlet_api_kms::{DescribeKeyRequest, operations::DescribeKey};
@@ -173,7 +175,7 @@ impl DynamoDb {
     pub(crate) async fn make(&self, cx: &Context, table: Table, view: Option<View>) -> Result<Table> {
         let key = table.key();
         let made = self.store.transact(|tx| {
-            if tx.exists::<Table>(&key)? {
+            if tx.exists::<Table>(&key)? || tx.exists::<Coming>(&key)? {
                 return Err(Failure(in_use(format!("Table already exists: {}", table.name))));
             }
             let mut table = table.clone();
@@ -198,8 +200,12 @@ impl DynamoDb {
         cx: &Context,
         input: DescribeTableInput,
     ) -> Result<DescribeTableOutput> {
-        let table = self.control_table(cx, &input.table_name)?;
-        let description = self.describe(&table, Phase::Settled, cx.millis())?;
+        let place = names::locate(cx, &input.table_name)?;
+        let description = match (self.table_at(&place)?, self.coming(&place)?) {
+            (Some(table), _) => self.describe(&table, Phase::Settled, cx.millis())?,
+            (None, Some(coming)) => self.describe(&coming, Phase::Creating, cx.millis())?,
+            (None, None) => return Err(no_table(&place.name)),
+        };
         Ok(DescribeTableOutput { table: Some(description), ..Default::default() })
     }
 
@@ -210,16 +216,17 @@ impl DynamoDb {
         if let Some(after) = &input.exclusive_start_table_name {
             range = range.after(&table_key(&cx.account, &cx.region, after));
         }
-        let mut names = Vec::new();
-        let mut last = None;
-        for row in self.store.table::<Table>().scan(range, false) {
-            let (_, table) = row.map_err(stored)?;
-            if names.len() == limit {
-                last = names.last().cloned();
-                break;
-            }
-            names.push(table.name);
+        // One more than asked for tells whether there are any.
+        let mut names = BTreeSet::new();
+        for row in self.store.table::<Table>().scan(range.clone(), false).take(limit + 1) {
+            names.insert(row.map_err(stored)?.1.name);
         }
+        for row in self.store.table::<Coming>().scan(range, false).take(limit + 1) {
+            names.insert(row.map_err(stored)?.1.table.name);
+        }
+        let more = names.len() > limit;
+        let names: Vec<_> = names.into_iter().take(limit).collect();
+        let last = names.last().filter(|_| more).cloned();
         Ok(ListTablesOutput {
             table_names: Some(names),
             last_evaluated_table_name: last,

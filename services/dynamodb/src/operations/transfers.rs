@@ -1,7 +1,7 @@
 //! What exports and imports have alike: how they are kept, how they end, and that they go on after a restart.
 
 use crate::errors::{Failure, Result, stored};
-use crate::state::{Transfer, place_key};
+use crate::state::{Coming, Table, Transfer, place_key};
 use crate::{DynamoDb, names};
 use cloudlet_api_dynamodb::*;
 use cloudlet_store::{Key, Store};
@@ -42,8 +42,16 @@ impl DynamoDb {
         transfer
     }
 
-    /// Goes on with the exports and imports that the last run of the program has not ended.
+    /// Goes on with the restores, exports and imports that the last run of the program has not ended.
     pub(crate) async fn resume_transfers(&self) -> Result<()> {
+        for row in self.store.table::<Coming>().scan(cloudlet_store::KeyRange::all(), false) {
+            let (key, coming) = row.map_err(stored)?;
+            if coming.from.is_some() {
+                self.begin_restore(coming);
+            } else if !self.is_imported(&coming.table)? {
+                self.store.transact(|tx| Ok::<_, Failure>(tx.delete::<Coming>(&key)?)).await?;
+            }
+        }
         let rows = self.store.table::<Transfer>().scan(cloudlet_store::KeyRange::all(), false);
         for row in rows {
             let (key, mut transfer) = row.map_err(stored)?;
@@ -61,6 +69,18 @@ impl DynamoDb {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is an import that can go on to fill the table.
+    fn is_imported(&self, table: &Table) -> Result<bool> {
+        let range = place_key(&table.account, &table.region).text("import").prefix_range();
+        for row in self.store.table::<Transfer>().scan(range, true) {
+            let (_, transfer) = row.map_err(stored)?;
+            if transfer.table_id == table.id {
+                return Ok(transfer.status == "IN_PROGRESS" && transfer.caller.is_some());
+            }
+        }
+        Ok(false)
     }
 
     /// The exports or imports of the caller's account and region, of one table or all.

@@ -9,7 +9,7 @@ use crate::describe::{definitions, key_schema, on_demand, projection, time};
 use crate::errors::{Failure, Result, in_use, invalid, stored};
 use crate::operations::tables::new_table;
 use crate::operations::transfers::{transfer_id, transfer_key};
-use crate::state::{Caller, Table, Transfer};
+use crate::state::{Caller, Coming, Table, Transfer};
 use crate::{DynamoDb, names};
 use cloudlet_api_dynamodb::*;
 use cloudlet_service::pages;
@@ -56,7 +56,7 @@ impl DynamoDb {
         }
         let there = || in_use(format!("Table already exists: {}", wanted.table_name));
         let place = names::locate(cx, &wanted.table_name)?;
-        if self.table_at(&place)?.is_some() {
+        if self.table_at(&place)?.is_some() || self.coming(&place)?.is_some() {
             return Err(there());
         }
         table.number = self.new_number().await?;
@@ -82,7 +82,12 @@ impl DynamoDb {
             into: Some(Box::new(table.clone())),
         };
         let key = transfer_key(&table.account, &table.region, "import", &transfer.id);
-        self.store.transact(|tx| Ok::<_, Failure>(tx.put(&key, &transfer)?)).await?;
+        let coming = Coming { table, from: None };
+        let begun = self.store.transact(|tx| {
+            tx.put(&coming.table.key(), &coming)?;
+            Ok::<_, Failure>(tx.put(&key, &transfer)?)
+        });
+        begun.await?;
         self.begin_import(cx.clone(), key, transfer.clone());
         let description = self.import_shown(transfer)?;
         Ok(ImportTableOutput { import_table_description: description, ..Default::default() })

@@ -4,7 +4,7 @@ use crate::change::{Attempt, Cause, Change};
 use crate::errors::{Failure, Result, in_use, invalid};
 use crate::live::Live;
 use crate::operations::transfers::end;
-use crate::state::{KeyKind, Stored, Table, Transfer};
+use crate::state::{Coming, KeyKind, Stored, Table, Transfer};
 use crate::value::{Item, Value, size};
 use crate::{ion, json, keys};
 use base64::Engine;
@@ -348,12 +348,20 @@ pub(super) async fn import(source: Source, mut sink: Sink, key: Key) {
                     }
                     return Err(Failure(in_use(format!("Table already exists: {}", table.name))));
                 }
+                tx.delete::<Coming>(&at)?;
                 Ok(tx.put(&at, table)?)
             });
             made.await.map_err(Error::from)
         }
         Err(error) => Err(error),
     };
+    if made.is_err() {
+        let at = table.key();
+        let forgotten = sink.store.transact(|tx| Ok::<_, Failure>(tx.delete::<Coming>(&at)?));
+        if let Err(Failure(error)) = forgotten.await {
+            tracing::warn!(%error, "an import that failed could not be forgotten");
+        }
+    }
     if let Err(error) = log(&source.cx, &sink).await {
         tracing::debug!(%error, "what is wrong with an import's items could not be logged");
     }
