@@ -417,7 +417,7 @@ ELSEWHERE = {
     "TooManyBuckets": ("services/s3/src/tests/buckets.rs", "TooManyBuckets"),
 }
 
-# All that AWS documents for S3's own API, but those of S3 Select, which have their own tests.
+# All that AWS documents for S3's own API, but those of S3 Select.
 DOCUMENTED = """
     AccessControlListNotSupported AccessDenied AccessPointAlreadyOwnedByYou AccountProblem AllAccessDisabled
     AmbiguousGrantByEmailAddress AnnotationLimitExceeded AnnotationNameTooLong AuthorizationHeaderMalformed
