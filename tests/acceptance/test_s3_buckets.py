@@ -160,7 +160,7 @@ def test_ownership_controls(s3, unique):
                    OwnershipControls={"Rules": [{"ObjectOwnership": "Mine"}]}) == ("MalformedXML", 400)
 
 
-def test_public_access_is_blocked_from_the_start(s3, bucket):
+def test_public_access_is_blocked_from_the_start(cloud, account, s3, bucket):
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert set(block) == {"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"}
     assert all(block.values())
@@ -168,6 +168,13 @@ def test_public_access_is_blocked_from_the_start(s3, bucket):
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert block == {"BlockPublicAcls": True, "IgnorePublicAcls": False, "BlockPublicPolicy": False,
                      "RestrictPublicBuckets": False}
+    # As the reference writes it.
+    body = b"<PublicAccessBlockConfiguration><BlockPublicAcls>TRUE</BlockPublicAcls><IgnorePublicAcls>False</IgnorePublicAcls>" \
+           b"<RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>"
+    assert signed(cloud, "PUT", f"/{bucket}?publicAccessBlock", body=body, key=account)[0] == 200
+    block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert block == {"BlockPublicAcls": True, "IgnorePublicAcls": False, "BlockPublicPolicy": False,
+                     "RestrictPublicBuckets": True}
     answer = refusal(s3.put_public_access_block, Bucket=bucket, PublicAccessBlockConfiguration={})["Error"]
     assert (answer["Code"], answer["Message"]) == ("InvalidRequest", "Must specify at least one configuration.")
     assert s3.delete_public_access_block(Bucket=bucket)["ResponseMetadata"]["HTTPStatusCode"] == 204

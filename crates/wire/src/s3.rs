@@ -79,6 +79,24 @@ pub(crate) fn bad_value(name: &str, value: String) -> Error {
     argument(name, message).with("ArgumentValue", value)
 }
 
+/// The settings of block public access with their values in lower case: S3 takes them in any, and its own reference
+/// writes `TRUE`. Source: S3 API Reference, PutPublicAccessBlock, sample request.
+pub(crate) fn with_plain_booleans<'a>(operation: &Operation, xml: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
+    if operation.name != "PutPublicAccessBlock" {
+        return xml;
+    }
+    let texts = xml.split_inclusive(|b| *b == b'>').map(|part| {
+        let (text, tag) = part.split_at(part.iter().position(|b| *b == b'<').unwrap_or(part.len()));
+        let plain = match text.trim_ascii() {
+            given if given.eq_ignore_ascii_case(b"true") => &b"true"[..],
+            given if given.eq_ignore_ascii_case(b"false") => &b"false"[..],
+            _ => text,
+        };
+        [plain, tag].concat()
+    });
+    Cow::Owned(texts.collect::<Vec<_>>().concat())
+}
+
 /// Whether the operation's document is an access control list.
 pub(crate) fn is_acl(operation: &Operation) -> bool {
     matches!(operation.name, "PutBucketAcl" | "PutObjectAcl")

@@ -247,7 +247,14 @@ impl Reader<'_> {
     ) -> Result<(), SerdeError> {
         let (body, route) = (self.body, self.route);
         let (result, rest) = match route.protocol {
-            Protocol::RestXml => (read(&mut codec::xml(&codec::without_cdata(body))), &[][..]),
+            Protocol::RestXml => {
+                let plain = codec::without_cdata(body);
+                let plain = match s3::is(route.api) {
+                    true => s3::with_plain_booleans(route.operation(), plain),
+                    false => plain,
+                };
+                (read(&mut codec::xml(&plain)), &[][..])
+            }
             _ => {
                 let mut de = codec::json(body);
                 let result = read(&mut de);
