@@ -15,7 +15,7 @@ from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509.oid import NameOID
@@ -53,6 +53,7 @@ class Provider:
     def __init__(self, tls=None):
         self.rsa = rsa.generate_private_key(65537, 2048)
         self.ec = ec.generate_private_key(ec.SECP256R1())
+        self.wide = ec.generate_private_key(ec.SECP521R1())
         provider = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,21 +80,24 @@ class Provider:
 
     def keys(self):
         r, e = self.rsa.public_key().public_numbers(), self.ec.public_key().public_numbers()
+        w = self.wide.public_key().public_numbers()
         return {"keys": [
             {"kty": "RSA", "kid": "r", "use": "sig", "alg": "RS256", "n": number(r.n), "e": number(r.e)},
+            {"kty": "EC", "kid": "w", "crv": "P-521", "x": b64(w.x.to_bytes(66, "big")), "y": b64(w.y.to_bytes(66, "big"))},
             {"kty": "EC", "kid": "e", "crv": "P-256", "x": b64(e.x.to_bytes(32, "big")), "y": b64(e.y.to_bytes(32, "big"))},
         ]}
 
     def token(self, alg="RS256", kid=None, key=None, **claims):
         now = int(time.time())
         claims = {"iss": self.url, "aud": "app", "sub": "user-1", "iat": now, "exp": now + 600, **claims}
-        head = {"alg": alg, "typ": "JWT", "kid": kid or {"RS256": "r", "ES256": "e"}[alg]}
+        head = {"alg": alg, "typ": "JWT", "kid": kid or {"RS256": "r", "ES256": "e", "ES512": "w"}[alg]}
         signed = f"{b64(json.dumps(head).encode())}.{b64(json.dumps(claims).encode())}"
         if alg == "RS256":
             signature = (key or self.rsa).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         else:
-            r, s = utils.decode_dss_signature((key or self.ec).sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-            signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+            own, hash, size = (self.ec, hashes.SHA256(), 32) if alg == "ES256" else (self.wide, hashes.SHA512(), 66)
+            r, s = utils.decode_dss_signature((key or own).sign(signed.encode(), ec.ECDSA(hash)))
+            signature = r.to_bytes(size, "big") + s.to_bytes(size, "big")
         return f"{signed}.{b64(signature)}"
 
 
@@ -127,7 +131,7 @@ def test_a_token_of_a_registered_provider(client, cloud, account, provider, nobo
     role = trusting(iam, account, arn, actions=["sts:TagSession"], StringEquals={
         f"{issuer}:aud": "app", f"{issuer}:sub": "user-1"})
     assume = dict(RoleArn=role, RoleSessionName="session")
-    for alg in ("RS256", "ES256"):
+    for alg in ("RS256", "ES256", "ES512"):
         got = nobody.assume_role_with_web_identity(WebIdentityToken=provider.token(alg), **assume)
         assert got["SubjectFromWebIdentityToken"] == "user-1" and got["Audience"] == "app" and got["Provider"] == arn
         assert got["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{account}:assumed-role/web/session"
@@ -192,6 +196,31 @@ def test_a_provider_over_tls_is_known_by_its_thumbprint(client, account, nobody,
         OpenIDConnectProviderArn=arn, ThumbprintList=[certificate.fingerprint(hashes.SHA1()).hex()])
     assert nobody.assume_role_with_web_identity(**assume)["Provider"] == arn
     provider.server.shutdown()
+
+    # Somebody in between cannot borrow the known certificate: a signature that cannot be checked vouches for nothing.
+    liar = ed25519.Ed25519PrivateKey.generate()
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    forged = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(certificate.subject).public_key(stranger.public_key())
+        .serial_number(7).not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1)).sign(liar, None))
+    (tmp_path / "forged").write_bytes(
+        stranger.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + forged.public_bytes(serialization.Encoding.PEM) + certificate.public_bytes(serialization.Encoding.PEM))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "forged")
+    between = Provider(tls)
+    arn = iam.create_open_id_connect_provider(
+        Url=between.url, ClientIDList=["app"], ThumbprintList=[certificate.fingerprint(hashes.SHA1()).hex()])[
+        "OpenIDConnectProviderArn"]
+    iam.delete_role(RoleName="web")
+    role = trusting(iam, account, arn)
+    assert refused(nobody.assume_role_with_web_identity, RoleArn=role, RoleSessionName="session",
+                   WebIdentityToken=between.token()) == (
+        "InvalidIdentityToken", "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint")
+    between.server.shutdown()
 
 
 def instant(seconds=0):

@@ -4,6 +4,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use p521::ecdsa::signature::Verifier;
 use ring::signature;
 use serde_json::{Map, Value};
 
@@ -113,6 +114,13 @@ impl Token {
             "RS384" => rsa(&signature::RSA_PKCS1_2048_8192_SHA384),
             "RS512" => rsa(&signature::RSA_PKCS1_2048_8192_SHA512),
             "ES256" => curve("P-256", &signature::ECDSA_P256_SHA256_FIXED),
+            // RFC 7518, section 3.4: coordinates of 66 bytes each.
+            "ES512" if text("kty") == Some("EC") && text("crv") == Some("P-521") => {
+                let point = [vec![4], decode(text("x")?)?, decode(text("y")?)?].concat();
+                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
+                let signed = p521::ecdsa::Signature::from_slice(&self.signature).ok()?;
+                Some(key.verify(message, &signed).is_ok())
+            }
             "ES384" => curve("P-384", &signature::ECDSA_P384_SHA384_FIXED),
             _ => None,
         }

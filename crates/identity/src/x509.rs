@@ -5,6 +5,7 @@
 //!
 //! Source: RFC 5280 (certificates), RFC 8017 (RSA keys), RFC 5208 and RFC 5915 (private keys), RFC 7468 (PEM).
 
+use p521::ecdsa::signature::Verifier;
 use pem::{EncodeConfig, LineEnding, Pem};
 use ring::signature;
 use rsa::pkcs1::{RsaPrivateKey, RsaPublicKey, UintRef};
@@ -29,6 +30,8 @@ const SHA256_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.11354
 const SHA384_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
 const SHA512_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const ECDSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 
 /// A public key.
@@ -129,9 +132,9 @@ impl Certificate {
                 SHA1_RSA => issuer.key.verify(Digest::Sha1, &self.tbs, &self.signature),
                 SHA256_RSA | ECDSA_SHA256 => issuer.key.verify(Digest::Sha256, &self.tbs, &self.signature),
                 SHA384_RSA | ECDSA_SHA384 => issuer.key.verify(Digest::Sha384, &self.tbs, &self.signature),
-                SHA512_RSA => issuer.key.verify(Digest::Sha512, &self.tbs, &self.signature),
-                // Algorithms that are not checked here are taken by their names.
-                _ => true,
+                SHA512_RSA | ECDSA_SHA512 => issuer.key.verify(Digest::Sha512, &self.tbs, &self.signature),
+                // What cannot be checked was not signed: a name alone vouches for nothing.
+                _ => false,
             }
     }
 }
@@ -180,6 +183,11 @@ impl PublicKey {
                 key.verify(algorithm, message, signature_bytes).is_ok()
             }
             PublicKey::Ec { curve, point } => {
+                if (*curve, digest) == (P521, Digest::Sha512) {
+                    let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point);
+                    let signed = p521::ecdsa::DerSignature::try_from(signature_bytes);
+                    return matches!((key, signed), (Ok(key), Ok(signed)) if key.verify(message, &signed).is_ok());
+                }
                 let algorithm: &dyn signature::VerificationAlgorithm = match (*curve, digest) {
                     (P256, Digest::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
                     (P256, Digest::Sha384) => &signature::ECDSA_P256_SHA384_ASN1,
