@@ -123,6 +123,15 @@ def test_root_users_of_members(client, cloud, organization, account, unique):
     assert refused(s3.list_objects_v2, Bucket=bucket)[0] == "AccessDenied"
     assert refused(held(cloud, "iam", keys, member).list_access_keys)[0] == "AccessDenied"
 
+    # Policies can tell such a session from the root user itself.
+    org.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
+    only = org.create_policy(Name="only", Description="", Type="SERVICE_CONTROL_POLICY", Content=scp(
+        "Deny", "s3:ListAllMyBuckets", Condition={"Null": {"aws:AssumedRoot": "true"}}))["Policy"]["PolicySummary"]["Id"]
+    org.attach_policy(PolicyId=only, TargetId=member)
+    assert refused(theirs.list_buckets)[0] == "AccessDenied"
+    assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == [bucket]
+    org.detach_policy(PolicyId=only, TargetId=member)
+
     audit = {"arn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"}
     keys = sts.assume_root(TargetPrincipal=f"arn:aws:iam::{member}:root", TaskPolicyArn=audit)["Credentials"]
     auditor = held(cloud, "iam", keys, member)

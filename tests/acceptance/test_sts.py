@@ -144,3 +144,23 @@ def test_no_credentials_in_a_region_that_is_switched_off(cloud, client, account)
     client("sts").assume_role(RoleArn=arn, RoleSessionName="session")
     settings.enable_region(RegionName="af-south-1")
     there.assume_role(RoleArn=arn, RoleSessionName="session")
+
+
+def test_sessions_of_users_call_iam_only_after_mfa(cloud, client, account):
+    iam = client("iam")
+    iam.create_user(UserName="ann")
+    iam.attach_user_policy(UserName="ann", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    key = iam.create_access_key(UserName="ann")["AccessKey"]
+    mine = cloud.client("sts", account=account, key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+    session = held(mine.get_session_token()["Credentials"], account)
+    guest = held(mine.get_federation_token(Name="guest", PolicyArns=[
+        {"arn": "arn:aws:iam::aws:policy/AdministratorAccess"}])["Credentials"], account)
+    for keys in (session, guest):
+        with pytest.raises(ClientError) as caught:
+            cloud.client("iam", **keys).list_users()
+        error = caught.value.response
+        assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == ("InvalidClientTokenId", 403)
+        assert error["Error"]["Message"] == "The security token included in the request is invalid"
+        cloud.client("s3", **keys).list_buckets()
+    assert refused(cloud.client("sts", **guest).get_federation_token, Name="other") == (
+        "AccessDenied", "Cannot call GetFederationToken with session credentials")

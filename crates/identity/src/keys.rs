@@ -71,6 +71,9 @@ pub(crate) fn of_call(
     for (key, value) in &claims.provider_keys {
         context.set(key.clone(), value.clone());
     }
+    if claims.task {
+        context.set("aws:AssumedRoot", "true");
+    }
     if let Holder::Role { session, .. } = &claims.holder {
         context.set("sts:RoleSessionName", session.clone());
     }

@@ -226,6 +226,16 @@ pub trait Service: Send + Sync + 'static {
     /// Gives a refusal the error code and the status of the service's family. What speaks JSON says
     /// `AccessDeniedException`, with status 400 where the operation is no path; XML says `AccessDenied`.
     fn access_denied(&self, _op: &'static Operation, denied: Error) -> Error {
+        // Credentials that are good for nothing here are another thing than a refusal.
+        if denied.code() == "InvalidClientTokenId" {
+            return match self.api().protocols.first() {
+                Some(Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor) => {
+                    denied.with_code("UnrecognizedClientException").with_status(400)
+                }
+                Some(Protocol::RestJson1) => denied.with_code("UnrecognizedClientException").with_status(403),
+                _ => denied,
+            };
+        }
         match self.api().protocols.first() {
             Some(Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RpcV2Cbor) => {
                 denied.with_code("AccessDeniedException").with_status(400)

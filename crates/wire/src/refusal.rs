@@ -8,10 +8,7 @@ use cloudlet_service::{Api, Error, Protocol};
 /// An operation that the API does not have.
 pub(crate) fn unknown_operation(protocol: Protocol, operation: &str) -> Error {
     match protocol {
-        Protocol::AwsQuery | Protocol::Ec2Query => Error::sender(
-            "InvalidAction",
-            format!("The action {operation} is not valid for this web service."),
-        ),
+        Protocol::AwsQuery | Protocol::Ec2Query => unknown_action(operation, None),
         Protocol::RestXml => {
             Error::new("MethodNotAllowed", 405, "The specified method is not allowed against this resource.")
         }
@@ -25,6 +22,12 @@ pub(crate) fn unknown_operation(protocol: Protocol, operation: &str) -> Error {
             format!("The operation {operation} is not known to this service."),
         ),
     }
+}
+
+/// An action that an API does not have in the version asked for.
+pub(crate) fn unknown_action(action: &str, version: Option<&str>) -> Error {
+    let version = version.unwrap_or("NO_VERSION_SPECIFIED");
+    Error::sender("InvalidAction", format!("Could not find operation {action} for version {version}"))
 }
 
 /// An operation that DynamoDB does not have. It says nothing but the code.

@@ -205,7 +205,10 @@ impl Router {
             }
         }
         match best {
-            Some((table, protocol, _)) => table.named(&action.name, protocol, &Labels::default()),
+            Some((table, protocol, true)) => table.named(&action.name, protocol, &Labels::default()),
+            Some((table, protocol, false)) => {
+                Err(table.refuse(protocol, refusal::unknown_action(&action.name, action.version.as_deref())))
+            }
             // A form that is no call: S3 takes any body at all.
             None if self.candidates(service).next().is_some() && service.is_some() => {
                 self.by_path(service, head)
@@ -213,7 +216,7 @@ impl Router {
             None => {
                 let error = match service {
                     Some(service) => Error::not_implemented(service, &action.name),
-                    None => refusal::unknown_operation(Protocol::AwsQuery, &action.name),
+                    None => refusal::unknown_action(&action.name, action.version.as_deref()),
                 };
                 Err(Unrouted { error, protocol: Protocol::AwsQuery, api: None })
             }

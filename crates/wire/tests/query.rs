@@ -97,7 +97,11 @@ fn refuses_forms() {
     let action = |action: &str| read("test-query", &format!("{head}\n\n{action}"));
     assert_eq!(
         action("Action=Nope"),
-        "InvalidAction (400): The action Nope is not valid for this web service."
+        "InvalidAction (400): Could not find operation Nope for version NO_VERSION_SPECIFIED"
+    );
+    assert_eq!(
+        action("Action=Kitchen&Version=2001-01-01"),
+        "InvalidAction (400): Could not find operation Kitchen for version 2001-01-01"
     );
     assert_eq!(
         action("Action=UnservedThing"),
