@@ -1,11 +1,13 @@
 """A burst of uploads, each of which calls a function: none is lost and none invented, also when the cloud dies meanwhile."""
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from test_lambda import LOGS, TRUST, package
 
-COUNT = 1000
+# What is promised is 10,000; `CLOUDLET_BURST=10000` asks for them.
+COUNT = int(os.environ.get("CLOUDLET_BURST", "1000"))
 
 
 def set_up(cloud):
@@ -33,10 +35,10 @@ def seen(cloud):
         return []
 
 
-def wait_for(cloud, least, seconds=120):
+def wait_for(cloud, least, seconds=120 + COUNT // 20):
     end = time.monotonic() + seconds
     while len(set(seen(cloud))) < least and time.monotonic() < end:
-        time.sleep(0.1)
+        time.sleep(0.1 + COUNT / 20_000)
     return seen(cloud)
 
 
@@ -48,7 +50,7 @@ def test_a_burst_survives_the_death_of_the_cloud(new_cloud, tmp_path):
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda n: s3.put_object(Bucket="burst", Key=f"{n:05}", Body=b"x"), range(COUNT)))
     # In the middle of it, twice.
-    for least in (100, 500):
+    for least in (COUNT // 10, COUNT // 2):
         wait_for(cloud, least)
         cloud.kill()
         cloud = new_cloud("--data", data)

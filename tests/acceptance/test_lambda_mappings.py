@@ -261,6 +261,31 @@ def test_windows_carry_state(lam, reader, table, client):
     ) == 4, 60), ended
 
 
+def test_a_window_whose_state_is_too_large_ends_early(lam, reader, table, client):
+    code = (
+        "import json\n"
+        "def handler(event, context):\n"
+        "    size, final = len(event['state'].get('text', '')), event['isFinalInvokeForWindow']\n"
+        "    print('window', json.dumps({'size': size, 'records': len(event['Records']), 'final': final,\n"
+        "        'early': event['isWindowTerminatedEarly']}))\n"
+        "    return {'state': {'text': 'x' * (size + 600_000)}}\n"
+    )
+    reader(code=package(code))
+    for key in ("a", "b", "c"):
+        table(key)
+    lam.create_event_source_mapping(
+        FunctionName="f", EventSourceArn=table.arn, StartingPosition="TRIM_HORIZON", TumblingWindowInSeconds=900, BatchSize=1,
+    )
+    seen = lambda: [json.loads(m.split("window ", 1)[1]) for m in lines(client, "f", "window", 1)]
+    assert until(lambda: len(seen()) >= 4, 60), seen()
+    assert seen()[:4] == [
+        {"size": 0, "records": 1, "final": False, "early": False},
+        {"size": 600_000, "records": 1, "final": False, "early": False},
+        {"size": 1_200_000, "records": 0, "final": True, "early": True},
+        {"size": 0, "records": 1, "final": False, "early": False},
+    ]
+
+
 def test_a_mapping_goes_on_after_a_kill(new_cloud, tmp_path):
     from test_lambda import TRUST
 

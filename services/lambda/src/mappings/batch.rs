@@ -38,8 +38,20 @@ pub(super) struct Window {
     pub start: i64,
     pub end: i64,
     pub state: String,
+    /// Its time is over.
     pub last: bool,
+    /// It ends before its time because its state has become too large.
+    pub early: bool,
 }
+
+impl Window {
+    fn is_final(&self) -> bool {
+        self.last || self.early
+    }
+}
+
+/// The state that a window begins with.
+const EMPTY_STATE: &str = "{}";
 
 /// How a call ended.
 enum Called {
@@ -89,14 +101,19 @@ impl Worker {
             if batch.is_empty() && checkpoints && end.is_some() {
                 self.remember(&lambda, end.clone(), None).await?;
             }
-            if batch.is_empty() && window.as_ref().is_none_or(|w| !w.last) {
+            if batch.is_empty() && window.as_ref().is_none_or(|w| !w.is_final()) {
                 continue;
             }
             match self.call(&lambda, &mapping, &batch, window.as_ref()).await {
                 Called::Done(state) => {
                     refusals = 0;
                     if let (Some(window), Some(state)) = (&mut window, state) {
-                        window.state = state;
+                        window.state = if window.early { EMPTY_STATE.to_owned() } else { state };
+                        // What has grown too large is handed over at once, and counting begins anew.
+                        window.early = !window.is_final() && window.state.len() > MOST_STATE;
+                        if window.early {
+                            line.push_front((Vec::new(), 0));
+                        }
                     }
                     self.remember(&lambda, end.filter(|_| checkpoints), window.as_ref()).await?;
                     self.note(&lambda, &mapping, "OK").await;
@@ -144,8 +161,7 @@ impl Worker {
         if max_age < 0 {
             return;
         }
-        let oldest = self.cx.millis() - i64::from(max_age) * 1000;
-        let at = batch.iter().position(|r| r.arrived >= oldest).unwrap_or(batch.len());
+        let at = too_old(batch, max_age, self.cx.millis());
         if at > 0 {
             let rest = batch.split_off(at);
             let old = std::mem::replace(batch, rest);
@@ -176,8 +192,8 @@ impl Worker {
             payload.insert("state".to_owned(), state);
             payload.insert("shardId".to_owned(), json!(self.shard));
             payload.insert("eventSourceARN".to_owned(), json!(mapping.source));
-            payload.insert("isFinalInvokeForWindow".to_owned(), json!(window.last));
-            payload.insert("isWindowTerminatedEarly".to_owned(), json!(false));
+            payload.insert("isFinalInvokeForWindow".to_owned(), json!(window.is_final()));
+            payload.insert("isWindowTerminatedEarly".to_owned(), json!(window.early));
         }
         let request_id = self.cx.random().uuid();
         let payload = Bytes::from(Value::Object(payload).to_string());
@@ -197,10 +213,7 @@ impl Worker {
         let state = match window {
             Some(_) => {
                 let state = answer.get("state").filter(|s| s.is_object()).map(Value::to_string);
-                if state.as_ref().is_some_and(|s| s.len() > MOST_STATE) {
-                    return whole(result);
-                }
-                Some(state.unwrap_or_else(|| "{}".to_owned()))
+                Some(state.unwrap_or_else(|| EMPTY_STATE.to_owned()))
             }
             None => None,
         };
@@ -298,6 +311,12 @@ impl Worker {
     }
 }
 
+/// How many records at the front are older than so many seconds.
+fn too_old(batch: &[Found], max_age: i32, now: i64) -> usize {
+    let oldest = now - i64::from(max_age) * 1000;
+    batch.iter().position(|r| r.arrived >= oldest).unwrap_or(batch.len())
+}
+
 /// The first record that a partial answer says failed. An answer that names none, or none that is there, is for the
 /// whole batch: done, or failed. Source: Developer Guide, "Configuring partial batch response".
 fn first_failure(answer: &Value, batch: &[Found]) -> Option<usize> {
@@ -329,6 +348,18 @@ async fn pause(failures: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_records_are_given_up() {
+        let record =
+            |arrived: i64| Found { sequence: String::new(), arrived, key: 0, event: Value::Null, size: 0 };
+        let batch = [record(0), record(1_000), record(61_000)];
+        assert_eq!(too_old(&batch, 60, 60_000), 0);
+        assert_eq!(too_old(&batch, 60, 60_001), 1);
+        assert_eq!(too_old(&batch, 60, 61_001), 2);
+        assert_eq!(too_old(&batch, 60, 200_000), 3);
+        assert_eq!(too_old(&[], 60, 200_000), 0);
+    }
 
     #[test]
     fn partial_answers_name_the_first_failure() {

@@ -335,7 +335,7 @@ impl Worker {
                 }
                 None => "{}".to_owned(),
             };
-            let window = Window { start, end: start + length, state, last: false };
+            let window = Window { start, end: start + length, state, last: false, early: false };
             self.process(own, Some(window), true).await?;
         }
         Ok(())
@@ -356,7 +356,7 @@ impl Worker {
     }
 
     async fn end_window(&self, start: i64, length: i64, state: String) -> Result<(), Stopped> {
-        let window = Window { start, end: start + length, state, last: true };
+        let window = Window { start, end: start + length, state, last: true, early: false };
         self.process(Vec::new(), Some(window), true).await.map(|_| ())
     }
 }
