@@ -10,7 +10,7 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
 use super::rootfs::{Last, resolve};
-use super::{ImageError, failed, not_an_image};
+use super::{ImageError, failed, not_an_image, zstd};
 use crate::archive::remove_tree;
 
 /// How much an image may hold. Lambda quotas: 10 GB unpacked, layers included.
@@ -47,8 +47,8 @@ fn open(path: &Path) -> Result<Archive<Box<dyn Read>>, ImageError> {
     let head = io::BufRead::fill_buf(&mut file).map_err(failed(format!("cannot read {}", path.display())))?;
     let reader: Box<dyn Read> = match head {
         [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            return Err(not_an_image("a layer is packed with zstd; build the image with gzip compression"));
+        head if head.starts_with(&zstd::MAGIC) => {
+            Box::new(zstd::Frames::new(file).map_err(failed(format!("cannot read {}", path.display())))?)
         }
         _ => Box::new(file),
     };
@@ -255,7 +255,18 @@ mod tests {
         let half = layer(folder.path(), "half", &tar(&[("half", 600 << 10)]));
         super::apply(&half, &root, &mut left, limits).unwrap();
         assert!(matches!(super::apply(&half, &root, &mut left, limits), Err(ImageError::TooLarge(_))));
-        let zstd = apply(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0], limits).unwrap_err().to_string();
-        assert!(zstd.contains("gzip"), "{zstd}");
+        let zeros = ruzstd::encoding::compress_to_vec(
+            &tar(&[("zeros", 4 << 20)])[..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
+        assert!(zeros.len() < 64 << 10);
+        assert!(matches!(apply(&zeros, limits), Err(ImageError::TooLarge(_))));
+        let some = ruzstd::encoding::compress_to_vec(
+            &tar(&[("some", 100)])[..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
+        apply(&some, limits).unwrap();
+        assert_eq!(fs::read(root.join("some")).unwrap(), [0; 100]);
+        assert!(apply(&some[..some.len() / 2], limits).is_err());
     }
 }

@@ -5,6 +5,7 @@
 
 mod layers;
 mod rootfs;
+mod zstd;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

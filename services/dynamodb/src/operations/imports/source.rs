@@ -223,7 +223,7 @@ impl Source {
         let plain: Box<dyn Read + Send> = match self.packing {
             Packing::None => Box::new(body),
             Packing::Gzip => Box::new(MultiGzDecoder::new(body)),
-            Packing::Zstd => match ruzstd::decoding::StreamingDecoder::new(body) {
+            Packing::Zstd => match unpacked(body) {
                 Ok(plain) => Box::new(plain),
                 Err(why) => {
                     progress.errors += 1;
@@ -270,6 +270,14 @@ impl Source {
             }
         }
     }
+}
+
+/// What a Zstandard frame holds. The decoder (0.8) looks at how large a window a frame wants only from its second frame
+/// on, so an empty one comes first.
+fn unpacked<R: Read>(body: R) -> Result<impl Read, ruzstd::decoding::errors::FrameDecoderError> {
+    let mut decoder = ruzstd::decoding::FrameDecoder::new();
+    decoder.reset(&[0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0][..])?;
+    ruzstd::decoding::StreamingDecoder::new_with_decoder(body, decoder)
 }
 
 /// The next line, or of CSV the next row: a line break may stand in quotes there.
