@@ -1,7 +1,9 @@
 """Certificates, keys and passwords that belong to users and accounts, through boto3."""
 import base64
 import datetime
+import hmac
 import struct
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -155,3 +157,34 @@ def test_service_specific_credentials(client, account):
     iam.delete_service_specific_credential(**same)
     assert refused(iam.update_service_specific_credential, Status="Active", **same) == (
         "NoSuchEntity", f"No such credential {made['ServiceSpecificCredentialId']} exists")
+
+
+def test_aliases_and_devices(client):
+    iam = client("iam")
+    for bad in ("Upper", "-begins", "ends-", "two--dashes", "under_score"):
+        code, message = refused(client("iam", parameter_validation=False).create_account_alias, AccountAlias=bad)
+        assert code == "ValidationError" and message.endswith("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"), bad
+    iam.create_account_alias(AccountAlias="a-good-alias")
+    assert iam.list_account_aliases()["AccountAliases"] == ["a-good-alias"]
+    iam.delete_account_alias(AccountAlias="a-good-alias")
+
+    iam.create_user(UserName="ann")
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName="d")["VirtualMFADevice"]
+    seed = base64.b32decode(device["Base32StringSeed"])
+    # The picture holds what an authenticator scans: whoever reads it has the seed.
+    assert device["QRCodePNG"].startswith(b"\x89PNG\r\n\x1a\n") and device["QRCodePNG"].endswith(b"IEND\xaeB`\x82")
+
+    def code(step):
+        digest = hmac.new(seed, struct.pack(">Q", step), "sha1").digest()
+        at = digest[-1] & 15
+        return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7FFFFFFF) % 10**6:06d}"
+
+    now = int(time.time()) // 30
+    iam.enable_mfa_device(UserName="ann", SerialNumber=device["SerialNumber"], AuthenticationCode1=code(now - 1),
+                          AuthenticationCode2=code(now))
+    assert refused(iam.delete_virtual_mfa_device, SerialNumber=device["SerialNumber"]) == (
+        "DeleteConflict", "MFA VirtualDevice in use. Must deactivate first.")
+    assert refused(iam.delete_user, UserName="ann") == (
+        "DeleteConflict", "Cannot delete entity, must delete MFA device first.")
+    iam.deactivate_mfa_device(UserName="ann", SerialNumber=device["SerialNumber"])
+    iam.delete_virtual_mfa_device(SerialNumber=device["SerialNumber"])

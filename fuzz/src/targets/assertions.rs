@@ -63,6 +63,7 @@ fn run(input: &[u8]) -> u64 {
         assertion.flatten().map(|flaw| flaw as u8),
         pem(text, &["CERTIFICATE", "PRIVATE KEY"]).map(|blocks| blocks.len().min(5)),
         PublicKey::of_private_pem(text).is_some(),
+        cloudlet_identity::encrypted::private_key(text).is_some(),
         cloudlet_identity::saml::canonical(text).map(|text| text.len().min(64)),
     ))
 }

@@ -27,6 +27,7 @@ impl Iam {
         input: CreateAccountAliasInput,
     ) -> Result<CreateAccountAliasOutput, Error> {
         let alias = &input.account_alias;
+        check_alias(alias)?;
         let (own, at) = (of_account(&cx.account), Key::new().text(alias));
         self.change(|tx| {
             let mut settings = tx.get::<AccountSettings>(&own)?.unwrap_or_default();
@@ -52,6 +53,7 @@ impl Iam {
         input: DeleteAccountAliasInput,
     ) -> Result<DeleteAccountAliasOutput, Error> {
         let alias = &input.account_alias;
+        check_alias(alias)?;
         let own = of_account(&cx.account);
         self.change(|tx| {
             let mut settings = tx.get::<AccountSettings>(&own)?.unwrap_or_default();
@@ -303,6 +305,20 @@ enum Detail {
 }
 
 use crate::details;
+
+/// The model's pattern looks ahead, which the engine that checks all others cannot.
+fn check_alias(alias: &str) -> Result<(), Error> {
+    let letter = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = alias.as_bytes();
+    let plain = bytes.iter().all(|byte| letter(Some(byte)) || *byte == b'-');
+    if plain && !alias.contains("--") && letter(bytes.first()) && letter(bytes.last()) {
+        return Ok(());
+    }
+    Err(errors::validation(format!(
+        "1 validation error detected: Value '{alias}' at 'accountAlias' failed to satisfy constraint: Member must satisfy \
+         regular expression pattern: ^[a-z0-9]([a-z0-9]|-(?!-)){{1,61}}[a-z0-9]$"
+    )))
+}
 
 fn no_password_policy(cx: &Context) -> Error {
     errors::no_such(format!("The Password Policy with domain name {} cannot be found.", cx.account))

@@ -150,7 +150,7 @@ impl Iam {
         self.change(|tx| {
             let device = tx.get::<MfaDevice>(&key)?.ok_or_else(|| no_device(&input.serial_number))?;
             if device.enabled.is_some() {
-                return Err(errors::conflict("MFA VirtualDevice is attached to a user").into());
+                return Err(errors::conflict("MFA VirtualDevice in use. Must deactivate first.").into());
             }
             Ok(tx.delete::<MfaDevice>(&key)?)
         })
