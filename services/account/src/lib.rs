@@ -66,6 +66,13 @@ impl Service for Account {
     ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
         Box::pin(async move {
             let mut accesses = default_access(op, cx, input);
+            let key = |name: &str, member: &str| {
+                text_member(input, member).map(|value| (name.to_owned(), vec![value]))
+            };
+            for access in &mut accesses {
+                access.keys.extend(key("account:AlternateContactTypes", "AlternateContactType"));
+                access.keys.extend(key("account:TargetRegion", "RegionName"));
+            }
             if let Some(account) = text_member(input, "AccountId")
                 && let Some(organization) = self.managed(cx, &account)?
             {

@@ -88,6 +88,23 @@ impl Iam {
         if op.name == "AddRoleToInstanceProfile" && access.action == "iam:PassRole" {
             key("iam:PassedToService", "ec2.amazonaws.com".to_owned());
         }
+        if let Some(policy) = text_member(input, "OrganizationsPolicyId") {
+            key("iam:OrganizationsPolicyId", policy);
+        }
+        if op.name.ends_with("ServiceSpecificCredential") {
+            let named = text_member(input, "ServiceSpecificCredentialId");
+            let service = match named.map(|id| self.credential_service(cx, &id)).transpose()? {
+                Some(known) => known,
+                None => text_member(input, "ServiceName"),
+            };
+            if let Some(service) = service {
+                key("iam:ServiceSpecificCredentialServiceName", service);
+            }
+            let asked = input.as_any().downcast_ref::<api::CreateServiceSpecificCredentialInput>();
+            if let Some(days) = asked.and_then(|asked| asked.credential_age_days) {
+                key("iam:ServiceSpecificCredentialAgeDays", days.to_string());
+            }
+        }
         if let Some(tags) = requested_tags(input) {
             let tags = tags.iter().map(|tag| (&tag.key, &tag.value));
             condition_keys::requested_tags(&mut access.keys, tags);

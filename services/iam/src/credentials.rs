@@ -128,6 +128,12 @@ pub(crate) fn by_id(cx: &Context, id: &str) -> Key {
 }
 
 impl Iam {
+    /// The service that a service-specific credential is for.
+    pub(crate) fn credential_service(&self, cx: &Context, id: &str) -> Result<Option<String>, Error> {
+        let found = self.store().table::<ServiceCredential>().get(&by_id(cx, id)).map_err(Error::internal)?;
+        Ok(found.map(|credential| credential.service))
+    }
+
     /// All of one kind that a user has, by id.
     pub(crate) fn of_user<R: OfUser>(&self, cx: &Context, user: &User) -> Result<Vec<R>, Error> {
         let rows = self.store().table::<R>().scan(of_account(&cx.account).prefix_range(), false);

@@ -104,6 +104,8 @@ impl Lambda {
         if let Some(role) = role {
             let mut pass = Access::new("iam:PassRole", role);
             pass.keys.push(("iam:PassedToService".to_owned(), vec!["lambda.amazonaws.com".to_owned()]));
+            let function = accesses.first().map(|access| access.resource.clone());
+            pass.keys.extend(function.map(|arn| ("iam:AssociatedResourceArn".to_owned(), vec![arn])));
             accesses.push(pass);
         }
         Ok(accesses)

@@ -3,11 +3,12 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Organizations".
 
 use crate::{Organizations, shown};
+use cloudlet_api_organizations as api;
 use cloudlet_identity::organization::{Organization, OrganizationPolicy, of, policy_arn};
 use cloudlet_service::api::{Access, Operation};
 use cloudlet_service::rules::text_member;
 use cloudlet_service::shape::Structure;
-use cloudlet_service::{Context, Error, Principal};
+use cloudlet_service::{Context, Error, Principal, condition_keys};
 
 /// The members of inputs that name resources.
 const IDS: &[&str] = &[
@@ -41,6 +42,9 @@ impl Organizations {
                     let (arn, kind) = self.named(&organization, &id)?;
                     let mut access = Access::new(rule.action, arn);
                     access.keys.extend(kind.map(|kind| ("organizations:PolicyType".to_owned(), vec![kind])));
+                    let tags = self.tags_of(&organization, &id)?.unwrap_or_default();
+                    let tags = tags.iter().map(|tag| (&tag.key, &tag.value));
+                    condition_keys::resource_tags(&mut access.keys, None, tags);
                     out.push(access);
                 }
             }
@@ -48,7 +52,15 @@ impl Organizations {
                 out.push(Access::new(rule.action, "*"));
             }
         }
+        let (given, taken) = (requested_tags(input), untagged(input));
         for access in &mut out {
+            if let Some(tags) = given {
+                condition_keys::requested_tags(
+                    &mut access.keys,
+                    tags.iter().map(|tag| (&tag.key, &tag.value)),
+                );
+            }
+            condition_keys::removed_tags(&mut access.keys, taken.unwrap_or_default());
             let mut key = |name: &str, member: &str| {
                 let found = text_member(input, member).map(|value| (name.to_owned(), vec![value]));
                 access.keys.extend(found);
@@ -80,4 +92,22 @@ impl Organizations {
         };
         Ok((shown::arn(organization, kind, id), None))
     }
+}
+
+/// The tags that a request brings.
+fn requested_tags(input: &dyn Structure) -> Option<&[api::Tag]> {
+    let input = input.as_any();
+    macro_rules! look {
+        ($($shape:ident)*) => {
+            $(if let Some(input) = input.downcast_ref::<api::$shape>() { return input.tags.as_deref(); })*
+        };
+    }
+    look!(CreateAccountInput CreateOrganizationalUnitInput CreatePolicyInput InviteAccountToOrganizationInput
+        PutResourcePolicyInput);
+    input.downcast_ref::<api::TagResourceInput>().map(|input| input.tags.as_slice())
+}
+
+/// The names of the tags that a request takes away.
+fn untagged(input: &dyn Structure) -> Option<&[String]> {
+    input.as_any().downcast_ref::<api::UntagResourceInput>().map(|input| input.tag_keys.as_slice())
 }

@@ -87,19 +87,23 @@ impl Organizations {
         input: ListTagsForResourceInput,
     ) -> Result<ListTagsForResourceOutput, Error> {
         let own = self.seen(cx)?;
-        let id = &input.resource_id;
+        let tags = self.tags_of(&own, &input.resource_id)?;
+        let tags = shown::tags(&tags.ok_or_else(errors::no_target)?);
+        Ok(ListTagsForResourceOutput { tags: Some(tags), next_token: None })
+    }
+
+    /// The tags of a root, a unit, a policy or an account; `None` for what is not there.
+    pub(crate) fn tags_of(&self, own: &Own, id: &str) -> Result<Option<Vec<OwnTag>>, Error> {
         let key = of(&own.id, id);
-        let tags = if *id == own.root {
-            Some(own.root_tags)
+        Ok(if *id == own.root {
+            Some(own.root_tags.clone())
         } else if id.starts_with("ou-") {
             self.get::<Unit>(&key)?.map(|unit| unit.tags)
         } else if id.starts_with("p-") {
             self.get::<OrganizationPolicy>(&key)?.map(|policy| policy.tags)
         } else {
             self.get::<Member>(&key)?.map(|member| member.tags)
-        };
-        let tags = shown::tags(&tags.ok_or_else(errors::no_target)?);
-        Ok(ListTagsForResourceOutput { tags: Some(tags), next_token: None })
+        })
     }
 
     async fn change_tags(
