@@ -259,7 +259,8 @@ def assertion(key, role, provider, issuer="https://idp.test", tamper=None, name=
         f'<saml:Attribute Name="{saml}/Role"><saml:AttributeValue>{role},{provider}</saml:AttributeValue>'
         f'</saml:Attribute><saml:Attribute Name="{saml}/RoleSessionName"><saml:AttributeValue>{name}'
         f'</saml:AttributeValue></saml:Attribute><saml:Attribute Name="{saml}/PrincipalTag:team">'
-        '<saml:AttributeValue>a &amp; b</saml:AttributeValue></saml:Attribute></saml:AttributeStatement>')
+        '<saml:AttributeValue>a &amp; b</saml:AttributeValue></saml:Attribute><saml:Attribute Name="2.5.4.42">'
+        '<saml:AttributeValue>Ann</saml:AttributeValue></saml:Attribute></saml:AttributeStatement>')
     head = f'<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_a" IssueInstant="{instant(issued)}" Version="2.0">'
     bare = head + inner.replace("{signature}", "") + "</saml:Assertion>"
     signed = bare if whole else head + inner.replace("{signature}", signature(bare, "_a")) + "</saml:Assertion>"
@@ -298,7 +299,7 @@ def test_an_assertion_of_a_registered_provider(client, cloud, account, nobody):
     assert refused(iam.get_saml_provider, SAMLProviderArn=arn + "x") == (
         "NoSuchEntity", f"Manifest not found for arn {arn}x")
     role = trusting(iam, account, arn, "sts:AssumeRoleWithSAML", ["sts:TagSession"],
-                    StringEquals={"SAML:aud": "https://signin.aws.amazon.com/saml"})
+                    StringEquals={"SAML:aud": "https://signin.aws.amazon.com/saml", "saml:givenName": "Ann"})
     assume = dict(RoleArn=role, PrincipalArn=arn)
     for whole in (False, True):
         got = nobody.assume_role_with_saml(SAMLAssertion=assertion(key, role, arn, whole=whole), **assume)
