@@ -277,6 +277,19 @@ fn is_replica(there: &Secret, secret: &Secret) -> bool {
     there.primary.as_ref() == Some(&secret.region) && there.suffix == secret.suffix
 }
 
+/// Tells the replicas in other Regions when their secret was rotated.
+pub(crate) fn note_rotated(tx: &mut Tx<'_>, secret: &Secret) -> Result<(), Failure> {
+    for replica in &secret.replicas {
+        let at = secret_place(&secret.account, &replica.region, &secret.name);
+        let found = tx.get::<Secret>(&at)?;
+        if let Some(mut there) = found.filter(|there| is_replica(there, secret)) {
+            there.rotated = secret.rotated;
+            tx.put(&at, &there)?;
+        }
+    }
+    Ok(())
+}
+
 /// The secret as its replica has it.
 fn copy_of(secret: &Secret, replica: &Replica) -> Secret {
     let mut copy = Secret {

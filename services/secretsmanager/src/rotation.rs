@@ -3,6 +3,7 @@
 //! Source: User Guide, "Rotation by Lambda function", "Lambda rotation functions".
 
 use crate::errors::{Failure, stored};
+use crate::replicas::note_rotated;
 use crate::state::{CURRENT, PENDING, Secret, Value, Version};
 use crate::{PRINCIPAL, SecretsManager, schedule};
 use cloudlet_api_lambda as lambda;
@@ -22,8 +23,12 @@ const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecr
 /// What is to be done with a secret.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) enum Task {
-    /// All four steps for this version.
-    Rotate { token: String },
+    /// All four steps for this version; what a schedule asks for is tried until its window closes.
+    Rotate {
+        token: String,
+        #[serde(default)]
+        until: Option<i64>,
+    },
     /// The third step alone: whether the function works.
     Test { token: String },
     /// A rotation that the schedule asks for, if it still does.
@@ -84,9 +89,15 @@ impl SecretsManager {
             Task::Delete { at } if secret.deletion == Some(*at) => self.forget(&secret).await,
             Task::Due { at } => {
                 let wanted = secret.rotation.as_ref().is_some_and(|r| r.enabled && r.next == Some(*at));
-                if wanted && secret.deletion.is_none() { self.begin(&secret, now).await } else { Ok(()) }
+                let until = secret.rotation.as_ref().and_then(|rotation| schedule::window_end(rotation, *at));
+                if wanted && secret.deletion.is_none() {
+                    self.begin(&secret, now, until).await
+                } else {
+                    Ok(())
+                }
             }
-            Task::Rotate { token } if secret.deletion.is_none() => self.rotate(&secret, token).await,
+            Task::Rotate { until: Some(until), .. } if *until <= now => Ok(()),
+            Task::Rotate { token, .. } if secret.deletion.is_none() => self.rotate(&secret, token).await,
             Task::Test { token } if secret.deletion.is_none() => {
                 if let Err(error) = self.step(&secret, "testSecret", token).await {
                     let (secret, why) = (secret.arn(), error.to_string());
@@ -106,7 +117,7 @@ impl SecretsManager {
     }
 
     /// Begins a rotation that the schedule asks for.
-    async fn begin(&self, secret: &Secret, now: i64) -> Result<(), Error> {
+    async fn begin(&self, secret: &Secret, now: i64, until: Option<i64>) -> Result<(), Error> {
         let Some(cloud) = self.cloud.upgrade() else { return Ok(()) };
         let token = cloud.random().uuid();
         self.change(secret, |tx, secret| {
@@ -119,7 +130,7 @@ impl SecretsManager {
                 }
             };
             plan(tx, secret, now)?;
-            tx.emit(order(secret, Task::Rotate { token }, now))?;
+            tx.emit(order(secret, Task::Rotate { token, until }, now))?;
             Ok(())
         })
         .await
@@ -152,6 +163,7 @@ impl SecretsManager {
             }
             secret.rotated = Some(now);
             secret.changed = now;
+            note_rotated(tx, secret)?;
             plan(tx, secret, now)
         })
         .await

@@ -41,6 +41,44 @@ pub(crate) fn next(rotation: &Rotation, from: i64) -> Result<Option<i64>, Error>
     Ok(Some(cron.after(from).ok_or_else(bad)?))
 }
 
+/// When the window closes that a schedule opens then: after its `Duration`; without one after an hour where the schedule
+/// counts hours, else with the day. `None` where the whole day of a number of days is the window, whose end `at` is.
+pub(crate) fn window_end(rotation: &Rotation, at: i64) -> Option<i64> {
+    let expression = rotation.expression.as_deref().filter(|_| rotation.days.is_none())?;
+    let given = rotation.duration.as_deref().and_then(|text| text.strip_suffix('h')?.parse::<i64>().ok());
+    let hourly = match argument(expression, "cron") {
+        Some(cron) => {
+            cron.split_whitespace().nth(1).is_some_and(|hours| hours.contains(['*', '/', ',', '-']))
+        }
+        None => expression.contains("hour"),
+    };
+    Some(match given {
+        Some(hours) => at + hours * HOUR,
+        None if hourly => at + HOUR,
+        None => day_end(at),
+    })
+}
+
+fn day_end(at: i64) -> i64 {
+    at - at.rem_euclid(DAY) + DAY
+}
+
+/// Whether the schedule can be kept from now on.
+///
+/// Errors: `InvalidParameterException` for an expression that cannot be read or never comes, and for a window that reaches
+/// into the next one or the next day.
+pub(crate) fn check(rotation: &Rotation, now: i64) -> Result<(), Error> {
+    let Some(at) = next(rotation, now)? else { return Ok(()) };
+    let (Some(end), true) = (window_end(rotation, at), rotation.duration.is_some()) else { return Ok(()) };
+    let following = next(rotation, at)?.unwrap_or(i64::MAX);
+    if end <= at || end > day_end(at) || end > following {
+        return Err(invalid(
+            "The rotation window can't extend into the next rotation window or the next UTC day.",
+        ));
+    }
+    Ok(())
+}
+
 fn argument<'a>(expression: &'a str, name: &str) -> Option<&'a str> {
     expression.trim().strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')
 }
@@ -191,6 +229,33 @@ fn number(text: &str, least: i64, most: i64, names: &[&str]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn windows() {
+        let rotation = |expression: &str, duration: Option<&str>| Rotation {
+            expression: Some(expression.to_owned()),
+            duration: duration.map(str::to_owned),
+            ..Rotation::default()
+        };
+        let hours = |expression: &str, duration: Option<&str>| {
+            let rotation = rotation(expression, duration);
+            check(&rotation, NOW).map_err(|error| error.code().to_owned())?;
+            let at = next(&rotation, NOW).unwrap().unwrap();
+            Ok::<_, String>((window_end(&rotation, at).unwrap() - at) / HOUR)
+        };
+        assert_eq!(hours("cron(0 20 * * ? *)", None), Ok(4));
+        assert_eq!(hours("cron(0 20 * * ? *)", Some("3h")), Ok(3));
+        assert_eq!(hours("cron(0 */6 * * ? *)", None), Ok(1));
+        assert_eq!(hours("rate(8 hours)", None), Ok(1));
+        assert_eq!(hours("rate(8 hours)", Some("4h")), Ok(4));
+        let refused = Err("InvalidParameterException".to_owned());
+        for (expression, duration) in
+            [("cron(0 20 * * ? *)", "5h"), ("cron(0 20 * * ? *)", "0h"), ("cron(0 */2 * * ? *)", "3h")]
+        {
+            assert_eq!(hours(expression, Some(duration)), refused, "{expression} {duration}");
+        }
+        assert_eq!(window_end(&Rotation { days: Some(3), ..Rotation::default() }, NOW), None);
+    }
 
     /// 2027-01-15 08:00 UTC, a Friday.
     const NOW: i64 = 1_800_000_000_000;

@@ -26,11 +26,11 @@ impl SecretsManager {
         }
         let rotation = wanted(&secret, input.rotation_lambda_arn, input.rotation_rules)?;
         let now = cx.millis();
-        schedule::next(&rotation, now)?;
+        schedule::check(&rotation, now)?;
         if let Some(pending) = secret.staged(PENDING).filter(|_| in_progress(&secret)) {
             let token = pending.id.clone();
             self.change(&secret, |tx, secret| {
-                tx.emit(order(secret, Task::Rotate { token: token.clone() }, now))?;
+                tx.emit(order(secret, Task::Rotate { token: token.clone(), until: None }, now))?;
                 Ok(())
             })
             .await?;
@@ -55,7 +55,7 @@ impl SecretsManager {
                 tx.put(&secret.value_place(&token), value)?;
             }
             let task = if immediately {
-                Task::Rotate { token: token.clone() }
+                Task::Rotate { token: token.clone(), until: None }
             } else {
                 Task::Test { token: token.clone() }
             };
