@@ -376,11 +376,11 @@ def test_a_rotation_that_fails_stays_pending_and_is_taken_up_again(client, secre
     assert described["RotationRules"] == {"ScheduleExpression": "rate(10 days)"} and "NextRotationDate" in described
 
 
-def test_rotation_through_all_four_steps(client, secrets, account):
+def test_rotation_through_all_four_steps(client, cloud, secrets, account):
     functions = client("lambda")
     function = rotator(client, ROTATOR)
     assert function == f"arn:aws:lambda:us-east-1:{account}:function:rotator"
-    secrets.create_secret(Name="turning", SecretString="old")
+    secrets.create_secret(Name="turning", SecretString="old", AddReplicaRegions=[{"Region": "eu-west-1"}])
     assert refused(secrets.rotate_secret, SecretId="turning") == (
         "InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
     ask = dict(SecretId="turning", RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 30})
@@ -400,6 +400,10 @@ def test_rotation_through_all_four_steps(client, secrets, account):
     assert described["RotationRules"] == {"AutomaticallyAfterDays": 30} and "NextRotationDate" in described
     assert secrets.get_secret_value(SecretId="turning")["SecretString"].startswith("new:")
     assert secrets.get_secret_value(SecretId="turning", VersionStage="AWSPREVIOUS")["SecretString"] == "old"
+    replica = cloud.client("secretsmanager", account=account, region="eu-west-1").describe_secret(SecretId="turning")
+    assert replica["LastRotatedDate"] == described["LastRotatedDate"]
+    wide = {"ScheduleExpression": "cron(0 22 * * ? *)", "Duration": "3h"}
+    assert refused(secrets.rotate_secret, SecretId="turning", RotationRules=wide)[0] == "InvalidParameterException"
     secrets.cancel_rotate_secret(SecretId="turning")
     assert secrets.describe_secret(SecretId="turning")["RotationEnabled"] is False
     # What begins later is only tested, with a version that goes again.
