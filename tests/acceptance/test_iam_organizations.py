@@ -55,7 +55,7 @@ def test_tokens_for_the_world_outside(client, cloud, account):
     assert refused(sts.get_web_identity_token, Audience=["a"], SigningAlgorithm="HS256")[0] == "ValidationError"
 
     # Whoever trusts the issuer can check the token: another account's STS does.
-    other = f"{(int(account) + 5) % 10**12:012d}"
+    other = f"{(int(account) + 400_005) % 10**12:012d}"
     theirs = client("iam", account=other)
     provider = theirs.create_open_id_connect_provider(
         Url=issuer, ClientIDList=["https://api.example.com"])["OpenIDConnectProviderArn"]
@@ -221,7 +221,7 @@ def test_resource_control_policies_bind_strangers_and_members(client, cloud, org
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     s3.put_bucket_policy(Bucket=bucket, Policy=policy(
         Effect="Allow", Principal="*", Action="s3:GetObject", Resource=f"arn:aws:s3:::{bucket}/*"))
-    stranger = client("s3", account=f"{(int(account) + 9) % 10**12:012d}")
+    stranger = client("s3", account=f"{(int(account) + 400_009) % 10**12:012d}")
     assert stranger.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
     # Only the organization's identities may come in.
     perimeter = org.create_policy(
@@ -246,7 +246,7 @@ def test_resource_control_policies_bind_strangers_and_members(client, cloud, org
     org.detach_policy(PolicyId=perimeter["Id"], TargetId=root)
     role = client("iam", account=member).create_role(RoleName="open", AssumeRolePolicyDocument=policy(
         Effect="Allow", Principal={"AWS": "*"}, Action="sts:AssumeRole"))["Role"]["Arn"]
-    outside = client("sts", account=f"{(int(account) + 9) % 10**12:012d}")
+    outside = client("sts", account=f"{(int(account) + 400_009) % 10**12:012d}")
     outside.assume_role(RoleArn=role, RoleSessionName="s1")
     closed = org.create_policy(
         Name="closed", Description="", Type="RESOURCE_CONTROL_POLICY", Content=policy(

@@ -326,7 +326,7 @@ def test_permissions(lam, create, account, client, unique):
     refused("ResourceConflictException", lam.add_permission, FunctionName="f", StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
     policy = json.loads(lam.get_policy(FunctionName="f")["Policy"])
     assert policy["Id"] == "default" and [s["Sid"] for s in policy["Statement"]] == ["s3"]
-    other = f"{(int(account) + 7) % 10**12:012d}"
+    other = f"{(int(account) + 400_007) % 10**12:012d}"
     stranger = client("lambda", account=other)
     refused("AccessDeniedException", stranger.invoke, FunctionName=arn)
     lam.add_permission(FunctionName="f", StatementId="other", Action="lambda:InvokeFunction", Principal=other)

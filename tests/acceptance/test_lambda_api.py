@@ -139,7 +139,7 @@ def test_words_of_refusals(lam, create, role, account, client):
     assert refused("ResourceNotFoundException", lam.list_tags, Resource=arn + "none") == f"Function not found: {arn}none"
     wrong = arn.replace("us-east-1", "eu-west-1") + "f"
     assert refused("ResourceNotFoundException", lam.get_function, FunctionName=wrong) == "Functions from 'eu-west-1' are not reachable in this region ('us-east-1')"
-    stranger = str((int(account) + 1) % 10**12).zfill(12)
+    stranger = str((int(account) + 400_001) % 10**12).zfill(12)
     foreign = client("lambda", account=stranger)
     message = refused("AccessDeniedException", foreign.get_function, FunctionName=arn + "f")
     assert message.startswith(f"User: arn:aws:iam::{stranger}:root is not authorized to perform: lambda:GetFunction on resource: {arn}f")
@@ -248,7 +248,7 @@ def test_policies_as_whole_documents(lam, create, account, client):
     if not hasattr(lam, "put_resource_policy"):
         import pytest
         pytest.skip("this boto3 does not know resource policies")
-    stranger = str((int(account) + 1) % 10**12).zfill(12)
+    stranger = str((int(account) + 400_001) % 10**12).zfill(12)
     statement = {
         "Sid": "them", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{stranger}:root"},
         "Action": "lambda:InvokeFunction", "Resource": arn,
@@ -266,7 +266,7 @@ def test_policies_as_whole_documents(lam, create, account, client):
 
 
 def test_layers_of_others(lam, create, account, client):
-    stranger = str((int(account) + 1) % 10**12).zfill(12)
+    stranger = str((int(account) + 400_001) % 10**12).zfill(12)
     theirs = client("lambda", account=stranger)
     layer = theirs.publish_layer_version(LayerName="l", Content={"ZipFile": package("WORD = 'shared'\n", "python/m.py")})["LayerVersionArn"]
     create(code=package("import m\ndef handler(e, c):\n    return m.WORD\n"), Handler="index.handler")

@@ -178,7 +178,7 @@ def test_values_are_encrypted_by_kms_with_the_callers_rights(cloud, client, secr
 
 
 def test_resource_policies(cloud, secrets, account):
-    other = f"{(int(account) + 3) % 10**12:012d}"
+    other = f"{(int(account) + 400_003) % 10**12:012d}"
     made = secrets.create_secret(Name="shared", SecretString="x")
     policy = json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"AWS": other}, "Action": "secretsmanager:*", "Resource": "*"}]})
@@ -277,7 +277,7 @@ def test_a_replica_that_cannot_be_sealed_says_so(client, cloud, secrets, account
 
 
 def test_a_replica_in_another_account(cloud, secrets, account):
-    other = f"{(int(account) + 3) % 10**12:012d}"
+    other = f"{(int(account) + 400_003) % 10**12:012d}"
     theirs, kms = cloud.client("secretsmanager", account=other), cloud.client("kms", account=other)
     key = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"AWS": [account, other]}, "Action": "kms:*", "Resource": "*"}]}))["KeyMetadata"]["Arn"]

@@ -236,7 +236,7 @@ def test_public_images_that_templates_resolve(ssm):
 
 
 def test_sharing_with_another_account(cloud, client, ssm, account):
-    other = f"{(int(account) + 3) % 10**12:012d}"
+    other = f"{(int(account) + 400_003) % 10**12:012d}"
     theirs = cloud.client("ssm", account=other)
     put(ssm, "/shared/one", "v", Tier="Advanced")
     arn = f"arn:aws:ssm:us-east-1:{account}:parameter/shared/one"

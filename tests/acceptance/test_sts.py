@@ -26,7 +26,7 @@ def test_who_am_i(cloud, client, account):
 
 
 def test_a_partner_account_needs_the_external_id(cloud, client, account):
-    partner = f"{(int(account) + 7) % 10**12:012d}"
+    partner = f"{(int(account) + 400_007) % 10**12:012d}"
     arn = client("iam").create_role(
         RoleName="partner",
         AssumeRolePolicyDocument=trust({"AWS": partner}, StringEquals={"sts:ExternalId": "42"}),
