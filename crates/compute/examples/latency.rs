@@ -140,6 +140,7 @@ impl Bench {
             account: "000000000000".into(),
             log_group: "/aws/lambda/f".into(),
             log_format: LogFormat::Text,
+            tenant: None,
             initialization_type: "on-demand".into(),
             credentials: None,
         }))

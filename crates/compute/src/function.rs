@@ -94,6 +94,8 @@ pub struct FunctionSpec {
     pub log_group: String,
     /// Text or JSON, `LoggingConfig`.
     pub log_format: LogFormat,
+    /// The tenant that the sandbox works for, and for no other. `None`: the function does not keep tenants apart.
+    pub tenant: Option<String>,
     /// `on-demand`, `provisioned-concurrency` or `snap-start`.
     pub initialization_type: String,
     /// The execution role's credentials. `None`: the function gets no credentials.
@@ -143,6 +145,8 @@ pub struct Invocation {
     pub cognito_identity: Option<String>,
     /// `X-Amzn-Trace-Id`.
     pub trace_id: Option<String>,
+    /// `X-Amz-Tenant-Id`, the tenant that the call is for.
+    pub tenant_id: Option<String>,
     /// Takes the response while the function streams it; the result's payload is empty then. A function that does not
     /// stream answers in the result. Without it, what is streamed is collected. A slow taker slows the function down.
     pub stream: Option<mpsc::Sender<StreamPart>>,
@@ -158,6 +162,7 @@ impl Invocation {
             client_context: None,
             cognito_identity: None,
             trace_id: None,
+            tenant_id: None,
             stream: None,
         }
     }

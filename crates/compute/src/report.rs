@@ -58,7 +58,10 @@ pub(crate) fn start(spec: &FunctionSpec, request_id: &str, now: SystemTime) -> O
     let message = match &spec.log_format {
         LogFormat::Text => format!("START RequestId: {request_id} Version: {}", spec.version),
         LogFormat::Json { system_level, .. } => {
-            let record = json!({"requestId": request_id, "version": spec.version});
+            let mut record = json!({"requestId": request_id, "version": spec.version});
+            if let Some(tenant) = &spec.tenant {
+                record["tenantId"] = json!(tenant);
+            }
             return wanted(system_level, 1).then(|| event(now, "platform.start", record));
         }
     };

@@ -166,6 +166,7 @@ async fn next(shared: &Shared) -> Response<Full<Bytes>> {
         ("Lambda-Runtime-Trace-Id", invocation.trace_id),
         ("Lambda-Runtime-Client-Context", invocation.client_context),
         ("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
+        ("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id),
     ];
     for (name, value) in optional {
         if let Some(value) = value {

@@ -47,6 +47,8 @@ pub(crate) struct Event {
     pub accepted: i64,
     pub client_context: Option<String>,
     pub trace_id: Option<String>,
+    #[serde(default)]
+    pub tenant: Option<String>,
 }
 
 /// An event with its payload: a line of JSON, then the payload as it came.
@@ -65,6 +67,7 @@ fn decode(bytes: &[u8]) -> Option<(Event, &[u8])> {
 impl Lambda {
     /// Takes an event for a function that is there. It is on disk when this returns.
     pub(crate) async fn accept_event(&self, target: &Target, call: Call) -> Result<(), Error> {
+        target.check_tenant(call.tenant.as_deref())?;
         let named = &target.named;
         let now = named.cx.millis();
         let config = target.event_config();
@@ -78,6 +81,7 @@ impl Lambda {
             accepted: now,
             client_context: call.client_context,
             trace_id: call.trace_id,
+            tenant: call.tenant,
         };
         let message = Message {
             queue: QUEUE.to_owned(),
@@ -108,6 +112,7 @@ impl Lambda {
             payload: bytes::Bytes::copy_from_slice(payload),
             client_context: event.client_context.clone(),
             trace_id: event.trace_id.clone(),
+            tenant: event.tenant.clone(),
         };
         if target.function.reserved_concurrency == Some(0) {
             // There is nothing to wait for.

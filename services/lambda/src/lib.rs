@@ -31,6 +31,7 @@ mod sink;
 mod state;
 mod stream;
 mod tasks;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -34,12 +34,19 @@ pub(crate) struct Call {
     pub payload: Bytes,
     pub client_context: Option<String>,
     pub trace_id: Option<String>,
+    pub tenant: Option<String>,
 }
 
 impl Call {
     /// A call with an empty object.
     pub(crate) fn new(request_id: String) -> Self {
-        Self { request_id, payload: Bytes::from_static(b"{}"), client_context: None, trace_id: None }
+        Self {
+            request_id,
+            payload: Bytes::from_static(b"{}"),
+            client_context: None,
+            trace_id: None,
+            tenant: None,
+        }
     }
 }
 
@@ -177,6 +184,7 @@ impl Lambda {
         call: Call,
         parts: Option<mpsc::Sender<StreamPart>>,
     ) -> Result<InvokeResult, Error> {
+        target.check_tenant(call.tenant.as_deref())?;
         let version = self.ready(target).await?;
         let (trace, times) = lineage::step(&target.named.cx, call.trace_id.as_deref(), &target.named.arn());
         if times > lineage::MOST && target.function.recursive_loop.as_deref() != Some("Allow") {
@@ -188,7 +196,7 @@ impl Lambda {
             self.reserved_in_all(&target.named.cx)?
         };
         let _permit = self.gate.enter(target, self.limits.read().concurrency - reserved)?;
-        let spec = self.spec(&target.named, &version);
+        let spec = crate::tenants::own(self.spec(&target.named, &version), call.tenant.as_deref());
         // A role that is gone or no longer trusts Lambda is told to the caller.
         let cx = &target.named.cx;
         let session =
@@ -199,6 +207,7 @@ impl Lambda {
         let invocation = Invocation {
             client_context: call.client_context,
             trace_id: Some(trace),
+            tenant_id: call.tenant,
             stream: parts,
             ..Invocation::new(call.request_id.clone(), target.named.qualified_arn(), call.payload)
         };
@@ -301,6 +310,7 @@ impl Lambda {
             account: cx.account.to_string(),
             log_group,
             log_format,
+            tenant: None,
             initialization_type: self.initialization(named, version).to_owned(),
             credentials: Some(self.credentials(cx, &s.role, &named.name)),
         });

@@ -100,6 +100,7 @@ impl Settings {
             vpc: None,
             image: None,
             durable: None,
+            tenancy: None,
         }
     }
 
@@ -132,6 +133,9 @@ impl Lambda {
                 )));
             }
             set(&mut settings.snap_start, snap_start.apply_on);
+            if settings.snap_start == "PublishedVersions" {
+                crate::tenants::refuse(settings, "SnapStart")?;
+            }
         }
         if let Some(environment) = changes.environment {
             let variables = environment.variables.unwrap_or_default();
@@ -371,6 +375,10 @@ pub(crate) fn describe(named: &Named, version: &Version, qualified: bool) -> Fun
             retention_period_in_days: d.retention_days,
             execution_timeout: d.timeout,
         }),
+        tenancy_config: s
+            .tenancy
+            .as_deref()
+            .map(|mode| TenancyConfig { tenant_isolation_mode: mode.to_owned(), ..Default::default() }),
         package_type: text(if s.image.is_some() { "Image" } else { "Zip" }),
         architectures: Some(s.architectures.clone()),
         ephemeral_storage: Some(EphemeralStorage { size: s.ephemeral, ..Default::default() }),

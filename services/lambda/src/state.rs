@@ -201,6 +201,9 @@ pub(crate) struct Settings {
     /// What makes it a durable function, which it is made as or never is.
     #[serde(default)]
     pub durable: Option<Durable>,
+    /// `PER_TENANT` where each tenant has sandboxes of its own, which a function is made with or never has.
+    #[serde(default)]
+    pub tenancy: Option<String>,
 }
 
 /// A container image as a function uses it.

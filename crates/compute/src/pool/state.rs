@@ -26,11 +26,12 @@ const IN_USE: Duration = Duration::from_secs(1);
 /// How long a function that cannot be kept ready is left alone.
 pub(super) const KEEP_PAUSE: Duration = Duration::from_secs(20);
 
-/// Function, version and revision: sandboxes of equal keys are interchangeable.
+/// Function, version, revision and tenant: sandboxes of equal keys are interchangeable.
 pub(crate) type Key = Arc<str>;
 
 pub(crate) fn key(spec: &FunctionSpec) -> Key {
-    format!("{}\n{}\n{}", spec.arn, spec.version, spec.revision).into()
+    let tenant = spec.tenant.as_deref().unwrap_or_default();
+    format!("{}\n{}\n{}\n{tenant}", spec.arn, spec.version, spec.revision).into()
 }
 
 #[derive(Default)]

@@ -60,6 +60,7 @@ impl Link {
                     "client_context": call.client_context,
                     "cognito": call.cognito_identity,
                     "trace": call.trace_id,
+                    "tenant": call.tenant_id,
                 });
                 frames.send(&header, &call.payload);
             }

@@ -92,6 +92,7 @@ impl Lab {
             account: "000000000000".into(),
             log_group: format!("/aws/lambda/f{serial}"),
             log_format: LogFormat::Text,
+            tenant: None,
             initialization_type: "on-demand".into(),
             credentials: None,
         }

@@ -6,8 +6,6 @@ use crate::names::{LATEST, Named};
 use crate::state::{Function, named_key};
 use cloudlet_api_lambda::*;
 
-/// AWS: what must stay for functions without a reservation.
-
 impl Lambda {
     /// Reserves concurrency for a function, which is its limit as well.
     ///

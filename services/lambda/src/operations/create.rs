@@ -58,6 +58,7 @@ impl Lambda {
         check_architectures(&architectures)?;
         let mut settings = Settings::fresh(runtime.clone(), handler, input.role.clone(), architectures);
         settings.durable = input.durable_config.map(durable);
+        settings.tenancy = input.tenancy_config.map(|config| config.tenant_isolation_mode);
         let changes = Changes {
             runtime: Some(runtime).filter(|_| image.is_none()),
             description: input.description,
@@ -225,8 +226,8 @@ fn exists(named: &Named) -> Error {
 
 /// What CreateFunction has on AWS and not here yet.
 fn unserved(input: &CreateFunctionInput) -> Result<(), Error> {
-    let part = if input.tenancy_config.is_some() {
-        "TenancyConfig"
+    let part = if input.tenancy_config.is_some() && input.durable_config.is_some() {
+        "TenancyConfig of a durable function"
     } else if input.capacity_provider_config.is_some() || input.publish_to.is_some() {
         "CapacityProviderConfig"
     } else if input.accelerator_config.is_some() {

@@ -25,14 +25,13 @@ impl Lambda {
     /// Errors: `ResourceNotFoundException`, `InvalidRequestContentException`, `RequestEntityTooLargeException`,
     /// `TooManyRequestsException`, `ResourceConflictException`.
     pub async fn invoke(&self, cx: &Context, input: InvokeInput) -> Result<InvokeOutput, Error> {
-        if input.tenant_id.is_some() {
-            return Err(Error::not_implemented_part("lambda:Invoke TenantId"));
-        }
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
         let target = self.target(named)?;
         let kind = input.invocation_type.as_deref().unwrap_or("RequestResponse");
         let payload = input.payload.map(|blob| Bytes::from(blob.into_inner())).unwrap_or_default();
-        let call = call(cx, payload, input.client_context.as_deref(), kind == "Event")?;
+        let mut call = call(cx, payload, input.client_context.as_deref(), kind == "Event")?;
+        call.tenant = input.tenant_id;
+        target.check_tenant(call.tenant.as_deref())?;
         if kind != "DryRun" {
             if let Some(durable) = &target.version.settings.durable {
                 return self
@@ -134,13 +133,12 @@ impl Lambda {
         cx: &Context,
         input: InvokeWithResponseStreamInput,
     ) -> Result<InvokeWithResponseStreamOutput, Error> {
-        if input.tenant_id.is_some() {
-            return Err(Error::not_implemented_part("lambda:InvokeWithResponseStream TenantId"));
-        }
         let named = Named::read(cx, &input.function_name, input.qualifier.as_deref())?;
         let target = self.target(named)?;
         let payload = input.payload.map(|blob| Bytes::from(blob.into_inner())).unwrap_or_default();
-        let call = call(cx, payload, input.client_context.as_deref(), false)?;
+        let mut call = call(cx, payload, input.client_context.as_deref(), false)?;
+        call.tenant = input.tenant_id;
+        target.check_tenant(call.tenant.as_deref())?;
         let mut output = InvokeWithResponseStreamOutput {
             status_code: Some(200),
             executed_version: Some(target.version.name()),
@@ -204,7 +202,7 @@ fn call(cx: &Context, payload: Bytes, client_context: Option<&str>, event: bool)
     let headers = cx.origin.headers.as_ref();
     let trace_id =
         headers.and_then(|h| h.get("x-amzn-trace-id")).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    Ok(Call { request_id: cx.request_id.to_string(), payload, client_context, trace_id })
+    Ok(Call { request_id: cx.request_id.to_string(), payload, client_context, trace_id, tenant: None })
 }
 
 fn decode_context(text: &str) -> Result<String, Error> {

@@ -36,6 +36,7 @@ impl Lambda {
         super::tags::check(input.tags.as_ref().unwrap_or(&BTreeMap::new()))?;
         let named = Named::read(cx, &input.function_name, None)?;
         let mut mapping = check_create(&input, kind, &named.qualified_arn())?;
+        self.refuse_tenants(&named, "An event source mapping")?;
         let role = self.mapped_role(&named)?;
         probe(self, &named, &role, kind, &source).await?;
         self.seal_filters(cx, &mut mapping).await?;

@@ -10,8 +10,6 @@ use cloudlet_api_lambda::*;
 use cloudlet_service::pages;
 use cloudlet_store::Tx;
 
-/// AWS: what must stay for functions without a reservation.
-
 impl Lambda {
     /// Keeps sandboxes of a version ready.
     ///
@@ -27,6 +25,7 @@ impl Lambda {
             ));
         }
         let named = Named::read(cx, &input.function_name, Some(&input.qualifier))?;
+        self.refuse_tenants(&named, "Provisioned concurrency")?;
         let qualifier = input.qualifier;
         let wanted = input.provisioned_concurrent_executions;
         let limits = *self.limits.read();

@@ -18,6 +18,7 @@ impl Lambda {
         input: CreateFunctionUrlConfigInput,
     ) -> Result<CreateFunctionUrlConfigOutput, Error> {
         let named = named(cx, &input.function_name, input.qualifier.as_deref())?;
+        self.refuse_tenants(&named, "A function URL")?;
         let alias = named.qualifier.clone().unwrap_or_default();
         let now = written_time(cx.millis());
         let config = UrlConfig {

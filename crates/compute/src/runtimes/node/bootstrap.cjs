@@ -564,6 +564,7 @@ class Runtime {
       identity: parse(call.cognito, 'cognito identity'),
       invokedFunctionArn: call.arn,
       awsRequestId: call.id,
+      tenantId: call.tenant || undefined,
       getRemainingTimeInMillis: () => Math.max(0, call.deadline_ms - Date.now()),
     };
   }

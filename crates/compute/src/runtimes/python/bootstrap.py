@@ -205,7 +205,7 @@ class LambdaContext:
         self.memory_limit_in_mb = env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
         self.function_version = env.get("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = call["arn"]
-        self.tenant_id = None
+        self.tenant_id = call.get("tenant")
         context = parse(call.get("client_context"), "Client Context")
         self.client_context = ClientContext(context) if isinstance(context, dict) else None
         self.identity = CognitoIdentity(parse(call.get("cognito"), "Cognito Identity"))

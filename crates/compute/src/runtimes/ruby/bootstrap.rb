@@ -97,7 +97,7 @@ module CloudletRuntime
 
   class Context
     attr_reader :aws_request_id, :invoked_function_arn, :log_group_name, :log_stream_name, :function_name,
-                :memory_limit_in_mb, :function_version, :identity, :client_context, :deadline_ms
+                :memory_limit_in_mb, :function_version, :identity, :client_context, :deadline_ms, :tenant_id
 
     def initialize(call)
       env = ENV
@@ -111,6 +111,7 @@ module CloudletRuntime
       @identity = JSON.parse(call['cognito']) if call['cognito']
       @client_context = JSON.parse(call['client_context']) if call['client_context']
       @deadline_ms = call['deadline_ms'].to_i
+      @tenant_id = call['tenant']
     end
 
     def get_remaining_time_in_millis
