@@ -4,6 +4,8 @@ import json
 import pytest
 
 from test_lambda import LOGS, TRUST, create, lam, package, refused, role, until  # noqa: F401
+from test_lambda_mappings import STREAM, table  # noqa: F401
+from test_lambda_urls import open_to_all, visit  # noqa: F401
 
 # What an SDK for durable functions does, as far as these tests need it.
 SDK = """
@@ -195,6 +197,29 @@ def test_what_a_function_may_not_do(lam, durable, create):
     assert message == "Invalid checkpoint token."
     lam.delete_function(FunctionName="f")
     refused("ResourceNotFoundException", lam.get_durable_execution, DurableExecutionArn=answer["DurableExecutionArn"])
+
+
+def test_a_stream_and_an_url_begin_executions(lam, durable, table, visit, client):
+    waits = "    run.until('w', 'WAIT', 'WaitDetails', WaitOptions={'WaitSeconds': 1})\n"
+    durable(waits + "    return {'statusCode': 201, 'body': str(len(run.input.get('Records', [])))}\n")
+    rights = {**RIGHTS, "Statement": [*RIGHTS["Statement"], {"Effect": "Allow", "Action": STREAM, "Resource": "*"}]}
+    client("iam").put_role_policy(RoleName="durable-f", PolicyName="p", PolicyDocument=json.dumps(rights))
+    lam.publish_version(FunctionName="f")
+    lam.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    url = lam.create_function_url_config(FunctionName="f", Qualifier="live", AuthType="NONE")["FunctionUrl"]
+    open_to_all(lam, Qualifier="live")
+    answer = visit(url)
+    assert (answer.status, answer.body) == (201, b"0")
+    for key in ("a", "b", "c"):
+        table(key)
+    arn = lam.get_alias(FunctionName="f", Name="live")["AliasArn"]
+    uuid = lam.create_event_source_mapping(FunctionName=arn, EventSourceArn=table.arn, StartingPosition="TRIM_HORIZON")["UUID"]
+    assert until(lambda: lam.get_event_source_mapping(UUID=uuid)["LastProcessingResult"] == "OK", 60)
+    ended = lam.list_durable_executions_by_function(FunctionName="f", Statuses=["SUCCEEDED"])["DurableExecutions"]
+    bodies = [json.loads(lam.get_durable_execution(DurableExecutionArn=e["DurableExecutionArn"])["Result"])["body"] for e in ended]
+    assert sorted(bodies) == ["0", "3"]
+    message = refused("InvalidParameterValueException", lam.invoke_with_response_stream, FunctionName="f", Qualifier="1")
+    assert message == "InvokeWithResponseStream is not supported for durable functions."
 
 
 def test_an_execution_goes_on_after_a_kill(new_cloud, tmp_path):

@@ -201,7 +201,7 @@ pub struct Phases {
 }
 
 /// What an invocation gave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct InvokeResult {
     /// The answer, or the error object when `function_error` is set.
     pub payload: Bytes,

@@ -10,6 +10,7 @@
 mod checkpoint;
 mod engine;
 mod shown;
+mod through;
 
 pub(crate) use checkpoint::fault as checkpoint_fault;
 pub(crate) use engine::Advancer;

@@ -198,7 +198,7 @@ impl Worker {
         let request_id = self.cx.random().uuid();
         let payload = Bytes::from(Value::Object(payload).to_string());
         let call = Call { payload, ..Call::new(request_id.clone()) };
-        let result = match lambda.run(&target, call).await {
+        let result = match lambda.run_to_end(&target, call).await {
             Ok(result) => result,
             Err(error) => return Called::Refused(error),
         };

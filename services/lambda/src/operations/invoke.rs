@@ -64,7 +64,7 @@ impl Lambda {
     }
 
     /// Begins an execution of a durable function, and waits for its end where the caller does.
-    async fn invoke_for_long(
+    pub(crate) async fn invoke_for_long(
         &self,
         target: &Target,
         durable: &Durable,
@@ -139,6 +139,9 @@ impl Lambda {
         let mut call = call(cx, payload, input.client_context.as_deref(), false)?;
         call.tenant = input.tenant_id;
         target.check_tenant(call.tenant.as_deref())?;
+        if target.version.settings.durable.is_some() {
+            return Err(invalid("InvokeWithResponseStream is not supported for durable functions."));
+        }
         let mut output = InvokeWithResponseStreamOutput {
             status_code: Some(200),
             executed_version: Some(target.version.name()),

@@ -78,10 +78,10 @@ impl Lambda {
         let target = self.target(named.clone())?;
         let trace_id = event["headers"]["x-amzn-trace-id"].as_str().map(str::to_owned);
         let call = Call { payload, trace_id, ..Call::new(visit.cx.request_id.to_string()) };
-        if config.mode == "RESPONSE_STREAM" {
+        if config.mode == "RESPONSE_STREAM" && target.version.settings.durable.is_none() {
             return answer::streamed(self.run_streaming(target, call).await?).await;
         }
-        let result = self.run(&target, call).await?;
+        let result = self.run_to_end(&target, call).await?;
         if result.function_error.is_some() {
             return Ok(answer::failed());
         }
