@@ -93,7 +93,7 @@ def test_what_is_wrong(s3, bucket):
             ("DELETE FROM S3Object", "ParseExpectedKeyword"), ("SELECT *", "ParseSelectMissingFrom"),
             ("SELECT * FROM S3Object ORDER BY 1", "UnsupportedSyntax"), ("SELECT FOO(1) FROM S3Object", "UnsupportedFunction"),
             ("SELECT CAST(1 AS BLOB) FROM S3Object", "InvalidDataType"), ("SELECT ~ FROM S3Object", "LexerInvalidChar"),
-            ("SELECT * FROM S3Object WHERE 'a", None), ("SELECT LOWER(1, 2) FROM S3Object", "IncorrectSqlFunctionArgumentType"),
+            ("SELECT * FROM S3Object WHERE 'a", None), ("SELECT LOWER(1, 2) FROM S3Object", "EvaluatorInvalidArguments"),
             ("SELECT '" + "x" * 262144 + "' FROM S3Object", "ExpressionTooLong")):
         with pytest.raises(ClientError) as caught:
             select(s3, bucket, "rows", expression, {"CSV": {}})

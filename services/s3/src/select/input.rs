@@ -28,6 +28,11 @@ fn unreadable(error: &std::io::Error) -> Refused {
         );
         return Refused::new("InvalidCompressionFormat", message);
     }
+    if error.kind() == ErrorKind::UnexpectedEof {
+        let message = "Object decompression failed. Check that the object is properly compressed using the format specified \
+             in the request.";
+        return Refused::new("TruncatedInput", message);
+    }
     Refused::new("InternalError", format!("The object cannot be read: {error}"))
 }
 

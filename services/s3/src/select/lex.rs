@@ -1,6 +1,7 @@
 //! Words of an expression. Source: S3 User Guide, "SQL reference for Amazon S3 Select".
 
 use super::Refused;
+use super::words::refused;
 
 /// The longest expression, in bytes. Source: S3 API Reference, SelectObjectContent, "Limits".
 const LONGEST: usize = 256 << 10;
@@ -56,8 +57,13 @@ fn one(first: char, rest: &str) -> Result<(Token, &str), Refused> {
         }
         _ => {
             let symbol = SYMBOLS.into_iter().find(|s| rest.starts_with(s));
-            let message = format!("The SQL expression contains an invalid character: {first}");
-            let symbol = symbol.ok_or_else(|| Refused::new("LexerInvalidChar", message))?;
+            let symbol = symbol.ok_or_else(|| match first {
+                '!' | '|' | '^' | '&' | '~' => refused("LexerInvalidOperator"),
+                _ => {
+                    let message = format!("The SQL expression contains an invalid character: {first}");
+                    Refused::new("LexerInvalidChar", message)
+                }
+            })?;
             Ok((Token::Symbol(symbol), &rest[symbol.len()..]))
         }
     }

@@ -13,6 +13,7 @@ mod output;
 mod parse;
 mod record;
 mod value;
+mod words;
 
 use bytes::Bytes;
 use bzip2::read::MultiBzDecoder;

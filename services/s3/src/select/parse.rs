@@ -3,6 +3,7 @@
 use super::Refused;
 use super::lex::{Token, split};
 use super::value::Value;
+use super::words::{no_expression, refused, unexpected};
 
 /// How deep expressions may nest.
 const DEEPEST: usize = 64;
@@ -85,16 +86,16 @@ pub(super) fn parse(text: &str) -> Result<Query, Refused> {
     parser.query()
 }
 
-fn unexpected(token: Option<&Token>) -> Refused {
-    let what = match token {
-        None => "the end".to_owned(),
-        Some(Token::Word(word) | Token::Name(word)) => word.clone(),
-        Some(Token::Text(text)) => format!("'{text}'"),
-        Some(Token::Number(number)) => number.clone(),
-        Some(Token::Symbol(symbol)) => (*symbol).to_owned(),
-    };
-    Refused::new("ParseUnexpectedToken", format!("Unexpected token found {what}"))
-}
+/// Words that cannot begin an expression.
+const KEYWORDS: [&str; 12] =
+    ["FROM", "WHERE", "LIMIT", "AND", "OR", "AS", "IN", "LIKE", "BETWEEN", "IS", "THEN", "END"];
+
+/// Functions that are nothing else, so that their parenthesis must follow.
+const FUNCTIONS: [&str; 5] = ["COALESCE", "EXTRACT", "NULLIF", "SUBSTRING", "TRIM"];
+
+/// The parts of a date that functions take.
+const DATE_PARTS: [&str; 8] =
+    ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "TIMEZONE_HOUR", "TIMEZONE_MINUTE"];
 
 impl Parser {
     fn is_word(&mut self, word: &str) -> bool {
@@ -122,7 +123,12 @@ impl Parser {
     }
 
     fn expect_word(&mut self, word: &str) -> Result<(), Refused> {
-        if self.word(word) { Ok(()) } else { Err(unexpected(self.tokens.peek())) }
+        if self.word(word) { Ok(()) } else { Err(refused("ParseExpectedKeyword")) }
+    }
+
+    /// The parenthesis that closes a function call.
+    fn close(&mut self) -> Result<(), Refused> {
+        if self.symbol(")") { Ok(()) } else { Err(refused("ParseExpectedRightParenBuiltinFunctionCall")) }
     }
 
     fn query(&mut self) -> Result<Query, Refused> {
@@ -130,10 +136,15 @@ impl Parser {
             let message = "The SQL expression must begin with SELECT.";
             return Err(Refused::new("ParseExpectedKeyword", message));
         }
+        if self.is_word("FROM") {
+            return Err(refused("ParseEmptySelect"));
+        }
         let columns = if self.symbol("*") { None } else { Some(self.columns()?) };
+        if columns.is_none() && self.symbol(",") {
+            return Err(refused("ParseAsteriskIsNotAloneInSelectList"));
+        }
         if !self.word("FROM") {
-            let message = "The SQL expression contains a missing FROM after a SELECT list.";
-            return Err(Refused::new("ParseSelectMissingFrom", message));
+            return Err(refused("ParseSelectMissingFrom"));
         }
         let table = match self.tokens.next() {
             Some(Token::Word(table) | Token::Name(table)) => table,
@@ -144,17 +155,24 @@ impl Parser {
             return Err(Refused::new("ParseInvalidPathComponent", message));
         }
         let from = self.steps()?;
-        let alias = self.alias(&["WHERE", "LIMIT"])?;
+        let alias = self.alias(&["WHERE", "LIMIT", "AT"])?;
+        if self.word("AT") {
+            return Err(match self.tokens.peek() {
+                Some(Token::Word(_) | Token::Name(_)) => refused("ParseUnsupportedSyntax"),
+                _ => refused("ParseMissingIdentAfterAt"),
+            });
+        }
         let filter = if self.word("WHERE") { Some(self.expr()?) } else { None };
         let limit = if self.word("LIMIT") { Some(self.limit()?) } else { None };
         self.symbol(";");
         if let Some(token) = self.tokens.peek() {
             let later = ["GROUP", "ORDER", "HAVING", "JOIN", "UNION"];
-            let unsupported =
-                matches!(token, Token::Word(w) if later.iter().any(|l| w.eq_ignore_ascii_case(l)));
-            return Err(match unsupported {
-                true => Refused::new("UnsupportedSyntax", "Encountered invalid syntax."),
-                false => unexpected(Some(token)),
+            return Err(match token {
+                Token::Word(word) if word.eq_ignore_ascii_case("JOIN") => refused("ParseMalformedJoin"),
+                Token::Word(word) if later.iter().any(|l| word.eq_ignore_ascii_case(l)) => {
+                    refused("UnsupportedSyntax")
+                }
+                token => unexpected(Some(token)),
             });
         }
         Ok(Query { columns, from, alias, filter, limit, aggregates: self.aggregates })
@@ -163,13 +181,19 @@ impl Parser {
     fn limit(&mut self) -> Result<u64, Refused> {
         match self.tokens.next() {
             Some(Token::Number(n)) if n.parse::<u64>().is_ok() => Ok(n.parse().unwrap_or_default()),
-            other => Err(unexpected(other.as_ref())),
+            Some(Token::Symbol("-")) if matches!(self.tokens.peek(), Some(Token::Number(_))) => {
+                Err(refused("EvaluatorNegativeLimit"))
+            }
+            _ => Err(refused("ParseExpectedNumber")),
         }
     }
 
     fn columns(&mut self) -> Result<Vec<Column>, Refused> {
         let mut columns = Vec::new();
         loop {
+            if self.symbol("*") {
+                return Err(refused("ParseAsteriskIsNotAloneInSelectList"));
+            }
             let expr = self.expr()?;
             let name = self.alias(&["FROM"])?;
             columns.push(Column { expr, name });
@@ -184,7 +208,7 @@ impl Parser {
         if self.word("AS") {
             return match self.tokens.next() {
                 Some(Token::Word(name) | Token::Name(name)) => Ok(Some(name)),
-                other => Err(unexpected(other.as_ref())),
+                _ => Err(refused("ParseExpectedIdentForAlias")),
             };
         }
         let reserved = ["GROUP", "ORDER", "HAVING", "JOIN", "UNION"];
@@ -208,17 +232,17 @@ impl Parser {
                     Some(Token::Word(name)) => steps.push(Step::Name(name, false)),
                     Some(Token::Name(name)) => steps.push(Step::Name(name, true)),
                     Some(Token::Symbol("*")) => steps.push(Step::All),
-                    other => return Err(unexpected(other.as_ref())),
+                    _ => return Err(refused("ParseInvalidPathComponent")),
                 }
             } else if self.symbol("[") {
                 match self.tokens.next() {
                     Some(Token::Number(n)) => {
                         let index = n.parse();
-                        steps.push(Step::Index(index.map_err(|_| unexpected(Some(&Token::Number(n))))?));
+                        steps.push(Step::Index(index.map_err(|_| refused("ParseInvalidPathComponent"))?));
                     }
                     Some(Token::Text(name)) => steps.push(Step::Name(name, true)),
                     Some(Token::Symbol("*")) => steps.push(Step::All),
-                    other => return Err(unexpected(other.as_ref())),
+                    _ => return Err(refused("ParseInvalidPathComponent")),
                 }
                 self.expect("]")?;
             } else {
@@ -281,7 +305,9 @@ impl Parser {
             self.expect_word("AND")?;
             Expr::Between(Box::new(left), Box::new(low), Box::new(self.sum()?))
         } else if self.word("IN") {
-            self.expect("(")?;
+            if !self.symbol("(") {
+                return Err(refused("ParseExpectedLeftParenValueConstructor"));
+            }
             Expr::In(Box::new(left), self.list()?)
         } else if self.word("LIKE") {
             let pattern = self.sum()?;
@@ -289,7 +315,8 @@ impl Parser {
                 false => None,
                 true => match self.tokens.next() {
                     Some(Token::Text(text)) if text.chars().count() == 1 => text.chars().next(),
-                    other => return Err(unexpected(other.as_ref())),
+                    Some(Token::Text(_)) => return Err(refused("EvaluatorLikePatternInvalidEscapeSequence")),
+                    _ => return Err(refused("LikeInvalidInputs")),
                 },
             };
             Expr::Like(Box::new(left), Box::new(pattern), escape)
@@ -309,9 +336,14 @@ impl Parser {
         }
         loop {
             list.push(self.expr()?);
-            if !self.symbol(",") {
-                self.expect(")")?;
+            if self.symbol(")") {
                 return Ok(list);
+            }
+            if !self.symbol(",") {
+                return Err(match self.tokens.peek() {
+                    None => refused("ParseExpectedRightParenBuiltinFunctionCall"),
+                    Some(_) => refused("ParseExpectedArgumentDelimiter"),
+                });
             }
         }
     }
@@ -362,13 +394,18 @@ impl Parser {
                 .ok_or_else(|| Refused::new("LexerInvalidLiteral", format!("{n} is not a number."))),
             Some(Token::Text(text)) => Ok(Expr::Literal(Value::Text(text))),
             Some(Token::Symbol("(")) => {
+                if self.is_word("SELECT") {
+                    return Err(refused("ParseUnsupportedSelect"));
+                }
                 let inner = self.expr()?;
-                self.expect(")")?;
-                Ok(inner)
+                match self.symbol(")") {
+                    true => Ok(inner),
+                    false => Err(refused("ParseExpectedTokenType")),
+                }
             }
             Some(Token::Name(name)) => self.path(Step::Name(name, true)),
             Some(Token::Word(word)) => self.named(word),
-            other => Err(unexpected(other.as_ref())),
+            other => Err(no_expression(other.as_ref())),
         }
     }
 
@@ -386,9 +423,17 @@ impl Parser {
             "NULL" => return Ok(Expr::Literal(Value::Null)),
             "MISSING" => return Ok(Expr::Literal(Value::Missing)),
             "CASE" => return self.case(),
+            "SELECT" => return Err(refused("ParseUnsupportedSelect")),
+            word if KEYWORDS.contains(&word) => return Err(refused("ParseUnExpectedKeyword")),
             _ => {}
         }
         if !self.symbol("(") {
+            if upper == "CAST" {
+                return Err(refused("ParseExpectedLeftParenAfterCast"));
+            }
+            if FUNCTIONS.contains(&upper.as_str()) {
+                return Err(refused("ParseExpectedLeftParenBuiltinFunctionCall"));
+            }
             return self.path(Step::Name(word, false));
         }
         let aggregate = match upper.as_str() {
@@ -400,17 +445,30 @@ impl Parser {
             _ => None,
         };
         if let Some(aggregate) = aggregate {
-            let over = if self.symbol("*") { None } else { Some(Box::new(self.expr()?)) };
-            self.expect(")")?;
+            let all = self.symbol("*");
+            if all && aggregate != Aggregate::Count {
+                return Err(refused("ParseUnsupportedCallWithStar"));
+            }
+            if !all && self.symbol(")") {
+                return Err(refused("ParseNonUnaryAgregateFunctionCall"));
+            }
+            let over = if all { None } else { Some(Box::new(self.expr()?)) };
+            if self.symbol(",") {
+                return Err(refused("ParseNonUnaryAgregateFunctionCall"));
+            }
+            self.close()?;
             self.aggregates += 1;
             return Ok(Expr::Aggregate(aggregate, self.aggregates - 1, over));
         }
         match upper.as_str() {
             "CAST" => {
                 let inner = self.expr()?;
+                if self.symbol(",") || self.symbol(")") {
+                    return Err(refused("ParseCastArity"));
+                }
                 self.expect_word("AS")?;
                 let to = self.kind()?;
-                self.expect(")")?;
+                self.close()?;
                 Ok(Expr::Cast(Box::new(inner), to))
             }
             "SUBSTRING" => {
@@ -420,11 +478,11 @@ impl Parser {
                     if self.word("FOR") {
                         arguments.push(self.expr()?);
                     }
-                    self.expect(")")?;
+                    self.close()?;
                 } else if self.symbol(",") {
                     arguments.extend(self.list()?);
                 } else {
-                    self.expect(")")?;
+                    self.close()?;
                 }
                 self.call(upper, arguments, 2..=3)
             }
@@ -433,7 +491,7 @@ impl Parser {
                 let part = self.unit()?;
                 self.expect_word("FROM")?;
                 let of = self.expr()?;
-                self.expect(")")?;
+                self.close()?;
                 Ok(Expr::Call(upper, vec![part, of]))
             }
             "DATE_ADD" | "DATE_DIFF" => {
@@ -471,16 +529,16 @@ impl Parser {
         if count.contains(&arguments.len()) {
             return Ok(Expr::Call(name, arguments));
         }
-        let message =
-            format!("Incorrect number of arguments in the function call {name} in the SQL expression.");
-        Err(Refused::new("IncorrectSqlFunctionArgumentType", message))
+        Err(refused("EvaluatorInvalidArguments"))
     }
 
     /// `YEAR`, `MONTH`, … as a text.
     fn unit(&mut self) -> Result<Expr, Refused> {
         match self.tokens.next() {
-            Some(Token::Word(word)) => Ok(Expr::Literal(Value::Text(word.to_ascii_uppercase()))),
-            other => Err(unexpected(other.as_ref())),
+            Some(Token::Word(word)) if DATE_PARTS.iter().any(|part| word.eq_ignore_ascii_case(part)) => {
+                Ok(Expr::Literal(Value::Text(word.to_ascii_uppercase())))
+            }
+            _ => Err(refused("ParseExpectedDatePart")),
         }
     }
 
@@ -490,9 +548,9 @@ impl Parser {
         let first = if self.is_word("FROM") { None } else { Some(self.expr()?) };
         let (characters, text) = match self.word("FROM") {
             true => (first, self.expr()?),
-            false => (None, first.ok_or_else(|| unexpected(None))?),
+            false => (None, first.ok_or_else(|| refused("ParseExpectedExpression"))?),
         };
-        self.expect(")")?;
+        self.close()?;
         let side = Expr::Literal(Value::Text(side.unwrap_or("BOTH").to_owned()));
         let blank = || Expr::Literal(Value::Text(" ".to_owned()));
         Ok(Expr::Call("TRIM".to_owned(), vec![side, text, characters.unwrap_or_else(blank)]))
@@ -507,19 +565,16 @@ impl Parser {
             arms.push((when, self.expr()?));
         }
         let other = if self.word("ELSE") { Some(Box::new(self.expr()?)) } else { None };
-        self.expect_word("END")?;
         if arms.is_empty() {
-            return Err(Refused::new("ParseExpectedWhenClause", "CASE needs a WHEN."));
+            return Err(refused("ParseExpectedWhenClause"));
         }
+        self.expect_word("END")?;
         Ok(Expr::Case(operand, arms, other))
     }
 
     fn kind(&mut self) -> Result<Type, Refused> {
         let Some(Token::Word(word)) = self.tokens.next() else {
-            return Err(Refused::new(
-                "ParseExpectedTypeName",
-                "The SQL expression lacks the name of a type.",
-            ));
+            return Err(refused("ParseExpectedTypeName"));
         };
         let kind = match word.to_ascii_uppercase().as_str() {
             "BOOL" | "BOOLEAN" => Type::Bool,
@@ -535,7 +590,10 @@ impl Parser {
         };
         // A length or a precision changes nothing here.
         if self.symbol("(") {
-            self.list()?;
+            let sizes = self.list()?;
+            if sizes.is_empty() || !sizes.iter().all(|size| matches!(size, Expr::Literal(Value::Int(_)))) {
+                return Err(refused("ParseInvalidTypeParam"));
+            }
         }
         Ok(kind)
     }
