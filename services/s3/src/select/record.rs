@@ -3,6 +3,7 @@
 use super::Refused;
 use super::parse::Step;
 use super::value::Value;
+use super::words::refused;
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ pub(super) enum Record {
 pub(super) struct Header {
     pub(super) names: Vec<String>,
     exact: HashMap<String, usize>,
-    folded: HashMap<String, usize>,
+    /// In small letters; `None` where several names are alike but for their case.
+    folded: HashMap<String, Option<usize>>,
 }
 
 impl Header {
@@ -25,7 +27,7 @@ impl Header {
         let (mut exact, mut folded) = (HashMap::new(), HashMap::new());
         for (index, name) in names.iter().enumerate() {
             exact.entry(name.clone()).or_insert(index);
-            folded.entry(name.to_lowercase()).or_insert(index);
+            folded.entry(name.to_lowercase()).and_modify(|found| *found = None).or_insert(Some(index));
         }
         Self { names, exact, folded }
     }
@@ -74,9 +76,14 @@ pub(super) fn field(fields: &[String], header: Option<&Header>, steps: &[Step]) 
     };
     let place = |index: usize| Ok(fields.get(index).map_or(Value::Missing, |f| Value::Field(f.clone())));
     if let Some(header) = header {
-        let found = if *exact { header.exact.get(name) } else { header.folded.get(&name.to_lowercase()) };
-        if let Some(index) = found {
-            return place(*index);
+        let found = match exact {
+            true => header.exact.get(name).copied().map(Some),
+            false => header.folded.get(&name.to_lowercase()).copied(),
+        };
+        match found {
+            Some(Some(index)) => return place(index),
+            Some(None) => return Err(refused("AmbiguousFieldName")),
+            None => {}
         }
     }
     match name.strip_prefix('_').and_then(|n| n.parse::<usize>().ok()) {

@@ -130,6 +130,13 @@ async fn what_is_wrong_has_a_code() {
     ] {
         assert_eq!(run(query, true, PEOPLE).await.unwrap_err(), code, "{query}");
     }
+    for (query, answer) in [
+        ("SELECT a FROM S3Object", Err("AmbiguousFieldName".to_owned())),
+        ("SELECT \"A\" FROM S3Object", Ok("2\n".to_owned())),
+        ("SELECT b FROM S3Object", Ok("3\n".to_owned())),
+    ] {
+        assert_eq!(run(query, true, "a,A,b\n1,2,3\n").await, answer, "{query}");
+    }
     let deep = format!("SELECT {}1{} FROM S3Object", "(".repeat(500), ")".repeat(500));
     assert_eq!(Plan::read(&request(&deep, true), 1).err().unwrap().code(), "UnsupportedSyntax");
 }

@@ -4,8 +4,12 @@
 use super::Refused;
 use super::lex::Token;
 
-/// The codes of the parser and the lexer that mean one thing each.
+/// The codes that mean one thing each.
 const WORDS: &[(&str, &str)] = &[
+    (
+        "AmbiguousFieldName",
+        "The field name matches to multiple fields in the file. Check the SQL expression and the file, and try again.",
+    ),
     (
         "EvaluatorInvalidArguments",
         "There is an incorrect number of arguments in the function call in the SQL expression.",
