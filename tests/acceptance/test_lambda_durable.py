@@ -222,6 +222,57 @@ def test_a_stream_and_an_url_begin_executions(lam, durable, table, visit, client
     assert message == "InvokeWithResponseStream is not supported for durable functions."
 
 
+def test_pauses_and_deletion(lam, durable):
+    durable(
+        "    run.until('w', 'WAIT', 'WaitDetails', WaitOptions={'WaitSeconds': 2})\n"
+        "    return run.step('s', lambda: 7)\n"
+    )
+    arn = lam.invoke(FunctionName="f", Qualifier="$LATEST", InvocationType="Event", Payload=b"{}")["DurableExecutionArn"]
+    show = lambda: lam.get_durable_execution(DurableExecutionArn=arn)  # noqa: E731
+    refused("ResourceConflictException", lam.resume_durable_execution, DurableExecutionArn=arn)
+    assert until(lambda: "InvocationCompleted" in types(lam, arn))
+    lam.pause_durable_execution(DurableExecutionArn=arn, Reason="looking", ExecutionTimeoutPaused=True)
+    assert until(lambda: show()["Status"] == "PAUSED")
+    details = show()["PauseDetails"]
+    assert (details["Reason"], details["ExecutionTimeoutPaused"]) == ("looking", True)
+    assert "Reason" not in lam.get_durable_execution(DurableExecutionArn=arn, IncludeExecutionData=False)["PauseDetails"]
+    refused("ResourceConflictException", lam.pause_durable_execution, DurableExecutionArn=arn)
+    refused("ResourceConflictException", lam.delete_durable_execution, DurableExecutionArn=arn)
+    # Waits end meanwhile; the function does not run.
+    assert until(lambda: "WaitSucceeded" in types(lam, arn), 20)
+    assert types(lam, arn).count("InvocationCompleted") == 1 and show()["Status"] == "PAUSED"
+    lam.resume_durable_execution(DurableExecutionArn=arn, Reason="seen")
+    assert until(lambda: show()["Status"] == "SUCCEEDED"), show()
+    assert "PauseDetails" not in show() and show()["Result"] == "7"
+    events = lam.get_durable_execution_history(DurableExecutionArn=arn, IncludeExecutionData=True)["Events"]
+    by_type = {e["EventType"]: e for e in events}
+    assert by_type["ExecutionPaused"]["ExecutionPausedDetails"]["Reason"]["Payload"] == "looking"
+    assert by_type["ExecutionResumed"]["ExecutionResumedDetails"]["Reason"]["Payload"] == "seen"
+    refused("ResourceConflictException", lam.pause_durable_execution, DurableExecutionArn=arn)
+    assert lam.delete_durable_execution(DurableExecutionArn=arn)["DeletionRequestTimestamp"]
+    refused("ResourceNotFoundException", lam.get_durable_execution, DurableExecutionArn=arn)
+    refused("ResourceNotFoundException", lam.delete_durable_execution, DurableExecutionArn=arn)
+    assert lam.list_durable_executions_by_function(FunctionName="f")["DurableExecutions"] == []
+
+
+def test_a_pause_begins_at_the_next_checkpoint(lam, durable):
+    durable(
+        "    import time\n"
+        "    run.step('slow', lambda: time.sleep(2))\n"
+        "    return run.step('s', lambda: 7)\n"
+    )
+    arn = lam.invoke(FunctionName="f", Qualifier="$LATEST", InvocationType="Event", Payload=b"{}")["DurableExecutionArn"]
+    show = lambda: lam.get_durable_execution(DurableExecutionArn=arn)["Status"]  # noqa: E731
+    assert until(lambda: "StepStarted" in types(lam, arn))
+    lam.pause_durable_execution(DurableExecutionArn=arn)
+    assert show() == "PAUSING"
+    assert until(lambda: show() == "PAUSED")
+    assert types(lam, arn).count("StepSucceeded") == 1
+    lam.resume_durable_execution(DurableExecutionArn=arn)
+    assert until(lambda: show() == "SUCCEEDED"), show()
+    assert types(lam, arn).count("StepSucceeded") == 2
+
+
 def test_an_execution_goes_on_after_a_kill(new_cloud, tmp_path):
     data = str(tmp_path / "data")
     cloud = new_cloud("--data", data)

@@ -162,7 +162,7 @@ impl Execution {
         if self.ended.is_some() {
             return;
         }
-        if now >= self.started + self.timeout_seconds * 1000 {
+        if now >= self.deadline() {
             return self.end("TIMED_OUT", None, None, now);
         }
         let late = |op: &&Op| op.ended.is_none() && op.next().is_some_and(|at| now >= at);
@@ -193,7 +193,7 @@ impl Execution {
 
     /// When time will bring something about.
     pub(crate) fn next(&self) -> i64 {
-        let end = self.started + self.timeout_seconds * 1000;
+        let end = self.deadline();
         self.operations.iter().filter(|o| o.ended.is_none()).filter_map(Op::next).fold(end, i64::min)
     }
 
@@ -229,6 +229,7 @@ impl Execution {
             until: op.due,
             heartbeat_seconds: op.heartbeat_seconds,
             request: None,
+            asked: None,
         });
     }
 }

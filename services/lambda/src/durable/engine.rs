@@ -162,7 +162,11 @@ impl Lambda {
                     return Ok(None);
                 }
                 execution.settle(now);
-                let go = execution.ended.is_none() && (execution.wake || execution.running);
+                // Nothing runs while this is looked at.
+                execution.begin_pause(now);
+                let go = execution.ended.is_none()
+                    && execution.pause.is_none()
+                    && (execution.wake || execution.running);
                 if go {
                     execution.invocations += 1;
                     (execution.wake, execution.running) = (false, true);
@@ -208,14 +212,19 @@ impl Lambda {
             })),
         };
         let request = Some((request_id, began));
+        let number = execution.invocations;
         self.change_durable(cx, &execution.function, &execution.id, |execution, now| {
-            execution.running = false;
+            let current = execution.invocations == number;
             execution.history.push(Happened {
                 kind: "InvocationCompleted".to_owned(),
                 at: now,
                 request: request.clone(),
                 ..Happened::default()
             });
+            if !current {
+                return Ok(());
+            }
+            execution.running = false;
             match &outcome {
                 Outcomes::Succeeded(result) => execution.end("SUCCEEDED", result.clone(), None, now),
                 Outcomes::Failed(fault) => execution.end("FAILED", None, fault.clone(), now),
@@ -226,6 +235,7 @@ impl Lambda {
                     execution.end("FAILED", None, Some(fault), now);
                 }
             }
+            execution.begin_pause(now);
             Ok(())
         })
         .await

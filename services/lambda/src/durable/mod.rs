@@ -9,11 +9,13 @@
 
 mod checkpoint;
 mod engine;
+mod pause;
 mod shown;
 mod through;
 
 pub(crate) use checkpoint::fault as checkpoint_fault;
 pub(crate) use engine::Advancer;
+pub(crate) use pause::Pause;
 pub(crate) use shown::{
     error as shown_error, event as shown_event, operation as shown_operation, page as shown_page,
 };
@@ -106,6 +108,9 @@ pub(crate) struct Happened {
     pub heartbeat_seconds: Option<i64>,
     /// Of an invocation: its request, and when it began.
     pub request: Option<(String, i64)>,
+    /// Of a pause or its end: when it was asked for, and whether time stands still.
+    #[serde(default)]
+    pub asked: Option<(i64, bool)>,
 }
 
 /// An execution. Key: account, region, function, id.
@@ -135,6 +140,12 @@ pub(crate) struct Execution {
     /// The number of the last change, and of the last one that the running function was told.
     pub changes: u64,
     pub told: u64,
+    /// Asked for, and not taken back.
+    #[serde(default)]
+    pub pause: Option<Pause>,
+    /// How many milliseconds its time did not pass.
+    #[serde(default)]
+    pub stood_still: i64,
 }
 
 impl Record for Execution {
@@ -234,7 +245,7 @@ impl Execution {
         if let Some(first) = self.operations.first_mut() {
             (first.status, first.ended) = (status.to_owned(), Some(now));
         }
-        self.wake = false;
+        (self.wake, self.pause) = (false, None);
     }
 
     /// When it is deleted.

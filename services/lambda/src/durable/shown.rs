@@ -270,6 +270,29 @@ pub(crate) fn event(
             event.callback_timed_out_details =
                 Some(CallbackTimedOutDetails { error: fault(), ..Default::default() });
         }
+        "ExecutionPaused" => {
+            let (asked, stops_time) = h.asked.unwrap_or((h.at, false));
+            event.execution_paused_details = Some(ExecutionPausedDetails {
+                pause_request_timestamp: Some(time(asked)),
+                reason: h.payload.is_some().then(|| EventPauseReason {
+                    payload: h.payload.clone().filter(|_| data),
+                    truncated: Some(!data),
+                }),
+                execution_timeout_paused: stops_time,
+                ..Default::default()
+            });
+        }
+        "ExecutionResumed" => {
+            let (asked, _) = h.asked.unwrap_or((h.at, false));
+            event.execution_resumed_details = Some(ExecutionResumedDetails {
+                resume_request_timestamp: Some(time(asked)),
+                reason: h.payload.is_some().then(|| EventResumeReason {
+                    payload: h.payload.clone().filter(|_| data),
+                    truncated: Some(!data),
+                }),
+                ..Default::default()
+            });
+        }
         "InvocationCompleted" => {
             let (request_id, began) = h.request.clone().unwrap_or_default();
             event.invocation_completed_details = Some(InvocationCompletedDetails {

@@ -41,21 +41,24 @@ impl Lambda {
                         tx.emit(Task { operation, ..Task::of(&there, &execution) }.message(now))?;
                     }
                 }
+                // Once it is paused, what runs has no token that is good for more.
+                let token = execution.token();
+                execution.begin_pause(now);
                 let told = std::mem::replace(&mut execution.told, execution.changes);
                 tx.put(&key, &execution)?;
                 tx.emit(
                     Task::of(&there, &execution)
                         .message(execution.expires().unwrap_or_else(|| execution.next())),
                 )?;
-                Ok((execution, told))
+                Ok((execution, told, token))
             })
             .await;
-        let (execution, told) = done?;
+        let (execution, told, token) = done?;
         self.changes.notify_waiters();
         let changed = execution.operations.iter().filter(|op| op.change > told);
         let operations = changed.map(|op| shown_operation(&there, &execution, op)).collect();
         Ok(CheckpointDurableExecutionOutput {
-            checkpoint_token: Some(execution.token()),
+            checkpoint_token: Some(token),
             new_execution_state: CheckpointUpdatedExecutionState {
                 operations: Some(operations),
                 next_marker: None,
@@ -92,6 +95,14 @@ impl Lambda {
     ) -> Result<GetDurableExecutionOutput, Error> {
         let (there, e) = self.durable(cx, &input.durable_execution_arn)?;
         let data = input.include_execution_data.unwrap_or(true);
+        let deadline = e.deadline();
+        let stands_still = e.pause.as_ref().is_some_and(|pause| pause.stops_time && pause.since.is_some());
+        let pause_details = e.pause.clone().map(|pause| PauseDetails {
+            pause_request_timestamp: Some(DateTime::from_millis(pause.asked)),
+            reason: pause.reason.filter(|_| data),
+            execution_timeout_paused: pause.stops_time,
+            ..Default::default()
+        });
         Ok(GetDurableExecutionOutput {
             durable_execution_arn: e.arn(&there),
             durable_execution_name: e.name.clone(),
@@ -105,9 +116,8 @@ impl Lambda {
             version: Some(version_name(e.version)),
             trace_header: e.trace.map(|id| TraceHeader { x_amzn_trace_id: Some(id) }),
             execution_data_included: Some(data),
-            expected_execution_timeout_timestamp: Some(DateTime::from_millis(
-                e.started + e.timeout_seconds * 1000,
-            )),
+            expected_execution_timeout_timestamp: (!stands_still).then(|| DateTime::from_millis(deadline)),
+            pause_details,
             ..Default::default()
         })
     }
@@ -303,7 +313,7 @@ pub(crate) fn callback_parts(callback: &str) -> Option<[String; 5]> {
     parts.try_into().ok()
 }
 
-fn place(cx: &Context, arn: &str) -> Option<(Context, String, String)> {
+pub(super) fn place(cx: &Context, arn: &str) -> Option<(Context, String, String)> {
     let (account, region, function, id) = parse_arn(arn).filter(|(_, region, ..)| *region == *cx.region)?;
     Some((cx.located(&account, &region), function, id))
 }
@@ -322,7 +332,7 @@ fn bad_token() -> Error {
     invalid("Invalid checkpoint token.")
 }
 
-fn no_execution(arn: &str) -> Error {
+pub(super) fn no_execution(arn: &str) -> Error {
     not_found(format!("Durable execution not found: {arn}"))
 }
 

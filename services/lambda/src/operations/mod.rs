@@ -6,6 +6,7 @@ mod concurrency;
 mod create;
 mod delete;
 pub(crate) mod durable;
+mod durable_control;
 mod event_config;
 mod get;
 mod invoke;
