@@ -64,6 +64,10 @@ def test_json_and_gzip(s3, bucket):
         assert [json.loads(line) for line in body.splitlines()] == [{"n": 3, "a": "xxx"}, {"n": 4, "a": "xxxx"}]
         details = events[-2]["Stats"]["Details"]
         assert (details["BytesScanned"], details["BytesProcessed"]) == (len(packed), len(lines))
+        s3.put_object(Bucket=bucket, Key="cut", Body=packed[:-8])
+        with pytest.raises(EventStreamError) as caught:
+            select(s3, bucket, "cut", query, source)
+        assert "TruncatedInput" in str(caught.value)
         # The object is not what the request says.
         s3.put_object(Bucket=bucket, Key="plain", Body=lines)
         with pytest.raises(EventStreamError) as caught:
@@ -92,7 +96,7 @@ def test_what_is_wrong(s3, bucket):
     for expression, refusal in (
             ("DELETE FROM S3Object", "ParseExpectedKeyword"), ("SELECT *", "ParseSelectMissingFrom"),
             ("SELECT * FROM S3Object ORDER BY 1", "UnsupportedSyntax"), ("SELECT FOO(1) FROM S3Object", "UnsupportedFunction"),
-            ("SELECT CAST(1 AS BLOB) FROM S3Object", "InvalidDataType"), ("SELECT ~ FROM S3Object", "LexerInvalidChar"),
+            ("SELECT CAST(1 AS BLOB) FROM S3Object", "InvalidDataType"), ("SELECT ~ FROM S3Object", "LexerInvalidOperator"),
             ("SELECT * FROM S3Object WHERE 'a", None), ("SELECT LOWER(1, 2) FROM S3Object", "EvaluatorInvalidArguments"),
             ("SELECT '" + "x" * 262144 + "' FROM S3Object", "ExpressionTooLong")):
         with pytest.raises(ClientError) as caught:

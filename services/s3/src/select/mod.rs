@@ -295,6 +295,8 @@ impl Read for Counted {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         // What our own storage says is of the kind `Other`; all else is the decoder's word on the object.
         let count = self.inner.read(out).map_err(|why| match self.packed {
+            // It is what it says it is, and ends too soon.
+            _ if why.kind() == ErrorKind::UnexpectedEof => why,
             Packed::Gzip if why.kind() != ErrorKind::Other => {
                 std::io::Error::new(ErrorKind::InvalidData, "GZIP")
             }
