@@ -25,12 +25,12 @@ pub(crate) async fn transact<T, E: From<StoreError>>(
 ) -> Result<T, E> {
     for attempt in 0..ATTEMPTS {
         if let Some((value, wrote)) = try_once(inner, &mut f, attempt >= PATIENCE)? {
-            if let Some((dropped, bytes)) = wrote {
-                make_room(inner, bytes).await;
+            if let Some(wrote) = wrote {
+                make_room(inner, wrote.bytes).await;
                 if inner.options.durability == Durability::Disk {
                     inner.sync().await?;
                 }
-                inner.janitor.delete(inner, dropped);
+                inner.janitor.delete(inner, wrote.dropped);
             }
             return Ok(value);
         }
@@ -39,8 +39,13 @@ pub(crate) async fn transact<T, E: From<StoreError>>(
     Err(StoreError::Conflict { attempts: ATTEMPTS }.into())
 }
 
-/// What is left to do after a commit: the blobs that nobody refers to any more.
-type Dropped = Vec<crate::BlobId>;
+/// What a commit leaves to do.
+struct Wrote {
+    /// The blobs that nobody refers to any more.
+    dropped: Vec<crate::BlobId>,
+    /// How much was written.
+    bytes: u64,
+}
 
 /// How long one commit waits for room at most.
 const ROOM: Duration = Duration::from_secs(2);
@@ -59,12 +64,12 @@ async fn make_room(inner: &Inner, bytes: u64) {
 }
 
 /// One run of the closure and its commit. `None`: something it read has changed meanwhile. The second half of the
-/// value is `None` when nothing was written, else it has the bytes that were.
+/// value is `None` when nothing was written.
 fn try_once<T, E: From<StoreError>>(
     inner: &Arc<Inner>,
     f: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     alone: bool,
-) -> Result<Option<(T, Option<(Dropped, u64)>)>, E> {
+) -> Result<Option<(T, Option<Wrote>)>, E> {
     let engine = inner.engine_to_write()?;
     let _alone = alone.then(|| inner.gate.write());
     let mut tx = Tx::new(inner, &engine);
@@ -88,7 +93,7 @@ fn try_once<T, E: From<StoreError>>(
     match outcome {
         Ok(Outcome::Committed) => {
             arriving.committed();
-            Ok(Some((value, Some((done.dropped, bytes)))))
+            Ok(Some((value, Some(Wrote { dropped: done.dropped, bytes }))))
         }
         Ok(Outcome::Conflict) => Ok(None),
         Err(error) => {
