@@ -7,6 +7,7 @@
 //! Invariants: nothing from outside is held without a bound on its size and its time; a request that has begun is
 //! worked on to its end; a panic ends one request and no other.
 
+mod apart;
 mod access_log;
 mod body;
 mod caller;

@@ -3,6 +3,7 @@
 use super::headers::without_aws_chunked;
 use super::payload::Unread;
 use super::s3_web;
+use crate::apart::{LARGE, apart};
 use crate::access_log::{self, Line};
 use crate::body::{Arriving, Held};
 use crate::caller::Caller;
@@ -210,8 +211,13 @@ impl Asked<'_> {
             (caller, input, self.headers.clone())
         } else {
             let (caller, body) = self.whole_body(route, family, claim, body, form, held).await?;
-            let input = cloudlet_wire::read_input(route, &self.head, Body::Bytes(body))?;
-            (caller, input, self.headers.clone())
+            let large = body.len() >= LARGE;
+            let work = async {
+                let input = cloudlet_wire::read_input(route, &self.head, Body::Bytes(body))?;
+                let cx = self.context(caller, self.headers.clone());
+                self.gate.cloud.dispatch(service, route.operation, &cx, input).await
+            };
+            return if large { apart(work).await } else { work.await };
         };
         let cx = self.context(caller, headers);
         self.gate.cloud.dispatch(service, route.operation, &cx, input).await

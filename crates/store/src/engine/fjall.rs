@@ -39,7 +39,7 @@ const MERGED_AT_ONCE: u8 = 8;
 /// How much is written between two looks at what waits in memory, and how many memtables may wait. From four on, fjall
 /// itself stops every writer for a tenth of a second at a time.
 const LOOK_BYTES: u64 = 1 << 20;
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// How much less important than answering it is to write out and to merge: nice(2).
 #[cfg(target_os = "linux")]
