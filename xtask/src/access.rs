@@ -178,6 +178,9 @@ mod tests {
         "secretsmanager:AssociateCrossAccountReplica",
         "secretsmanager:DisassociateCrossAccountReplica",
         "secretsmanager:ListResourcePolicies",
+        "lambda:DeleteDurableExecution",
+        "lambda:PauseDurableExecution",
+        "lambda:ResumeDurableExecution",
     ];
 
     fn reference() -> BTreeMap<String, Value> {

@@ -7,8 +7,8 @@
 //! Invariants: nothing from outside is held without a bound on its size and its time; a request that has begun is
 //! worked on to its end; a panic ends one request and no other.
 
-mod apart;
 mod access_log;
+mod apart;
 mod body;
 mod caller;
 pub mod chunked;

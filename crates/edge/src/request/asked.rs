@@ -3,8 +3,8 @@
 use super::headers::without_aws_chunked;
 use super::payload::Unread;
 use super::s3_web;
-use crate::apart::{LARGE, apart};
 use crate::access_log::{self, Line};
+use crate::apart::{LARGE, apart};
 use crate::body::{Arriving, Held};
 use crate::caller::Caller;
 use crate::connection::Peer;
