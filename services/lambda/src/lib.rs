@@ -142,7 +142,7 @@ impl Lambda {
 /// Takes up what the last run of the program was doing, once the cloud is open.
 async fn resume(lambda: Weak<Lambda>) {
     loop {
-        let Some(lambda) = lambda.upgrade() else { return };
+        let Some(lambda) = lambda.upgrade().filter(|lambda| !lambda.cloud.is_closing()) else { return };
         if lambda.cloud.identity().is_ok() {
             if let Err(error) = lambda.resume_mappings().and_then(|()| lambda.resume_provisioned()) {
                 tracing::error!(%error, "event source mappings and provisioned concurrency could not be read");
