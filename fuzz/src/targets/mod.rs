@@ -7,6 +7,7 @@ mod chunked;
 mod door;
 mod dynamodb;
 mod events;
+mod ion;
 mod log_pattern;
 mod operations;
 mod policy;
@@ -65,6 +66,7 @@ pub(crate) static ALL: &[&Target] = &[
     &arns::TARGET,
     &log_pattern::TARGET,
     &dynamodb::TARGET,
+    &ion::TARGET,
     &tokens::TARGET,
     &assertions::TARGET,
 ];

@@ -16,23 +16,23 @@ const MARKER: &str = "$ion_1_0 ";
 const AROUND: usize = 2;
 
 /// A line: the marker, and what belongs to the names.
-pub(crate) fn line<'f>(fields: impl IntoIterator<Item = (&'f str, Element)>) -> String {
+pub fn line<'f>(fields: impl IntoIterator<Item = (&'f str, Element)>) -> String {
     format!("{MARKER}{}", structure(fields))
 }
 
 /// A struct of these fields.
-pub(crate) fn structure<'f>(fields: impl IntoIterator<Item = (&'f str, Element)>) -> Element {
+pub fn structure<'f>(fields: impl IntoIterator<Item = (&'f str, Element)>) -> Element {
     let add = |all: ion_rs::StructBuilder, (name, value)| all.with_field(name, value);
     fields.into_iter().fold(Struct::builder(), add).build().into()
 }
 
 /// An item as a struct.
-pub(crate) fn write(item: &Item) -> Element {
+pub fn write(item: &Item) -> Element {
     structure(item.iter().map(|(name, value)| (name.as_str(), value_out(value))))
 }
 
 /// A whole number.
-pub(crate) fn number(value: i64) -> Element {
+pub fn number(value: i64) -> Element {
     Decimal::new(value, 0).into()
 }
 
@@ -63,7 +63,7 @@ fn value_out(value: &Value) -> Element {
 }
 
 /// The item of an import's line; `None` for what is none.
-pub(crate) fn read(line: &str) -> Option<Item> {
+pub fn read(line: &str) -> Option<Item> {
     if !is_plain(line) {
         return None;
     }

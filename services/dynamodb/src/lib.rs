@@ -18,7 +18,7 @@ mod describe;
 mod errors;
 pub mod expression;
 mod fine;
-mod ion;
+pub mod ion;
 mod json;
 mod keys;
 mod live;
