@@ -8,6 +8,7 @@
 use crate::value::{Item, MAX_DEPTH, Number, Value};
 use ion_rs::{Decimal, Element, IntoAnnotatedElement, List, Sequence, Struct, Value as Ion};
 use std::collections::BTreeSet;
+use std::panic::catch_unwind;
 
 /// What an import's line begins with, as an export's does.
 const MARKER: &str = "$ion_1_0 ";
@@ -67,7 +68,9 @@ pub fn read(line: &str) -> Option<Item> {
     if !is_plain(line) {
         return None;
     }
-    let all = Element::read_all(line).ok()?;
+    // The parser means to return its errors, but has unwraps for what it thinks impossible. None is known to be left
+    // beyond `is_plain`; were there one, it would be this line's error and not the end of the import.
+    let all = catch_unwind(|| Element::read_all(line)).ok()?.ok()?;
     let mut all = all.into_iter();
     let (only, None) = (all.next()?, all.next()) else { return None };
     item(only.as_struct()?.get("Item")?.as_struct()?, 1)
@@ -124,7 +127,7 @@ fn unique<T: Ord>(list: &Sequence, one: impl Fn(&Element) -> Option<T>) -> Optio
 }
 
 /// Whether a line has only what an export's lines have, and does not nest too deep: no comments, no s-expressions, no
-/// text in `{{…}}`.
+/// text in `{{…}}`, no timestamps, no names by number (`$10`), which the parser counts on to be small.
 fn is_plain(line: &str) -> bool {
     let bytes = line.as_bytes();
     let (mut at, mut depth) = (0, 0usize);
@@ -137,6 +140,9 @@ fn is_plain(line: &str) -> bool {
                     return false;
                 }
                 let Some(length) = quoted(next, *byte) else { return false };
+                if !next.get(..length).is_some_and(escapes_are_characters) {
+                    return false;
+                }
                 at += length;
             }
             b'{' if next.starts_with(b"{") => {
@@ -154,6 +160,16 @@ fn is_plain(line: &str) -> bool {
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'/' | b'(' | b')' => return false,
+            byte if is_of_word(*byte) => {
+                let length = next.iter().take_while(|byte| is_of_word(**byte) || **byte == b'-').count();
+                let rest = next.get(..length).unwrap_or_default();
+                let by_number = *byte == b'$' && rest.first().is_some_and(u8::is_ascii_digit);
+                let dated = |two: &[u8]| two[0].is_ascii_digit() && matches!(two[1], b'-' | b'T');
+                if by_number || byte.is_ascii_digit() && bytes[at..=at + length].windows(2).any(dated) {
+                    return false;
+                }
+                at += length;
+            }
             _ => {}
         }
         at += 1;
@@ -173,10 +189,81 @@ fn quoted(rest: &[u8], quote: u8) -> Option<usize> {
     }
 }
 
+/// Whether a byte is one of a name's or a number's.
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$')
+}
+
+/// Whether each `\u…` and `\U…` of a quoted text stands for a character, alone or with the one after it.
+fn escapes_are_characters(text: &[u8]) -> bool {
+    let (mut at, mut high) = (0, None);
+    while let Some(byte) = text.get(at) {
+        let digits = match (byte, text.get(at + 1)) {
+            (b'\\', Some(b'u')) => 4,
+            (b'\\', Some(b'U')) => 8,
+            (b'\\', _) => 0,
+            _ if high.is_some() => return false,
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        at += 2;
+        if digits == 0 {
+            if high.is_some() {
+                return false;
+            }
+            continue;
+        }
+        let Some(hex) = text.get(at..at + digits).and_then(|hex| std::str::from_utf8(hex).ok()) else {
+            return false;
+        };
+        let Ok(code) = u32::from_str_radix(hex, 16) else { return false };
+        high = match (high, code) {
+            (None, 0xd800..=0xdbff) => Some(code),
+            (Some(_), 0xdc00..=0xdfff) => None,
+            (None, _) if char::from_u32(code).is_some() => None,
+            _ => return false,
+        };
+        at += digits;
+    }
+    high.is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::json;
+
+    #[test]
+    fn names_of_any_kind() {
+        for name in ["a$5", "$5", "x1T", "x1-T", "$", "$$", "2020T", "'", "\"", "null", "$ion_1_0", "é", ""]
+        {
+            let item = Item::from([(name.to_owned(), Value::N("-1e-5".parse().unwrap()))]);
+            let line = line([("Item", write(&item))]);
+            assert_eq!(read(&line), Some(item), "{line}");
+        }
+    }
+
+    #[test]
+    fn characters_by_number() {
+        let named = |text: &str| read(&format!("$ion_1_0 {{Item:{{a:\"{text}\"}}}}"));
+        let value = |text: &str| Some(Item::from([("a".to_owned(), Value::S(text.into()))]));
+        assert_eq!(named(r"\u00e9\U0001f600\ud83d\ude00\x41"), value("é😀😀A"));
+        for wrong in [
+            r"\udc00",
+            r"\ud83d",
+            r"\ud83dx",
+            r"\ud83d\n",
+            r"\ud83d\ud83d",
+            r"\U00110000",
+            r"\u12",
+            r"\u+123",
+            r"\U0000dc00",
+        ] {
+            assert_eq!(named(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn items_come_back() {
@@ -218,6 +305,7 @@ mod tests {
             "$ion_1_0 {Item:1}",
             "$ion_1_0 {Item:{a:sym}}",
             "$ion_1_0 {Item:{a:2020-01-01T}}",
+            "$ion_1_0 {Item:{a:2020T}}",
             "$ion_1_0 {Item:{a:{{\"clob\"}}}}",
             "$ion_1_0 {Item:{a:$dynamodb_SS::[]}}",
             "$ion_1_0 {Item:{a:$dynamodb_SS::[\"a\",\"a\"]}}",
@@ -230,6 +318,8 @@ mod tests {
             "$ion_1_0 {Item:{a:{{AAE=}}",
             "$ion_9_9 {Item:{a:1.}}",
             "$ion_symbol_table::{symbols:[\"a\"]} $10",
+            "$ion_1_0 {Item:{a:$99999999999999999999}}",
+            "$99999999999999999999:",
             "\u{0}\u{e0}\u{1}\u{0}\u{ea}",
         ] {
             assert_eq!(read(wrong), None, "{wrong}");
