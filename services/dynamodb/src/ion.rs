@@ -16,6 +16,11 @@ const MARKER: &str = "$ion_1_0 ";
 /// The levels around an item: the line's struct, and the item's own.
 const AROUND: usize = 2;
 
+/// Ours: the longest run of a number's digits, and the largest exponent, that are looked at. Both are far beyond what an
+/// item may hold; the parser needs a time that grows with the square of the one, and adds to the other unchecked.
+const MOST_DIGITS: usize = 512;
+const MOST_EXPONENT: u64 = 1_000_000;
+
 /// A line: the marker, and what belongs to the names.
 pub fn line<'f>(fields: impl IntoIterator<Item = (&'f str, Element)>) -> String {
     format!("{MARKER}{}", structure(fields))
@@ -86,6 +91,7 @@ fn digits(element: &Element) -> Option<Number> {
     // Both write their numbers as DynamoDB reads them, but for the letter of the exponent.
     match element.value() {
         Ion::Int(int) => int.to_string().parse().ok(),
+        Ion::Decimal(decimal) if decimal.exponent().unsigned_abs() > MOST_EXPONENT => None,
         Ion::Decimal(decimal) => decimal.to_string().replace(['d', 'D'], "e").parse().ok(),
         Ion::Float(float) if float.is_finite() => format!("{float:e}").parse().ok(),
         _ => None,
@@ -162,10 +168,14 @@ fn is_plain(line: &str) -> bool {
             b'/' | b'(' | b')' => return false,
             byte if is_of_word(*byte) => {
                 let length = next.iter().take_while(|byte| is_of_word(**byte) || **byte == b'-').count();
-                let rest = next.get(..length).unwrap_or_default();
-                let by_number = *byte == b'$' && rest.first().is_some_and(u8::is_ascii_digit);
+                let word = &bytes[at..=at + length];
                 let dated = |two: &[u8]| two[0].is_ascii_digit() && matches!(two[1], b'-' | b'T');
-                if by_number || byte.is_ascii_digit() && bytes[at..=at + length].windows(2).any(dated) {
+                let strange = match byte {
+                    b'$' => word != MARKER.trim_end().as_bytes() && has_number(word),
+                    b'0'..=b'9' => length > MOST_DIGITS || word.windows(2).any(dated),
+                    _ => false,
+                };
+                if strange {
                     return false;
                 }
                 at += length;
@@ -192,6 +202,13 @@ fn quoted(rest: &[u8], quote: u8) -> Option<usize> {
 /// Whether a byte is one of a name's or a number's.
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$')
+}
+
+/// Whether a word begins with the number of a name or of a version.
+fn has_number(word: &[u8]) -> bool {
+    [b"$".as_slice(), b"$ion_"]
+        .iter()
+        .any(|start| word.strip_prefix(*start).and_then(|rest| rest.first()).is_some_and(u8::is_ascii_digit))
 }
 
 /// Whether each `\u…` and `\U…` of a quoted text stands for a character, alone or with the one after it.
@@ -237,7 +254,7 @@ mod tests {
 
     #[test]
     fn names_of_any_kind() {
-        for name in ["a$5", "$5", "x1T", "x1-T", "$", "$$", "2020T", "'", "\"", "null", "$ion_1_0", "é", ""]
+        for name in ["a$5", "$5", "x1T", "x1-T", "$", "$$", "$a$5", "2020T", "'", "\"", "null", "$ion_1_0", "é", ""]
         {
             let item = Item::from([(name.to_owned(), Value::N("-1e-5".parse().unwrap()))]);
             let line = line([("Item", write(&item))]);
@@ -298,6 +315,7 @@ mod tests {
                 assert_eq!(read(&deep), None);
             }
         }
+        assert_eq!(read(&format!("$ion_1_0 {{Item:{{a:{}}}}}", "1".repeat(1 << 20))), None);
         for wrong in [
             "",
             "$ion_1_0",
@@ -306,6 +324,8 @@ mod tests {
             "$ion_1_0 {Item:{a:sym}}",
             "$ion_1_0 {Item:{a:2020-01-01T}}",
             "$ion_1_0 {Item:{a:2020T}}",
+            "$ion_1_0 {Item:{a:5d9223372036854775807}}",
+            "$ion_1_0 {Item:{a:5d-9223372036854775808}}",
             "$ion_1_0 {Item:{a:{{\"clob\"}}}}",
             "$ion_1_0 {Item:{a:$dynamodb_SS::[]}}",
             "$ion_1_0 {Item:{a:$dynamodb_SS::[\"a\",\"a\"]}}",
@@ -320,6 +340,7 @@ mod tests {
             "$ion_symbol_table::{symbols:[\"a\"]} $10",
             "$ion_1_0 {Item:{a:$99999999999999999999}}",
             "$99999999999999999999:",
+            "$ion_1_0$99999999999999999999",
             "\u{0}\u{e0}\u{1}\u{0}\u{ea}",
         ] {
             assert_eq!(read(wrong), None, "{wrong}");
