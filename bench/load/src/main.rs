@@ -2,9 +2,10 @@
 //! soon as the answer to the one before has come. One thread, so that it leaves the other core to the server.
 //!
 //! `load --address IP:PORT [--method M] [--target /PATH] [--service s3|sts|lambda|…] [--size BYTES | --body TEXT]
-//! [--type MEDIA-TYPE] [--key ID --secret SECRET] [--header TEXT]... [--connections N] [--seconds N | --count N] [--from N]` prints one line of JSON. `{n}`
+//! [--type MEDIA-TYPE] [--key ID --secret SECRET] [--header TEXT]... [--connections N] [--seconds N | --count N]
+//! [--rate N] [--from N]` prints one line of JSON. `{n}`
 //! in the target or the body becomes the number of the connection, `{i}` that of the request, counted from `--from`; then each
-//! request is signed by itself. Without `--service` nothing is signed. A body beyond 16 MiB is sent in pieces and not signed.
+//! request is signed by itself. With `--rate`, no more than so many are begun a second. Without `--service` nothing is signed. A body beyond 16 MiB is sent in pieces and not signed.
 
 mod request;
 mod wire;
@@ -28,12 +29,14 @@ struct Options {
     seconds: f64,
     /// Requests in all; without it time decides.
     count: Option<u64>,
+    /// Requests a second in all, at most.
+    rate: Option<f64>,
 }
 
 fn options() -> Outcome<Options> {
     let mut address = None;
     let mut asked = Asked::default();
-    let (mut connections, mut seconds, mut count, mut from) = (32, 5.0, None, 0);
+    let (mut connections, mut seconds, mut count, mut rate, mut from) = (32, 5.0, None, None, 0);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -53,6 +56,7 @@ fn options() -> Outcome<Options> {
             "--connections" => connections = value.parse()?,
             "--seconds" => seconds = value.parse()?,
             "--count" => count = Some(value.parse()?),
+            "--rate" => rate = Some(value.parse()?),
             _ => return Err(format!("unknown option {name}").into()),
         }
     }
@@ -63,6 +67,7 @@ fn options() -> Outcome<Options> {
         from,
         seconds,
         count,
+        rate,
     })
 }
 
@@ -103,7 +108,8 @@ async fn load(options: &Options) -> Outcome<serde_json::Value> {
             count / all + u64::from(n < count % all)
         });
         let end = begun + Duration::from_secs_f64(options.seconds);
-        tasks.push(tokio::spawn(connection(options.address, requests, share, end)));
+        let pace = options.rate.map(|rate| Duration::from_secs_f64(options.connections as f64 / rate));
+        tasks.push(tokio::spawn(connection(options.address, requests, share, end, pace)));
     }
     let mut all = Seen::default();
     for task in tasks {
@@ -157,16 +163,21 @@ impl Requests {
     }
 }
 
-/// Sends the request again and again: `share` times, or until `end`.
+/// Sends the request again and again, `pace` apart: `share` times, or until `end`.
 async fn connection(
     address: SocketAddr,
     mut requests: Requests,
     share: Option<u64>,
     end: Instant,
+    pace: Option<Duration>,
 ) -> std::io::Result<Seen> {
+    let mut turns = pace.map(tokio::time::interval);
     let mut connection = Connection::open(address).await?;
     let mut seen = Seen::default();
     while share.map_or_else(|| Instant::now() < end, |share| (seen.times.len() as u64) < share) {
+        if let Some(turns) = &mut turns {
+            turns.tick().await;
+        }
         let mut kept = None;
         let request = requests.next(&mut kept)?;
         let begun = Instant::now();

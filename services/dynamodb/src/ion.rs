@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn names_of_any_kind() {
-        for name in ["a$5", "$5", "x1T", "x1-T", "$", "$$", "$a$5", "2020T", "'", "\"", "null", "$ion_1_0", "é", ""]
+        for name in
+            ["a$5", "$5", "x1T", "x1-T", "$", "$$", "$a$5", "2020T", "'", "\"", "null", "$ion_1_0", "é", ""]
         {
             let item = Item::from([(name.to_owned(), Value::N("-1e-5".parse().unwrap()))]);
             let line = line([("Item", write(&item))]);
