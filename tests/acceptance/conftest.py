@@ -2,11 +2,13 @@
 
 CLOUDLET_BINARY names the binary (default: the release build of this checkout).
 """
+import fcntl
 import itertools
 import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,3 +172,25 @@ def aws(cloud, account):
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def packages():
+    """The packages of `clients/package.json`, installed once for all runs; by whichever worker comes first."""
+    npm = shutil.which("npm")
+    if not npm or not shutil.which("node"):
+        pytest.skip("no Node.js here")
+    wanted = (ROOT / "tests" / "acceptance" / "clients" / "package.json").read_text()
+    home = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "test-npm"
+    home.mkdir(parents=True, exist_ok=True)
+    marker = home / "installed.json"
+    with open(home / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not marker.exists() or marker.read_text() != wanted:
+            (home / "package.json").write_text(wanted)
+            done = subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund"], cwd=home,
+                                  capture_output=True, text=True, timeout=300)
+            if done.returncode != 0:
+                pytest.skip(f"npm could not install the libraries: {done.stderr[-300:]}")
+            marker.write_text(wanted)
+    return home

@@ -3,7 +3,6 @@ import datetime
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import uuid
 
@@ -12,7 +11,6 @@ import pytest
 from boto3.dynamodb.conditions import Attr, Key
 from decimal import Decimal
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "clients"
 
 
@@ -167,26 +165,6 @@ def test_flask_sessions(resource):
     ann, bob = app.test_client(), app.test_client()
     assert [ann.get("/").text, ann.get("/").text, bob.get("/").text] == ["1", "2", "1"]
     assert resource.Table(table).scan()["Count"] == 2
-
-
-@pytest.fixture(scope="module")
-def packages():
-    """The packages of `clients/package.json`, installed once for all runs; by whichever worker comes first."""
-    npm = shutil.which("npm")
-    if not npm or not shutil.which("node"):
-        pytest.skip("no Node.js here")
-    wanted = (SCRIPTS / "package.json").read_text()
-    home = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "test-npm"
-    home.mkdir(parents=True, exist_ok=True)
-    marker = home / "installed.json"
-    if not marker.exists() or marker.read_text() != wanted:
-        (home / "package.json").write_text(wanted)
-        done = subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund"], cwd=home, capture_output=True,
-                              text=True, timeout=300)
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install the libraries: {done.stderr[-300:]}")
-        marker.write_text(wanted)
-    return home
 
 
 @pytest.mark.parametrize("library", ["document", "electrodb", "toolbox", "sessions"])
