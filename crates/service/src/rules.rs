@@ -40,10 +40,21 @@ impl Rules {
         parts.extend(self.min.map(|min| format!("Member must have length greater than or equal to {min}")));
         parts.extend(self.pattern.map(|p| format!("Member must satisfy regular expression pattern: {p}")));
         if !self.values.is_empty() {
-            parts.push(format!("Member must satisfy enum value set: [{}]", self.values.join(", ")));
+            parts.push(format!("Member must satisfy enum value set: [{}]", enumeration(self.values)));
         }
         parts.join(", ")
     }
+}
+
+/// The values of an enumeration in the order in which AWS lists them: that of a hash table of 32 buckets over Java's
+/// hash of strings, the latest first within a bucket.
+fn enumeration(values: &[&str]) -> String {
+    let bucket = |value: &&str| {
+        value.encode_utf16().fold(0u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit))) % 32
+    };
+    let mut sorted: Vec<&str> = values.iter().rev().copied().collect();
+    sorted.sort_by_key(bucket);
+    sorted.join(", ")
 }
 
 const RULES_TRAIT: ShapeId<'static> = shape_id!("cloudlet", "rules");
@@ -135,6 +146,25 @@ impl Violations {
             };
         }
         out
+    }
+}
+
+impl Violations {
+    /// The same with lists of texts quoted as a whole, once, with all that is demanded of their items: the words of IAM's
+    /// kin (KMS, Secrets Manager, Systems Manager).
+    #[must_use]
+    pub fn with_whole_lists(mut self) -> Self {
+        for violation in &mut self.0 {
+            let Some(list) = violation.list.take() else { continue };
+            if let Some(at) = violation.path.trim_end_matches(".member").rfind('.') {
+                violation.path.truncate(at);
+            }
+            violation.value = violation.value.take().map(|_| list);
+            let all = violation.all.as_deref().unwrap_or(&violation.constraint);
+            violation.constraint = format!("Member must satisfy constraint: [{all}]");
+        }
+        self.0.dedup_by(|a, b| (&a.path, &a.constraint) == (&b.path, &b.constraint));
+        self
     }
 }
 
@@ -282,7 +312,7 @@ impl Checker {
         let before = self.violations.len();
         let shown = || (!rules.sensitive).then(|| value.chars().take(1024).collect::<String>());
         if !rules.values.is_empty() && !rules.values.contains(&value) {
-            let set = rules.values.join(", ");
+            let set = enumeration(rules.values);
             self.report(name, shown(), false, format!("Member must satisfy enum value set: [{set}]"));
         }
         if rules.min.is_some() || rules.max.is_some() {
@@ -324,7 +354,12 @@ impl Checker {
         }
         let mark = self.enter(schema);
         let list = matches!(inside, Place::List(_));
-        self.bounds(schema, size, "length", || if list { printed(write) } else { "[...]".to_owned() });
+        self.bounds(schema, size, "length", || match (size, list) {
+            (0, true) => "[]".to_owned(),
+            (0, false) => "{}".to_owned(),
+            (_, true) => printed(write),
+            (_, false) => "[...]".to_owned(),
+        });
         let place = std::mem::replace(&mut self.place, inside);
         let before = self.violations.len();
         let result = write(self);
@@ -526,7 +561,9 @@ impl ShapeSerializer for Checker {
 
     fn write_blob(&mut self, schema: &Schema<'_>, value: Blob) -> Result<(), SerdeError> {
         let mark = self.enter(schema);
-        self.bounds(schema, value.as_ref().len() as i64, "length", || "[B@blob".to_owned());
+        let len = value.as_ref().len();
+        let shown = || format!("java.nio.HeapByteBuffer[pos=0 lim={len} cap={len}]");
+        self.bounds(schema, len as i64, "length", shown);
         self.path.truncate(mark);
         Ok(())
     }
