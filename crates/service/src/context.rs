@@ -111,13 +111,7 @@ impl Context {
 
     /// The partition of the region.
     pub fn partition(&self) -> &'static str {
-        if self.region.starts_with("cn-") {
-            "aws-cn"
-        } else if self.region.starts_with("us-gov-") {
-            "aws-us-gov"
-        } else {
-            "aws"
-        }
+        crate::regions::partition(&self.region)
     }
 
     /// An ARN of this account and region.

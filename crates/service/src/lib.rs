@@ -14,6 +14,7 @@ pub mod error;
 pub mod events;
 pub mod identity;
 pub mod pages;
+pub mod regions;
 pub mod rules;
 pub mod shape;
 pub mod sources;

@@ -9,6 +9,7 @@ use crate::rotation::erase;
 use crate::state::{CrossLink, DETACHED, IN_SYNC, Replica, Secret, Value, Version, secret_place};
 use crate::values::Plain;
 use cloudlet_api_secretsmanager::*;
+use cloudlet_service::regions;
 use cloudlet_store::{Key, Tx};
 
 /// How often a change begins again because another came between.
@@ -50,7 +51,8 @@ impl SecretsManager {
         let mut out: Vec<Wanted> = Vec::new();
         for wanted in regions {
             let region = wanted.region.clone().unwrap_or_default();
-            if region == region_of_primary || cx.located(&cx.account, &region).partition() != cx.partition() {
+            let elsewhere = region != region_of_primary && regions::exists(&region);
+            if !elsewhere || regions::partition(&region) != cx.partition() {
                 return Err(invalid("Invalid replica region."));
             }
             if out.iter().any(|there| there.region == region) {

@@ -8,45 +8,8 @@ use cloudlet_api_account::*;
 use cloudlet_identity::regions::DisabledRegions;
 use cloudlet_service::Context;
 use cloudlet_service::pages;
+use cloudlet_service::regions::ALL as REGIONS;
 use cloudlet_store::{Key, StoreError};
-
-/// All regions of the partition, and whether every account has them.
-const REGIONS: &[(&str, bool)] = &[
-    ("af-south-1", false),
-    ("ap-east-1", false),
-    ("ap-east-2", false),
-    ("ap-northeast-1", true),
-    ("ap-northeast-2", true),
-    ("ap-northeast-3", true),
-    ("ap-south-1", true),
-    ("ap-south-2", false),
-    ("ap-southeast-1", true),
-    ("ap-southeast-2", true),
-    ("ap-southeast-3", false),
-    ("ap-southeast-4", false),
-    ("ap-southeast-5", false),
-    ("ap-southeast-6", false),
-    ("ap-southeast-7", false),
-    ("ca-central-1", true),
-    ("ca-west-1", false),
-    ("eu-central-1", true),
-    ("eu-central-2", false),
-    ("eu-north-1", true),
-    ("eu-south-1", false),
-    ("eu-south-2", false),
-    ("eu-west-1", true),
-    ("eu-west-2", true),
-    ("eu-west-3", true),
-    ("il-central-1", false),
-    ("me-central-1", false),
-    ("me-south-1", false),
-    ("mx-central-1", false),
-    ("sa-east-1", true),
-    ("us-east-1", true),
-    ("us-east-2", true),
-    ("us-west-1", true),
-    ("us-west-2", true),
-];
 
 impl Account {
     /// Lists regions by their state.

@@ -7,6 +7,7 @@ use crate::errors::{Failure, unsupported, validation};
 use crate::state::{Family, KeyRecord, NewKey, State, key_place};
 use crate::{Kms, policy, shown, usable};
 use cloudlet_api_kms::*;
+use cloudlet_service::regions;
 
 impl Kms {
     /// Errors: `UnsupportedOperationException`, `AlreadyExistsException`, `MalformedPolicyDocumentException`,
@@ -25,7 +26,10 @@ impl Kms {
         }
         usable(&key)?;
         let there = cx.located(&cx.account, &input.replica_region);
-        if there.region == cx.region || there.partition() != cx.partition() {
+        if there.region == cx.region
+            || there.partition() != cx.partition()
+            || !regions::exists(&input.replica_region)
+        {
             return Err(validation(format!(
                 "The replica region {} must be another region of the same partition.",
                 input.replica_region
