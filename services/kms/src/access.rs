@@ -4,7 +4,7 @@
 //! Reference, "Actions, resources, and condition keys for AWS Key Management Service".
 
 use crate::crypto::envelope;
-use crate::errors::bad_ciphertext;
+use crate::errors::{bad_ciphertext, no_ciphertext};
 use crate::names::Named;
 use crate::state::KeyRecord;
 use crate::{Kms, grants, managed};
@@ -29,6 +29,31 @@ const BY_ALIAS: &[&str] = &[
     "GenerateMac",
     "GetPublicKey",
     "ReEncrypt",
+    "Sign",
+    "Verify",
+    "VerifyMac",
+];
+
+/// The operations that work on keys of other accounts. Source: API Reference, "Cross-account use" of each operation.
+const ACROSS_ACCOUNTS: &[&str] = &[
+    "CreateGrant",
+    "Decapsulate",
+    "Decrypt",
+    "DeriveSharedSecret",
+    "DescribeKey",
+    "Encapsulate",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "GetKeyRotationStatus",
+    "GetPublicKey",
+    "ListGrants",
+    "ReEncrypt",
+    "RetireGrant",
+    "RevokeGrant",
     "Sign",
     "Verify",
     "VerifyMac",
@@ -160,12 +185,19 @@ impl Kms {
         input: &dyn Structure,
     ) -> Result<Access, Error> {
         self.make_managed(cx, op, named).await?;
+        let (Named::Key { account: owner, .. } | Named::Alias { account: owner, .. }) = named;
+        let foreign = **owner != *cx.account;
+        if foreign && !ACROSS_ACCOUNTS.contains(&op.name) {
+            return Err(unknown_resource(cx, action, "this resource"));
+        }
         let mut access = match self.find(cx, named).await {
             Ok(key) => self.of(cx, action, &key, asked)?,
+            Err(error) if error.is("NotFoundException") && foreign => {
+                return Err(unknown_resource(cx, action, "this resource"));
+            }
             Err(error) if error.is("NotFoundException") => {
                 let mut access = Access::new(action, named.arn(cx.partition()));
-                let (Named::Key { account, .. } | Named::Alias { account, .. }) = named;
-                access.resource_account = Some(account.clone());
+                access.resource_account = Some(owner.clone());
                 access
             }
             Err(error) => return Err(error),
@@ -227,7 +259,8 @@ impl Kms {
         if let Some(key_id) = key_id {
             return self.on_key(cx, op, action, &Named::parse(cx, key_id)?, asked, input).await;
         }
-        let head = ciphertext.and_then(envelope::head).ok_or_else(bad_ciphertext)?;
+        let ciphertext = ciphertext.ok_or_else(no_ciphertext)?;
+        let head = envelope::head(ciphertext).ok_or_else(bad_ciphertext)?;
         let Some(key) = self.load(cx.millis(), &head.account, &cx.region, &head.key_id).await? else {
             return Err(unknown_source(cx, action));
         };
@@ -282,12 +315,16 @@ fn by_service(cx: &Context) -> bool {
 
 /// A ciphertext whose key the caller cannot be told about.
 pub(crate) fn unknown_source(cx: &Context, action: &str) -> Error {
+    unknown_resource(cx, action, "the resource associated with this ciphertext")
+}
+
+/// A key that the caller cannot be told about.
+fn unknown_resource(cx: &Context, action: &str, resource: &str) -> Error {
     Error::sender(
         "AccessDeniedException",
         format!(
-            "User: {} is not authorized to perform: {action} on the resource associated with this ciphertext because \
-             the resource does not exist in this Region, no resource-based policies allow access, or a \
-             resource-based policy explicitly denies access",
+            "User: {} is not authorized to perform: {action} on {resource} because the resource does not exist in \
+             this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
             cx.principal.arn()
         ),
     )

@@ -56,6 +56,14 @@ pub(crate) fn bad_ciphertext() -> Error {
     Error::sender("InvalidCiphertextException", "")
 }
 
+/// The model leaves it optional, for dry runs alone.
+pub(crate) fn no_ciphertext() -> Error {
+    validation(
+        "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: Member must not be \
+         null",
+    )
+}
+
 pub(crate) fn wrong_key() -> Error {
     IncorrectKeyException::error(
         "The key ID in the request does not identify a CMK that can perform this operation.",

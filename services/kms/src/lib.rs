@@ -28,6 +28,7 @@ pub use crypto::seal::MasterKey;
 
 use cloudlet_api_kms::DisabledException;
 use cloudlet_bus::{Bus, Delivery};
+use cloudlet_service::rules::Violations;
 use cloudlet_service::{Access, BoxFuture, Cloud, Context, Error, Operation, Service, Structure};
 use cloudlet_store::{Store, StoreError, Tx};
 use crypto::seal::Sealer;
@@ -258,5 +259,9 @@ impl Service for Kms {
         input: &'a dyn Structure,
     ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
         Box::pin(self.needed(op, cx, input))
+    }
+
+    fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
+        Error::validation(violations.with_whole_lists().message())
     }
 }

@@ -137,7 +137,7 @@ impl Kms {
         }
         let name = |alias: &AliasListEntry| alias.alias_name.clone().unwrap_or_default();
         let (aliases, next_marker, truncated) =
-            page(aliases.into_values().collect(), input.limit, 50, input.marker.as_deref(), name)?;
+            page(aliases.into_values().collect(), input.limit, (50, 100), input.marker.as_deref(), name)?;
         Ok(ListAliasesOutput {
             aliases: Some(aliases),
             next_marker,

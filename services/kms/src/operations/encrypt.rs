@@ -5,7 +5,7 @@ use crate::Kms;
 use crate::access::unknown_source;
 use crate::crypto::envelope::{self, Head};
 use crate::crypto::{Rng, Secret};
-use crate::errors::{bad_ciphertext, dry_run, internal, no_recipient, validation, wrong_key};
+use crate::errors::{bad_ciphertext, dry_run, internal, no_ciphertext, no_recipient, validation, wrong_key};
 use crate::spec::{ENCRYPT, SYMMETRIC};
 use crate::state::KeyRecord;
 use cloudlet_api_kms::*;
@@ -141,7 +141,7 @@ impl Kms {
         };
         let Some(ciphertext) = sealed.ciphertext.filter(|_| !ignore) else {
             let key = named.filter(|_| ignore);
-            let key = key.ok_or_else(|| validation("CiphertextBlob is required."))?;
+            let key = key.ok_or_else(no_ciphertext)?;
             fit(&key, sealed.operation, ENCRYPT, Some(sealed.algorithm))?;
             return Ok(Opened { key, plaintext: Vec::new(), material: None });
         };

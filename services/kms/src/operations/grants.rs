@@ -61,14 +61,22 @@ impl Kms {
     /// Errors: `NotFoundException`, `InvalidMarkerException`.
     pub async fn list_grants(&self, cx: &Context, input: ListGrantsInput) -> Result<ListGrantsOutput, Error> {
         let key = self.own_key(cx, &input.key_id).await?;
+        if input.grantee_principal.is_some() && input.grantee_service_principal.is_some() {
+            return Err(validation(
+                "You cannot specify both GranteePrincipal and GranteeServicePrincipal in the same request.",
+            ));
+        }
         let mut grants = self.grants(&key)?;
         grants.retain(|grant| {
             input.grant_id.as_ref().is_none_or(|id| grant.id == *id)
                 && input.grantee_principal.as_ref().is_none_or(|who| grant.grantee == *who)
-                && input.grantee_service_principal.as_ref().is_none_or(|who| grant.grantee == *who)
+                && input
+                    .grantee_service_principal
+                    .as_ref()
+                    .is_none_or(|who| grant.grantee_is_service && grant.grantee == *who)
         });
         let (grants, next_marker, truncated) =
-            page(grants, input.limit, 50, input.marker.as_deref(), |grant| grant.id.clone())?;
+            page(grants, input.limit, (50, 100), input.marker.as_deref(), |grant| grant.id.clone())?;
         let grants = grants.into_iter().map(|grant| entry(&key, grant)).collect();
         Ok(ListGrantsOutput {
             grants: Some(grants),
@@ -86,6 +94,11 @@ impl Kms {
         cx: &Context,
         input: ListRetirableGrantsInput,
     ) -> Result<ListRetirableGrantsOutput, Error> {
+        if input.retiring_principal.is_some() && input.retiring_service_principal.is_some() {
+            return Err(validation(
+                "You cannot specify both RetiringPrincipal and RetiringServicePrincipal in the same request.",
+            ));
+        }
         let who = input.retiring_principal.or(input.retiring_service_principal);
         let who = who.ok_or_else(|| {
             validation(
@@ -110,7 +123,8 @@ impl Kms {
                 grant.grant_id.as_deref().unwrap_or_default()
             )
         };
-        let (grants, next_marker, truncated) = page(found, input.limit, 50, input.marker.as_deref(), place)?;
+        let (grants, next_marker, truncated) =
+            page(found, input.limit, (50, 100), input.marker.as_deref(), place)?;
         Ok(ListRetirableGrantsOutput {
             grants: Some(grants),
             next_marker,
@@ -244,12 +258,21 @@ fn wanted(
 /// A principal is an ARN of IAM or STS, an account, or a service's name.
 fn check_principal(who: &str) -> Result<(), Error> {
     let is_arn = cloudlet_service::Arn::parse(who)
-        .is_some_and(|arn| matches!(arn.service, "iam" | "sts") && arn.account.len() == 12);
+        .is_some_and(|arn| arn.account.len() == 12 && is_identity(arn.service, arn.resource));
     let is_account = who.len() == 12 && who.bytes().all(|b| b.is_ascii_digit());
     if is_arn || is_account || who.ends_with(".amazonaws.com") {
         return Ok(());
     }
     Err(InvalidArnException::error(format!("ARN does not refer to a valid principal: {who}")))
+}
+
+/// Groups are no principals, nor is anything else that IAM keeps.
+fn is_identity(service: &str, resource: &str) -> bool {
+    match (service, resource.split_once('/').map_or(resource, |(kind, _)| kind)) {
+        ("iam", "root") => resource == "root",
+        ("iam", "user" | "role") | ("sts", "assumed-role" | "federated-user") => resource.contains('/'),
+        _ => false,
+    }
 }
 
 fn is_same(there: &Grant, new: &Grant) -> bool {

@@ -8,7 +8,7 @@ use crate::crypto::{Rng, Secret};
 use crate::errors::{Failure, bad_ciphertext, internal, limit, stored, unsupported, validation};
 use crate::shown::when;
 use crate::spec;
-use crate::state::{DAY, ImportOffer, KeyRecord, Material, Materials, State, offer_place};
+use crate::state::{DAY, ImportOffer, KeyRecord, Material, Materials, State, key_place, offer_place};
 use crate::{Kms, deadlines, living};
 use cloudlet_api_kms::*;
 use sha2::{Digest, Sha256};
@@ -40,6 +40,15 @@ impl Kms {
             {
                 return Err(unsupported(format!(
                     "The wrapping algorithm {algorithm} is not supported for key spec {}.",
+                    key.spec
+                )));
+            }
+            // Nor do 521 bits of a curve into the shortest.
+            algorithm @ ("RSAES_OAEP_SHA_1" | "RSAES_OAEP_SHA_256")
+                if key.spec == "ECC_NIST_P521" && input.wrapping_key_spec == "RSA_2048" =>
+            {
+                return Err(unsupported(format!(
+                    "The wrapping algorithm {algorithm} with wrapping key spec RSA_2048 is not supported for key spec {}.",
                     key.spec
                 )));
             }
@@ -118,7 +127,14 @@ impl Kms {
         self.change(&key, |tx, key| {
             living(key)?;
             let mut materials = tx.get::<Materials>(&place)?.unwrap_or_default();
-            take(key, &mut materials, new.clone(), input.import_type.as_deref())?;
+            let primary = match key.family.as_ref().filter(|_| key.is_replica()) {
+                Some(family) => {
+                    let place = key_place(&key.account, &family.primary, &key.id);
+                    Some(tx.get::<Materials>(&place)?.unwrap_or_default())
+                }
+                None => None,
+            };
+            take(key, &mut materials, new.clone(), input.import_type.as_deref(), primary.as_ref())?;
             if let Some(due) = expires {
                 tx.emit(deadlines::at(key, due))?;
             }
@@ -132,7 +148,7 @@ impl Kms {
         })
     }
 
-    /// Errors: `UnsupportedOperationException`, `KMSInvalidStateException`, `NotFoundException`.
+    /// Errors: `UnsupportedOperationException`, `NotFoundException`.
     pub async fn delete_imported_key_material(
         &self,
         cx: &Context,
@@ -140,7 +156,6 @@ impl Kms {
     ) -> Result<DeleteImportedKeyMaterialOutput, Error> {
         let key = self.own_key(cx, &input.key_id).await?;
         external(&key)?;
-        living(&key)?;
         let place = key.material_place();
         let id = self
             .change(&key, |tx, key| {
@@ -157,7 +172,10 @@ impl Kms {
                         ))));
                     }
                 }
-                key.state = State::PendingImport;
+                // One that waits for its end goes on waiting.
+                if living(key).is_ok() {
+                    key.state = State::PendingImport;
+                }
                 tx.put(&place, &materials)?;
                 Ok(id)
             })
@@ -210,8 +228,17 @@ fn take(
     materials: &mut Materials,
     new: Material,
     kind: Option<&str>,
+    primary: Option<&Materials>,
 ) -> Result<(), Failure> {
     let first = materials.all.is_empty();
+    if kind.is_some() && !key.is_symmetric() {
+        return Err(Failure(validation(
+            "The ImportType parameter can only be used with symmetric encryption keys.",
+        )));
+    }
+    if let Some(primary) = primary {
+        return take_in_replica(key, materials, new, kind, primary);
+    }
     let known = materials.all.iter_mut().find(|material| material.id == new.id);
     match (known, kind) {
         (Some(_), Some("NEW_KEY_MATERIAL")) => {
@@ -226,7 +253,7 @@ fn take(
                 known.description = new.description;
             }
         }
-        (None, _) if first => {
+        (None, None | Some("NEW_KEY_MATERIAL")) if first => {
             materials.current.clone_from(&new.id);
             materials.all.push(new);
         }
@@ -238,19 +265,53 @@ fn take(
             }
             materials.all.push(Material { waiting: true, ..new });
         }
-        (None, _) => {
-            return Err(Failure(IncorrectKeyMaterialException::error(
-                "The key material in the request is not the same key material that was previously imported into this \
-                 KMS key.",
-            )));
-        }
+        (None, _) => return Err(Failure(other_material())),
     }
-    // All generations that were ever used must be there.
+    complete(key, materials);
+    Ok(())
+}
+
+fn other_material() -> Error {
+    IncorrectKeyMaterialException::error(
+        "The key material in the request is not the same key material that was previously imported into this KMS key.",
+    )
+}
+
+/// A replica takes what its primary has, in the same role.
+fn take_in_replica(
+    key: &mut KeyRecord,
+    materials: &mut Materials,
+    new: Material,
+    kind: Option<&str>,
+    primary: &Materials,
+) -> Result<(), Failure> {
+    if kind == Some("NEW_KEY_MATERIAL") {
+        return Err(Failure(validation(
+            "New key material must be imported into the primary key of a multi-Region key first.",
+        )));
+    }
+    let there = primary.get(&new.id).ok_or_else(|| Failure(other_material()))?;
+    let description = new.description.clone().or_else(|| there.description.clone());
+    let taken = Material { waiting: there.waiting, rotated: there.rotated.clone(), description, ..new };
+    match materials.all.iter_mut().find(|material| material.id == taken.id) {
+        Some(known) => *known = Material { created: known.created, ..taken },
+        None => materials.all.push(taken),
+    }
+    // The generations stand in the primary's order.
+    materials.all.sort_by_key(|material| primary.all.iter().position(|m| m.id == material.id));
+    if materials.get(&primary.current).is_some() {
+        materials.current.clone_from(&primary.current);
+    }
+    complete(key, materials);
+    Ok(())
+}
+
+/// Lets a key work again that has all it was ever used with.
+fn complete(key: &mut KeyRecord, materials: &Materials) {
     let complete = materials.all.iter().all(|material| material.waiting || !material.sealed.is_empty());
-    if complete && key.state == State::PendingImport {
+    if complete && materials.current().is_some() && key.state == State::PendingImport {
         key.state = State::Enabled;
     }
-    Ok(())
 }
 
 fn expiry(input: &ImportKeyMaterialInput, now: i64) -> Result<Option<i64>, Error> {
@@ -261,6 +322,9 @@ fn expiry(input: &ImportKeyMaterialInput, now: i64) -> Result<Option<i64>, Error
         }
         ("KEY_MATERIAL_EXPIRES", Some(until)) if until <= now => {
             Err(validation("The validTo date must be in the future."))
+        }
+        ("KEY_MATERIAL_EXPIRES", Some(until)) if until > now + 365 * DAY => {
+            Err(validation("The validTo date must be within 365 days of the request."))
         }
         ("KEY_MATERIAL_EXPIRES", until) => Ok(until),
         (_, Some(_)) => Err(validation(

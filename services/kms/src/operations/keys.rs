@@ -40,7 +40,8 @@ impl Kms {
             keys.clear();
         }
         let id = |key: &KeyListEntry| key.key_id.clone().unwrap_or_default();
-        let (keys, next_marker, truncated) = page(keys, input.limit, 100, input.marker.as_deref(), id)?;
+        let (keys, next_marker, truncated) =
+            page(keys, input.limit, (100, 1000), input.marker.as_deref(), id)?;
         Ok(ListKeysOutput { keys: Some(keys), next_marker, truncated: Some(truncated), ..Default::default() })
     }
 

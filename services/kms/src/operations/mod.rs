@@ -41,15 +41,16 @@ fn fit(key: &KeyRecord, operation: &str, usage: &str, algorithm: Option<&str>) -
     }
 }
 
-/// A page of a listing that is in memory: the items, the next marker, whether there are more.
+/// A page of a listing that is in memory: the items, the next marker, whether there are more. A page has `usual` items
+/// where none are asked for, and never more than `most`.
 fn page<T>(
     items: Vec<T>,
     limit: Option<i32>,
-    default: usize,
+    (usual, most): (usize, usize),
     marker: Option<&str>,
     key_of: impl Fn(&T) -> String,
 ) -> Result<(Vec<T>, Option<String>, bool), Error> {
-    let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(default);
+    let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usual).min(most);
     let bad = || bad_marker(marker.unwrap_or_default());
     let page = pages::page(items.into_iter(), limit, marker, |item| key_of(item).into_bytes(), bad)?;
     let truncated = page.next.is_some();

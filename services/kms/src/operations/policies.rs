@@ -48,7 +48,7 @@ impl Kms {
         self.own_key(cx, &input.key_id).await?;
         let names = vec![DEFAULT.to_owned()];
         let (names, next_marker, truncated) =
-            super::page(names, input.limit, 100, input.marker.as_deref(), Clone::clone)?;
+            super::page(names, input.limit, (100, 1000), input.marker.as_deref(), Clone::clone)?;
         Ok(ListKeyPoliciesOutput {
             policy_names: Some(names),
             next_marker,

@@ -5,7 +5,7 @@
 use super::page;
 use crate::errors::{Failure, bad_state, limit, unsupported, validation};
 use crate::shown::{expiration_model, when};
-use crate::state::{DAY, KeyRecord, Material, Materials, Rotation};
+use crate::state::{DAY, KeyRecord, Material, Materials, Rotation, State, key_place};
 use crate::{Kms, deadlines, living, usable};
 use cloudlet_api_kms::*;
 
@@ -22,8 +22,8 @@ impl Kms {
         input: EnableKeyRotationInput,
     ) -> Result<EnableKeyRotationOutput, Error> {
         let key = self.own_key(cx, &input.key_id).await?;
-        usable(&key)?;
         automatic(&key)?;
+        usable(&key)?;
         let now = cx.millis();
         let place = key.material_place();
         self.change(&key, |tx, key| {
@@ -50,8 +50,8 @@ impl Kms {
         input: DisableKeyRotationInput,
     ) -> Result<DisableKeyRotationOutput, Error> {
         let key = self.own_key(cx, &input.key_id).await?;
-        usable(&key)?;
         automatic(&key)?;
+        usable(&key)?;
         let place = key.material_place();
         self.change(&key, |tx, _| {
             let mut materials = tx.get::<Materials>(&place)?.unwrap_or_default();
@@ -62,19 +62,19 @@ impl Kms {
         Ok(DisableKeyRotationOutput::default())
     }
 
-    /// Errors: `KMSInvalidStateException`, `UnsupportedOperationException`.
+    /// Errors: `UnsupportedOperationException`.
     pub async fn get_key_rotation_status(
         &self,
         cx: &Context,
         input: GetKeyRotationStatusInput,
     ) -> Result<GetKeyRotationStatusOutput, Error> {
         let key = self.own_key(cx, &input.key_id).await?;
-        living(&key)?;
         if !key.is_symmetric() {
             return Err(unsupported(""));
         }
         let materials = self.materials(&key)?;
-        let rotation = materials.rotation.as_ref();
+        // A key that waits for its end is not rotated; if it is kept, its rotation goes on.
+        let rotation = materials.rotation.as_ref().filter(|_| living(&key).is_ok());
         Ok(GetKeyRotationStatusOutput {
             key_rotation_enabled: Some(rotation.is_some()),
             key_id: Some(key.id.clone()),
@@ -111,7 +111,7 @@ impl Kms {
             let rotated = Some((now, "ON_DEMAND".to_owned()));
             if let Some(material) = fresh.clone() {
                 materials.current.clone_from(&material.id);
-                materials.all.push(Material { rotated, ..material });
+                materials.all.push(Material { rotated: rotated.clone(), ..material });
             } else {
                 let waiting = materials.all.iter_mut().find(|m| m.waiting && !m.sealed.is_empty());
                 let Some(material) = waiting else {
@@ -121,8 +121,25 @@ impl Kms {
                     ))));
                 };
                 material.waiting = false;
-                material.rotated = rotated;
-                materials.current = material.id.clone();
+                material.rotated.clone_from(&rotated);
+                let id = material.id.clone();
+                materials.current.clone_from(&id);
+                // Replicas are rotated with their primary, and all must have the material.
+                for region in key.family.iter().flat_map(|family| &family.replicas) {
+                    let place = key_place(&key.account, region, &key.id);
+                    let mut theirs = tx.get::<Materials>(&place)?.unwrap_or_default();
+                    let there = theirs.all.iter_mut().find(|m| m.id == id && !m.sealed.is_empty());
+                    let Some(there) = there else {
+                        return Err(Failure(bad_state(format!(
+                            "No available key material pending rotation for the key: {}.",
+                            key.arn_in(region)
+                        ))));
+                    };
+                    there.waiting = false;
+                    there.rotated.clone_from(&rotated);
+                    theirs.current.clone_from(&id);
+                    tx.put(&place, &theirs)?;
+                }
             }
             materials.on_demand += 1;
             Ok(tx.put(&place, &materials)?)
@@ -152,7 +169,7 @@ impl Kms {
             .map(|(at, material)| (format!("{at:010}"), entry(&key, &materials, material, all)))
             .collect();
         let (rotations, next_marker, truncated) =
-            page(rotations, input.limit, 100, input.marker.as_deref(), |(at, _)| at.clone())?;
+            page(rotations, input.limit, (100, 1000), input.marker.as_deref(), |(at, _)| at.clone())?;
         Ok(ListKeyRotationsOutput {
             rotations: Some(rotations.into_iter().map(|(_, entry)| entry).collect()),
             next_marker,
@@ -187,8 +204,13 @@ fn entry(key: &KeyRecord, materials: &Materials, material: &Material, all: bool)
     }
 }
 
-/// Refuses a key that the calendar cannot rotate.
+/// Refuses a key that the calendar cannot rotate. One that is disabled or waits for its end hears that first; one that
+/// waits for its material does not (the table in "Key states of AWS KMS keys").
 fn automatic(key: &KeyRecord) -> Result<(), Error> {
+    living(key)?;
+    if key.state == State::Disabled {
+        usable(key)?;
+    }
     if !key.is_symmetric() {
         return Err(unsupported(""));
     }

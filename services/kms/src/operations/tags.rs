@@ -51,7 +51,7 @@ impl Kms {
         let key = self.own_key(cx, &input.key_id).await?;
         let tags = shown(&key.tags);
         let (tags, next_marker, truncated) =
-            page(tags, input.limit, 50, input.marker.as_deref(), |tag| tag.tag_key.clone())?;
+            page(tags, input.limit, (50, 50), input.marker.as_deref(), |tag| tag.tag_key.clone())?;
         Ok(ListResourceTagsOutput {
             tags: Some(tags),
             next_marker,

@@ -1,0 +1,191 @@
+"""KMS, operation by operation: what each refuses, in which state of a key, and in which words."""
+import pytest
+from botocore.exceptions import ClientError
+
+ENUMERATION = "1 validation error detected: Value 'X' at '{}' failed to satisfy constraint: Member must satisfy enum value set: {}"
+
+
+@pytest.fixture
+def kms(client):
+    return client("kms", parameter_validation=False)
+
+
+def refused(call, **kw):
+    with pytest.raises(ClientError) as caught:
+        call(**kw)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def make(kms, **kw):
+    return kms.create_key(**kw)["KeyMetadata"]
+
+
+def wrapped(kms, key, material, kind="RSAES_OAEP_SHA_256"):
+    """Parameters of an import of this material."""
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+    offered = kms.get_parameters_for_import(KeyId=key, WrappingAlgorithm=kind, WrappingKeySpec="RSA_2048")
+    public = serialization.load_der_public_key(offered["PublicKey"])
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    return dict(KeyId=key, ImportToken=offered["ImportToken"], EncryptedKeyMaterial=public.encrypt(material, oaep))
+
+
+def test_enumerations_are_listed_in_the_order_of_aws(kms):
+    key = make(kms, KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyId"]
+    assert refused(kms.generate_mac, KeyId=key, Message=b"x", MacAlgorithm="X")[1] == ENUMERATION.format(
+        "macAlgorithm", "[HMAC_SHA_384, HMAC_SHA_256, HMAC_SHA_224, HMAC_SHA_512]")
+
+
+def test_lists_and_bytes_are_quoted_as_aws_quotes_them(kms):
+    key = make(kms)["KeyId"]
+    assert refused(kms.untag_resource, KeyId=key, TagKeys=["a" * 129])[1] == (
+        f"1 validation error detected: Value '[{'a' * 129}]' at 'tagKeys' failed to satisfy constraint: Member must satisfy "
+        "constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1]")
+    assert refused(kms.decrypt, CiphertextBlob=b"")[1] == (
+        "1 validation error detected: Value 'java.nio.HeapByteBuffer[pos=0 lim=0 cap=0]' at 'ciphertextBlob' failed to satisfy "
+        "constraint: Member must have length greater than or equal to 1")
+    # The model leaves it out for dry runs alone.
+    assert refused(kms.decrypt) == (
+        "ValidationException", "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: "
+        "Member must not be null")
+    assert refused(kms.re_encrypt, DestinationKeyId=key)[0] == "ValidationException"
+
+
+def test_what_a_key_that_waits_for_its_end_still_does(kms):
+    key = make(kms)
+    kms.enable_key_rotation(KeyId=key["KeyId"])
+    kms.schedule_key_deletion(KeyId=key["KeyId"])
+    pending = ("KMSInvalidStateException", f"{key['Arn']} is pending deletion.")
+    name = dict(KeyId=key["KeyId"])
+    root = f"arn:aws:iam::{key['AWSAccountId']}:root"
+    for call, kw in (
+        (kms.enable_key, {}), (kms.disable_key, {}), (kms.enable_key_rotation, {}), (kms.disable_key_rotation, {}),
+        (kms.rotate_key_on_demand, {}), (kms.update_key_description, dict(Description="x")), (kms.schedule_key_deletion, {}),
+        (kms.tag_resource, dict(Tags=[dict(TagKey="a", TagValue="b")])), (kms.untag_resource, dict(TagKeys=["a"])),
+        (kms.create_grant, dict(GranteePrincipal=root, Operations=["Decrypt"])),
+        (kms.generate_data_key, dict(KeySpec="AES_256")),
+    ):
+        assert refused(call, **name, **kw) == pending, call
+    assert refused(kms.create_alias, AliasName="alias/late", TargetKeyId=key["KeyId"]) == pending
+    assert kms.get_key_rotation_status(**name)["KeyRotationEnabled"] is False
+    for call in (kms.describe_key, kms.get_key_policy, kms.list_grants, kms.list_resource_tags, kms.list_key_policies):
+        call(**name)
+    kms.cancel_key_deletion(**name)
+    assert kms.get_key_rotation_status(**name)["KeyRotationEnabled"] is True
+    assert refused(kms.cancel_key_deletion, **name) == (
+        "KMSInvalidStateException", f"{key['Arn']} is not pending deletion.")
+
+
+def test_keys_with_imported_material_are_not_rotated_by_the_calendar(kms):
+    key = make(kms, Origin="EXTERNAL")
+    unsupported = ("UnsupportedOperationException", f"{key['Arn']} origin is EXTERNAL which is not valid for this operation.")
+    assert refused(kms.enable_key_rotation, KeyId=key["KeyId"]) == unsupported
+    assert refused(kms.disable_key_rotation, KeyId=key["KeyId"]) == unsupported
+    assert refused(kms.disable_key, KeyId=key["KeyId"]) == (
+        "KMSInvalidStateException", f"{key['Arn']} is pending import.")
+
+
+def test_material_can_go_while_its_key_waits_for_the_end(kms):
+    key = make(kms, Origin="EXTERNAL")["KeyId"]
+    kms.import_key_material(ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE", **wrapped(kms, key, b"k" * 32))
+    kms.schedule_key_deletion(KeyId=key)
+    kms.delete_imported_key_material(KeyId=key)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    kms.cancel_key_deletion(KeyId=key)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingImport"
+
+
+def test_what_imports_refuse(kms):
+    key = make(kms, Origin="EXTERNAL")["KeyId"]
+    bring = wrapped(kms, key, b"k" * 32)
+    created = kms.describe_key(KeyId=key)["KeyMetadata"]["CreationDate"].timestamp()
+    assert refused(kms.import_key_material, **bring, ValidTo=created + 366 * 86400)[0] == "ValidationException"
+    assert refused(kms.import_key_material, **bring, ValidTo=created - 1)[0] == "ValidationException"
+    assert refused(kms.import_key_material, **bring, ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+                   ImportType="EXISTING_KEY_MATERIAL")[0] == "IncorrectKeyMaterialException"
+    kms.import_key_material(**bring, ValidTo=created + 300 * 86400)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["ExpirationModel"] == "KEY_MATERIAL_EXPIRES"
+    curve = make(kms, Origin="EXTERNAL", KeySpec="ECC_NIST_P521", KeyUsage="SIGN_VERIFY")["KeyId"]
+    assert refused(kms.get_parameters_for_import, KeyId=curve, WrappingAlgorithm="RSAES_OAEP_SHA_256",
+                   WrappingKeySpec="RSA_2048")[0] == "UnsupportedOperationException"
+
+
+def test_replicas_import_what_their_primary_has(cloud, kms, account):
+    key = make(kms, Origin="EXTERNAL", MultiRegion=True)["KeyId"]
+    forever = dict(ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")
+    kms.import_key_material(**forever, **wrapped(kms, key, b"k" * 32))
+    sealed = kms.encrypt(KeyId=key, Plaintext=b"old")["CiphertextBlob"]
+    kms.replicate_key(KeyId=key, ReplicaRegion="eu-west-1")
+    there = cloud.client("kms", account=account, region="eu-west-1")
+    assert there.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingImport"
+    assert refused(there.import_key_material, **forever, **wrapped(there, key, b"z" * 32))[0] == "IncorrectKeyMaterialException"
+    assert refused(there.import_key_material, **forever, ImportType="NEW_KEY_MATERIAL",
+                   **wrapped(there, key, b"k" * 32))[0] == "ValidationException"
+    there.import_key_material(**forever, **wrapped(there, key, b"k" * 32))
+    assert there.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"old"
+    # A second generation: the primary first, then the replica; only then do both rotate at once.
+    kms.import_key_material(**forever, ImportType="NEW_KEY_MATERIAL", **wrapped(kms, key, b"n" * 32))
+    assert refused(kms.rotate_key_on_demand, KeyId=key)[0] == "KMSInvalidStateException"
+    there.import_key_material(**forever, ImportType="EXISTING_KEY_MATERIAL", **wrapped(there, key, b"n" * 32))
+    kms.rotate_key_on_demand(KeyId=key)
+    for region in (kms, there):
+        states = [r["KeyMaterialState"] for r in region.list_key_rotations(
+            KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]]
+        assert states == ["NON_CURRENT", "CURRENT"]
+    newer = there.encrypt(KeyId=key, Plaintext=b"new")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=newer)["Plaintext"] == b"new"
+    assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"old"
+
+
+def test_which_operations_reach_into_other_accounts(cloud, kms, account):
+    other = f"{(int(account) + 400_007) % 10**12:012d}"
+    theirs = cloud.client("kms", account=other)
+    key = make(kms)
+    policy = kms.get_key_policy(KeyId=key["KeyId"])["Policy"]
+    kms.put_key_policy(KeyId=key["KeyId"], Policy=policy.replace(
+        f'"arn:aws:iam::{account}:root"', f'["arn:aws:iam::{account}:root", "arn:aws:iam::{other}:root"]'))
+    assert theirs.describe_key(KeyId=key["Arn"])["KeyMetadata"]["Arn"] == key["Arn"]
+    assert theirs.get_key_rotation_status(KeyId=key["Arn"])["KeyRotationEnabled"] is False
+
+    def unknown(action):
+        return ("AccessDeniedException", f"User: arn:aws:iam::{other}:root is not authorized to perform: kms:{action} on this "
+                "resource because the resource does not exist in this Region, no resource-based policies allow access, or a "
+                "resource-based policy explicitly denies access")
+
+    assert refused(theirs.disable_key, KeyId=key["Arn"]) == unknown("DisableKey")
+    assert refused(theirs.get_key_policy, KeyId=key["Arn"]) == unknown("GetKeyPolicy")
+    assert refused(theirs.list_resource_tags, KeyId=key["Arn"]) == unknown("ListResourceTags")
+    nobody = key["Arn"].replace(key["KeyId"], "00000000-0000-0000-0000-000000000000")
+    assert refused(theirs.encrypt, KeyId=nobody, Plaintext=b"x") == unknown("Encrypt")
+
+
+def test_who_may_be_named_in_grants(kms, account):
+    key = make(kms)["KeyId"]
+    for who in ("x", "arn:aws:s3:::x", f"arn:aws:iam::{account}:group/g", f"arn:aws:iam::{account}:rootless"):
+        assert refused(kms.create_grant, KeyId=key, GranteePrincipal=who, Operations=["Decrypt"]) == (
+            "InvalidArnException", f"ARN does not refer to a valid principal: {who}")
+    both = dict(GranteePrincipal=f"arn:aws:iam::{account}:root", GranteeServicePrincipal="s3.amazonaws.com")
+    assert refused(kms.list_grants, KeyId=key, **both)[0] == "ValidationException"
+    assert refused(kms.list_retirable_grants, RetiringPrincipal=both["GranteePrincipal"],
+                   RetiringServicePrincipal="s3.amazonaws.com")[0] == "ValidationException"
+    assert refused(kms.list_retirable_grants)[0] == "ValidationException"
+
+
+def test_pages_are_no_longer_than_documented(kms, account):
+    key = make(kms, Tags=[dict(TagKey=str(n), TagValue="") for n in range(50)])["KeyId"]
+    for n in range(50):
+        kms.create_alias(AliasName=f"alias/{n}", TargetKeyId=key)
+    assert refused(kms.create_alias, AliasName="alias/51", TargetKeyId=key)[0] == "LimitExceededException"
+    assert not kms.list_aliases(Limit=1000)["Truncated"]
+    assert len(kms.list_aliases(KeyId=key, Limit=50)["Aliases"]) == 50
+    assert len(kms.list_resource_tags(KeyId=key)["Tags"]) == 50
+    first = kms.list_resource_tags(KeyId=key, Limit=49)
+    assert first["Truncated"] and len(kms.list_resource_tags(KeyId=key, Limit=49, Marker=first["NextMarker"])["Tags"]) == 1
+
+
+def test_replicas_live_in_regions_that_are_there(kms):
+    key = make(kms, MultiRegion=True)["KeyId"]
+    for region in ("us-east-1", "mars-east-1", "cn-north-1"):
+        assert refused(kms.replicate_key, KeyId=key, ReplicaRegion=region)[0] == "ValidationException"
