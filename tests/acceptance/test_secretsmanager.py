@@ -419,3 +419,24 @@ def test_rotation_through_all_four_steps(client, cloud, secrets, account):
     assert list(described["VersionIdsToStages"].values()) == [["AWSCURRENT"]]
     assert described["NextRotationDate"].timestamp() % 86400 == 16 * 3600 and "LastRotatedDate" not in described
     assert described["RotationRules"] == {"ScheduleExpression": "cron(0 16 1,15 * ? *)", "Duration": "2h"}
+
+
+def test_what_the_service_itself_checks(client, secrets, account):
+    secrets.create_secret(Name="checked", SecretString="x")
+    # Bytes count, not characters.
+    assert refused(secrets.put_secret_value, SecretId="checked", SecretString="é" * 40_000) == (
+        "ValidationException", "1 validation error detected: Value at 'secretString' failed to satisfy constraint: Member must "
+        "have length less than or equal to 65536")
+    assert refused(secrets.replicate_secret_to_regions, SecretId="checked", AddReplicaRegions=[{"Region": "mars-east-1"}]) == (
+        "InvalidParameterException", "Invalid replica region.")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:user/nobody"}, "Action": "secretsmanager:*",
+         "Resource": "*"}]})
+    assert refused(secrets.put_resource_policy, SecretId="checked", ResourcePolicy=policy) == (
+        "MalformedPolicyDocumentException", "This resource policy contains an unsupported principal.")
+    client("iam").create_user(UserName="nobody")
+    secrets.put_resource_policy(SecretId="checked", ResourcePolicy=policy)
+    bare = client("secretsmanager", parameter_validation=False)
+    assert refused(bare.batch_get_secret_value, SecretIdList=[]) == (
+        "ValidationException", "1 validation error detected: Value '[]' at 'secretIdList' failed to satisfy constraint: Member "
+        "must have length greater than or equal to 1")

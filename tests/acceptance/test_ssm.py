@@ -275,3 +275,23 @@ def test_service_settings(ssm, account):
     assert ssm.reset_service_setting(SettingId=setting)["ServiceSetting"]["SettingValue"] == "Standard"
     assert refused(ssm.put_parameter, Name="other", Value="v" * 5000, Type="String")[0] == "ValidationException"
     assert refused(ssm.get_service_setting, SettingId="/ssm/nobody")[0] == "ServiceSettingNotFound"
+
+
+def test_names_that_no_parameter_can_have(ssm):
+    rules = ("ValidationException", "Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it "
+             "can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and "
+             "the following 3 symbols .-_")
+    syntax = ("ValidationException",
+              "Invalid parameter name. Please use correct syntax for referencing a version/label <name>:<version/label>")
+    for name, expected in (("a b", rules), ("a$", rules), ("a:1:2", syntax), ("C:/Program Files/a:1", syntax), ("a:", syntax)):
+        assert refused(ssm.get_parameter, Name=name) == expected, name
+        assert refused(ssm.get_parameters, Names=["other", name]) == expected, name
+
+
+def test_words_for_what_the_model_forbids(ssm):
+    put(ssm, "labelled")
+    assert refused(ssm.label_parameter_version, Name="labelled", Labels=["a" * 101]) == (
+        "ValidationException",
+        f"1 validation error detected: Value '[{'a' * 101}]' at 'labels' failed to satisfy constraint: Member must satisfy "
+        "constraint: [Member must have length less than or equal to 100, Member must have length greater than or equal to 1]")
+    assert refused(ssm.put_parameter, Name="odd", Value="v", Type="Odd")[1].endswith("[SecureString, StringList, String]")

@@ -19,6 +19,7 @@ mod tests;
 mod values;
 
 use cloudlet_bus::{Bus, Delivery};
+use cloudlet_service::rules::Violations;
 use cloudlet_service::{Access, Arn, BoxFuture, Cloud, Context, Error, Operation, Service, Structure};
 use cloudlet_store::{Store, Tx};
 use errors::{Failure, marked, no_secret, stored};
@@ -121,5 +122,9 @@ impl Service for SecretsManager {
         input: &'a dyn Structure,
     ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
         Box::pin(async move { self.needed(op, cx, input) })
+    }
+
+    fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
+        Error::validation(violations.with_whole_lists().message())
     }
 }

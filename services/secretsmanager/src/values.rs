@@ -11,6 +11,9 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 /// The key where a secret names none.
 const DEFAULT_KEY: &str = "alias/aws/secretsmanager";
 
+/// AWS: the longest value, in bytes.
+const LONGEST: usize = 65_536;
+
 /// A value as callers bring and get it. It never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Plain {
@@ -27,6 +30,11 @@ impl Plain {
     ) -> Result<Option<Self>, Error> {
         match (text, binary) {
             (Some(_), Some(_)) => Err(both()),
+            // The model counts characters, the service bytes.
+            (Some(text), None) if text.len() > LONGEST => Err(Error::validation(format!(
+                "1 validation error detected: Value at 'secretString' failed to satisfy constraint: Member must have \
+                 length less than or equal to {LONGEST}"
+            ))),
             (Some(text), None) => Ok(Some(Self::Text(text))),
             (None, Some(binary)) => Ok(Some(Self::Binary(binary.into_inner()))),
             (None, None) => Ok(None),

@@ -23,6 +23,7 @@ mod tests;
 mod values;
 
 use cloudlet_bus::{Bus, Delivery};
+use cloudlet_service::rules::Violations;
 use cloudlet_service::{Access, BoxFuture, Context, Error, Operation, Service, Structure};
 use cloudlet_store::{Store, Tx};
 use errors::{Failure, no_parameter, no_version, stored};
@@ -111,5 +112,9 @@ impl Service for Ssm {
         input: &'a dyn Structure,
     ) -> BoxFuture<'a, Result<Vec<Access>, Error>> {
         Box::pin(async move { Ok(self.needed(op, cx, input)) })
+    }
+
+    fn invalid_input(&self, _op: &'static Operation, violations: Violations) -> Error {
+        Error::validation(violations.with_whole_lists().message())
     }
 }

@@ -93,6 +93,28 @@ pub(crate) fn check_new(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses a name that no parameter can have, where one is looked for. ARNs speak for themselves.
+///
+/// Errors: `ValidationException`.
+pub(crate) fn check_asked(text: &str) -> Result<(), Error> {
+    if text.starts_with("arn:") {
+        return Ok(());
+    }
+    let (name, selector) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
+    if name.is_empty() || selector.is_some_and(|rest| rest.is_empty() || rest.contains(':')) {
+        return Err(validation(
+            "Invalid parameter name. Please use correct syntax for referencing a version/label \
+             <name>:<version/label>",
+        ));
+    }
+    // Secrets are named through here too, by their own rules.
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b".-_/".contains(&b);
+    if !name.bytes().all(fine) && !name.starts_with(crate::reference::PREFIX) {
+        return Err(validation(RULES));
+    }
+    Ok(())
+}
+
 /// Refuses what cannot be a path. Errors: `ValidationException`.
 pub(crate) fn check_path(path: &str) -> Result<(), Error> {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b".-_/".contains(&b);

@@ -18,6 +18,13 @@ impl SecretsManager {
         only_default(input.policy_name.as_deref())?;
         let secret = self.primary(cx, &input.secret_id)?;
         let policy = parse(&input.resource_policy)?;
+        for (kind, name) in policy.statements().iter().flat_map(|statement| statement.principals()) {
+            if kind == PrincipalKind::Aws && !cx.cloud.identity()?.principal_exists(name) {
+                return Err(MalformedPolicyDocumentException::error(
+                    "This resource policy contains an unsupported principal.",
+                ));
+            }
+        }
         if input.block_public_policy.unwrap_or(false) && is_public(&policy) {
             return Err(PublicPolicyException::error(
                 "You can't attach a policy that grants public access to the secret. To allow it, turn off \

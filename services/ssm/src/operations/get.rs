@@ -15,6 +15,7 @@ impl Ssm {
         cx: &Context,
         input: GetParameterInput,
     ) -> Result<GetParameterOutput, Error> {
+        names::check_asked(&input.name)?;
         let found = self.one(cx, &input.name, input.with_decryption.unwrap_or(false)).await?;
         Ok(GetParameterOutput { parameter: Some(found), ..Default::default() })
     }
@@ -27,10 +28,13 @@ impl Ssm {
     ) -> Result<GetParametersOutput, Error> {
         let decrypt = input.with_decryption.unwrap_or(false);
         let (mut found, mut invalid) = (Vec::new(), Vec::new());
-        let mut names: Vec<&String> = input.names.iter().collect();
-        names.sort();
-        names.dedup();
-        for name in names {
+        let mut asked: Vec<&String> = input.names.iter().collect();
+        asked.sort();
+        asked.dedup();
+        for name in &asked {
+            names::check_asked(name)?;
+        }
+        for name in asked {
             match self.one(cx, name, decrypt).await {
                 Ok(parameter) => found.push(parameter),
                 Err(error) if error.is("ParameterNotFound") || error.is("ParameterVersionNotFound") => {
