@@ -19,6 +19,9 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Default)]
 pub(crate) struct Policies(Mutex<HashMap<String, Policy>>);
 
+/// AWS: the most bytes of a policy, white space counted.
+const MOST_BYTES: usize = 20 * 1024;
+
 /// How many compiled policies are kept.
 const KEPT: usize = 1024;
 
@@ -26,6 +29,17 @@ const KEPT: usize = 1024;
 pub(crate) fn parse_policy(document: &str) -> Result<Policy> {
     Policy::parse(document, PolicyKind::Resource)
         .map_err(|why| invalid(format!("Invalid policy document: {why}")))
+}
+
+/// [`parse_policy`] of a document that is to be kept. Errors: a large one.
+pub(crate) fn check_policy(document: &str) -> Result<Policy> {
+    if document.len() > MOST_BYTES {
+        return Err(crate::errors::limit(format!(
+            "Resource-based policy size of {} bytes exceeds the limit of {MOST_BYTES} bytes",
+            document.len()
+        )));
+    }
+    parse_policy(document)
 }
 
 impl Policies {

@@ -204,12 +204,7 @@ impl DynamoDb {
                 restore_in_progress: matches!(phase, Phase::Creating),
                 ..Default::default()
             }),
-            sse_description: table.sse.as_ref().map(|sse| api::SSEDescription {
-                status: Some("ENABLED".to_owned()),
-                sse_type: Some("KMS".to_owned()),
-                kms_master_key_arn: Some(sse.key.clone()),
-                ..Default::default()
-            }),
+            sse_description: encryption(table),
             table_class_summary: table.class.as_ref().map(|class| api::TableClassSummary {
                 table_class: Some(
                     if class.infrequent { "STANDARD_INFREQUENT_ACCESS" } else { "STANDARD" }.to_owned(),
@@ -230,10 +225,61 @@ impl DynamoDb {
     }
 }
 
+/// The key of a table that is not encrypted with one of DynamoDB's own.
+pub(crate) fn encryption(table: &Table) -> Option<api::SSEDescription> {
+    table.sse.as_ref().map(|sse| api::SSEDescription {
+        status: Some("ENABLED".to_owned()),
+        sse_type: Some("KMS".to_owned()),
+        kms_master_key_arn: Some(sse.key.clone()),
+        ..Default::default()
+    })
+}
+
+fn reads(units: Option<i64>) -> Option<api::ProvisionedThroughputOverride> {
+    units.map(|units| api::ProvisionedThroughputOverride {
+        read_capacity_units: Some(units),
+        ..Default::default()
+    })
+}
+
+fn on_demand_reads(units: Option<i64>) -> Option<api::OnDemandThroughputOverride> {
+    units.map(|units| api::OnDemandThroughputOverride {
+        max_read_request_units: Some(units),
+        ..Default::default()
+    })
+}
+
 fn replica_of(table: &Table, replica: &crate::state::Replica) -> api::ReplicaDescription {
+    let units = warm(table.warm, table.billing.on_demand, &table.billing.throughput);
+    let indexes = table.globals.iter().map(|index| {
+        let of = replica.indexes.get(&index.name);
+        let units = warm(index.warm, table.billing.on_demand, &index.throughput);
+        api::ReplicaGlobalSecondaryIndexDescription {
+            index_name: Some(index.name.clone()),
+            provisioned_throughput_override: reads(of.and_then(|of| of.reads)),
+            on_demand_throughput_override: on_demand_reads(of.and_then(|of| of.on_demand_reads)),
+            warm_throughput: Some(api::GlobalSecondaryIndexWarmThroughputDescription {
+                read_units_per_second: Some(units.read),
+                write_units_per_second: Some(units.write),
+                status: Some("ACTIVE".to_owned()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    });
+    let indexes: Vec<_> = indexes.collect();
     api::ReplicaDescription {
         region_name: Some(replica.region.clone()),
         replica_status: Some("ACTIVE".to_owned()),
+        provisioned_throughput_override: reads(replica.reads),
+        on_demand_throughput_override: on_demand_reads(replica.on_demand_reads),
+        warm_throughput: Some(api::TableWarmThroughputDescription {
+            read_units_per_second: Some(units.read),
+            write_units_per_second: Some(units.write),
+            status: Some("ACTIVE".to_owned()),
+            ..Default::default()
+        }),
+        global_secondary_indexes: (!indexes.is_empty()).then_some(indexes),
         replica_arn: Some(crate::names::table_arn(&table.account, &replica.region, &table.name)),
         kms_master_key_id: replica.key.clone(),
         replica_table_class_summary: replica

@@ -18,6 +18,7 @@ mod describe;
 mod errors;
 pub mod expression;
 mod fine;
+mod group;
 pub mod ion;
 mod json;
 mod keys;

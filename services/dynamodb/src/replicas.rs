@@ -1,4 +1,4 @@
-//! Global tables: the same table in several regions, every write of one brought to the others.
+//! Replication: every write of one member of a global table brought to the others. Who the members are: `group`.
 //!
 //! A message says which item has changed, not how: whoever delivers it brings over what the item is by then. Of two
 //! writes the later one wins, and of two in the same millisecond the one of the greater region, everywhere alike.
@@ -6,15 +6,13 @@
 
 use crate::DynamoDb;
 use crate::change::{Attempt, Cause, Change};
-use crate::errors::{Failure, Result, in_use, invalid, stored};
+use crate::errors::{Failure, Result, stored};
 use crate::keys;
 use crate::names::Place;
-use crate::purge::Task;
-use crate::state::{GlobalTable, Replica, Stored, Table, View, table_key};
+use crate::state::{Stored, Table};
 use crate::value::Item;
-use cloudlet_api_dynamodb as api;
 use cloudlet_bus::{Handler, Message, MessageId, Outcome};
-use cloudlet_service::{BoxFuture, Context, Error};
+use cloudlet_service::BoxFuture;
 use cloudlet_store::{Key, Record, Tx};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -83,149 +81,6 @@ fn news(table: &Table, region: &str, key: Item, now: i64) -> Message {
         not_before: now.unsigned_abs(),
         ..Message::default()
     }
-}
-
-/// Takes a table out of its group, because it is deleted.
-pub(crate) fn leave(tx: &mut Tx<'_>, table: &Table) -> Result<(), Failure> {
-    for replica in &table.replicas {
-        let key = table_key(&table.account, &replica.region, &table.name);
-        if let Some(mut other) = tx.get::<Table>(&key)? {
-            other.replicas.retain(|replica| replica.region != table.region);
-            tx.put(&key, &other)?;
-        }
-    }
-    if table.legacy {
-        let key = Key::new().text(&table.account).text(&table.name);
-        if let Some(mut global) = tx.get::<GlobalTable>(&key)? {
-            global.regions.retain(|region| *region != table.region);
-            match global.regions.is_empty() {
-                true => tx.delete::<GlobalTable>(&key)?,
-                false => tx.put(&key, &global)?,
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Adds and removes regions.
-pub(crate) fn change(
-    cx: &Context,
-    tx: &mut Tx<'_>,
-    table: &mut Table,
-    updates: &[api::ReplicationGroupUpdate],
-) -> Result<(), Failure> {
-    if table.legacy {
-        return Err(invalid(format!(
-            "This operation cannot be performed on global table '{}' of version 2017.11.29. Use UpdateGlobalTable instead.",
-            table.name
-        ))
-        .into());
-    }
-    for update in updates {
-        if update.disassociate.is_some() {
-            return Err(
-                Error::not_implemented_part("dynamodb:UpdateTable ReplicaUpdates Disassociate").into()
-            );
-        }
-        if let Some(create) = &update.create {
-            add(cx, tx, table, create)?;
-        }
-        if let Some(update) = &update.update {
-            let replica = table.replicas.iter_mut().find(|replica| replica.region == update.region_name);
-            let replica = replica.ok_or_else(|| no_replica(&table.name, &update.region_name))?;
-            replica.class = update.table_class_override.clone().or(replica.class.take());
-            replica.key = update.kms_master_key_id.clone().or(replica.key.take());
-        }
-        if let Some(delete) = &update.delete {
-            remove(cx, tx, table, &delete.region_name)?;
-        }
-    }
-    Ok(())
-}
-
-fn no_replica(table: &str, region: &str) -> Error {
-    invalid(format!(
-        "Update global table operation failed because one or more replicas were not part of the global table: {table} in {region}"
-    ))
-}
-
-fn add(
-    cx: &Context,
-    tx: &mut Tx<'_>,
-    table: &mut Table,
-    create: &api::CreateReplicationGroupMemberAction,
-) -> Result<(), Failure> {
-    let region = &create.region_name;
-    if *region == table.region || table.replicas.iter().any(|replica| replica.region == *region) {
-        return Err(invalid(format!(
-            "Failed to create a the new replica of table with name: '{}' because one or more replicas already existed as \
-             tables.",
-            table.name
-        ))
-        .into());
-    }
-    let key = table_key(&table.account, region, &table.name);
-    if tx.exists::<Table>(&key)? {
-        return Err(in_use(format!("Table already exists: {}", table.name)).into());
-    }
-    if table.live_stream().is_none() {
-        crate::operations::tables::open_stream(tx, table, View::Both, cx.millis())?;
-    }
-    let mut twin = table.clone();
-    twin.region.clone_from(region);
-    twin.id = cx.random().uuid();
-    twin.created = cx.millis();
-    twin.replicas.push(Replica { region: table.region.clone(), class: None, key: None });
-    twin.stream = None;
-    twin.policy = None;
-    twin.stream_policy = None;
-    twin.history = None;
-    twin.number = tx.sequence(crate::SEQUENCE)?;
-    for index in twin.locals.iter_mut().chain(&mut twin.globals) {
-        index.number = tx.sequence(crate::SEQUENCE)?;
-        index.filling = false;
-    }
-    crate::operations::tables::open_stream(tx, &mut twin, View::Both, cx.millis())?;
-    tx.put(&key, &twin)?;
-    let replica = Replica {
-        region: region.clone(),
-        class: create.table_class_override.clone(),
-        key: create.kms_master_key_id.clone(),
-    };
-    for other in &table.replicas {
-        let key = table_key(&table.account, &other.region, &table.name);
-        if let Some(mut other) = tx.get::<Table>(&key)? {
-            other.replicas.push(replica.clone());
-            tx.put(&key, &other)?;
-        }
-    }
-    table.replicas.push(replica);
-    let task = Task::Seed { key: table.key().as_bytes().to_vec(), region: region.clone() };
-    tx.emit(task.message(cx.millis()))?;
-    Ok(())
-}
-
-fn remove(cx: &Context, tx: &mut Tx<'_>, table: &mut Table, region: &str) -> Result<(), Failure> {
-    if !table.replicas.iter().any(|replica| replica.region == region) {
-        return Err(no_replica(&table.name, region).into());
-    }
-    let key = table_key(&table.account, region, &table.name);
-    if let Some(mut twin) = tx.get::<Table>(&key)? {
-        crate::operations::tables::close_stream(tx, &mut twin, cx.millis())?;
-        let mut spaces = vec![twin.number];
-        spaces.extend(twin.locals.iter().chain(&twin.globals).map(|index| index.number));
-        tx.emit(Task::Spaces { spaces, bytes: 0 }.message(cx.millis()))?;
-        tx.delete::<Table>(&key)?;
-    }
-    table.replicas.retain(|replica| replica.region != region);
-    for other in &table.replicas {
-        let key = table_key(&table.account, &other.region, &table.name);
-        if let Some(mut other) = tx.get::<Table>(&key)? {
-            other.replicas.retain(|replica| replica.region != region);
-            tx.put(&key, &other)?;
-        }
-    }
-    Ok(())
 }
 
 /// Brings items over.

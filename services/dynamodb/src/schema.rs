@@ -136,7 +136,13 @@ pub(crate) fn projection(given: &api::Projection) -> Result<Projection> {
         Some("ALL") => Projection::All,
         Some("KEYS_ONLY") => Projection::KeysOnly,
         _ => match named {
-            Some(names) => Projection::Include(names.to_vec()),
+            Some(names) => {
+                let mut seen = BTreeSet::new();
+                if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+                    return Err(parameters(format_args!("Duplicate value in NonKeyAttributes: {twice}")));
+                }
+                Projection::Include(names.to_vec())
+            }
             None => {
                 return Err(parameters("ProjectionType is INCLUDE, but NonKeyAttributes is not specified"));
             }
@@ -250,7 +256,7 @@ pub(crate) fn global(
         keys,
         projection,
         throughput,
-        on_demand: on_demand(one.on_demand, pays_per_request)?,
+        on_demand: on_demand(one.on_demand, None, pays_per_request)?,
         warm: warm(one.warm)?,
         filling: false,
         insights: None,
@@ -371,9 +377,10 @@ pub(crate) fn check_units(throughput: &Throughput) -> Result<()> {
 /// The most request units of a table that pays per request; -1 takes the limit away.
 pub(crate) fn on_demand(
     given: Option<&api::OnDemandThroughput>,
+    now: Option<OnDemand>,
     pays_per_request: bool,
 ) -> Result<Option<OnDemand>> {
-    let Some(given) = given else { return Ok(None) };
+    let Some(given) = given else { return Ok(now) };
     if !pays_per_request {
         return Err(parameters(
             "OnDemandThroughput can be specified only when BillingMode is PAY_PER_REQUEST",
@@ -387,14 +394,43 @@ pub(crate) fn on_demand(
             return Err(parameters(format_args!("{name} must be -1 or greater than 0")));
         }
     }
-    let kept = |units: Option<i64>| units.filter(|units| *units > 0);
-    let both =
-        OnDemand { read: kept(given.max_read_request_units), write: kept(given.max_write_request_units) };
+    if given.max_read_request_units.is_none() && given.max_write_request_units.is_none() {
+        return Err(parameters(
+            "At least one of MaxReadRequestUnits or MaxWriteRequestUnits must be specified in OnDemandThroughput",
+        ));
+    }
+    // What is not spoken of stays as it is.
+    let kept = |units: Option<i64>, now: Option<i64>| units.or(now).filter(|units| *units > 0);
+    let now = now.unwrap_or_default();
+    let both = OnDemand {
+        read: kept(given.max_read_request_units, now.read),
+        write: kept(given.max_write_request_units, now.write),
+    };
     Ok((both != OnDemand::default()).then_some(both))
 }
 
 /// What a table that pays per request can take at once, and what a warmed one must be given at the least.
 pub(crate) const WARM: Warm = Warm { read: 12_000, write: 4_000 };
+
+/// Errors: less than what `now` has, for a table or index that is there already.
+pub(crate) fn warmer(given: Option<&api::WarmThroughput>, now: Option<Warm>) -> Result<Option<Warm>> {
+    let Some(new) = warm(given)? else { return Ok(now) };
+    let Some(now) = now else { return Ok(Some(new)) };
+    let asked = |units: fn(&api::WarmThroughput) -> Option<i64>| given.and_then(units);
+    let (read, write) =
+        (asked(|given| given.read_units_per_second), asked(|given| given.write_units_per_second));
+    for (units, known, name) in
+        [(read, now.read, "ReadUnitsPerSecond"), (write, now.write, "WriteUnitsPerSecond")]
+    {
+        if units.is_some_and(|units| units < known) {
+            return Err(parameters(format_args!(
+                "Requested {name} for WarmThroughput for table is lower than current WarmThroughput, decreasing \
+                 WarmThroughput is not supported"
+            )));
+        }
+    }
+    Ok(Some(Warm { read: read.unwrap_or(now.read), write: write.unwrap_or(now.write) }))
+}
 
 pub(crate) fn warm(given: Option<&api::WarmThroughput>) -> Result<Option<Warm>> {
     let Some(given) = given else { return Ok(None) };

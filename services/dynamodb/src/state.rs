@@ -268,13 +268,26 @@ pub(crate) struct Insights {
     pub mode: String,
 }
 
-#[derive(Serialize, Deserialize, Clone, Debug)]
+/// Another member of a global table, with what it has for itself.
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
 pub(crate) struct Replica {
     pub region: String,
     #[serde(default)]
     pub class: Option<String>,
     #[serde(default)]
     pub key: Option<String>,
+    #[serde(default)]
+    pub reads: Option<i64>,
+    #[serde(default)]
+    pub on_demand_reads: Option<i64>,
+    #[serde(default)]
+    pub indexes: BTreeMap<String, ReplicaIndex>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug, Default)]
+pub(crate) struct ReplicaIndex {
+    pub reads: Option<i64>,
+    pub on_demand_reads: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Debug)]

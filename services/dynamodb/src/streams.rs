@@ -5,7 +5,7 @@
 
 use crate::describe::{key_schema, time};
 use crate::errors::{Failure, Result, stored};
-use crate::state::{Entry, Shard, StreamOf};
+use crate::state::{Entry, Shard, StreamOf, Table};
 use crate::value::Item;
 use crate::{DynamoDb, names};
 use cloudlet_api_dynamodbstreams as api;
@@ -116,6 +116,20 @@ pub(crate) fn stream_of(iterator: &str) -> Option<String> {
     Iterator::parse(iterator).map(|iterator| iterator.arn)
 }
 
+/// How many an answer may give at the most. The model does not say, but DynamoDB does.
+///
+/// Errors: more than there can be.
+fn limited(given: Option<i32>, most: u16) -> Result<usize> {
+    match given {
+        Some(limit) if limit > i32::from(most) => Err(Error::validation(format!(
+            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value \
+             less than or equal to {most}"
+        ))),
+        Some(limit) => Ok(usize::try_from(limit).unwrap_or(1)),
+        None => Ok(usize::from(most)),
+    }
+}
+
 fn not_found(arn: &str) -> Error {
     api::ResourceNotFoundException::error(format!("Requested resource not found: Stream: {arn} not found"))
 }
@@ -174,9 +188,18 @@ impl Streams {
         cx: &Context,
         input: api::ListStreamsInput,
     ) -> Result<api::ListStreamsOutput> {
+        let limit = limited(input.limit, 100)?;
         let mut range = crate::state::place_key(&cx.account, &cx.region).prefix_range();
         if let Some(table) = &input.table_name {
-            range = crate::state::table_key(&cx.account, &cx.region, table).prefix_range();
+            let key = crate::state::table_key(&cx.account, &cx.region, table);
+            range = key.prefix_range();
+            // A table that was deleted today still has its streams.
+            let streams = self.0.store.table::<StreamOf>().scan(range.clone(), false).next().is_some();
+            if !streams && self.0.store.table::<Table>().get(&key).map_err(stored)?.is_none() {
+                return Err(api::ResourceNotFoundException::error(format!(
+                    "Requested resource not found: Table: {table} not found"
+                )));
+            }
         }
         if let Some(after) = &input.exclusive_start_stream_arn {
             let Some((place, label)) = names::of_stream_arn(after) else {
@@ -185,7 +208,6 @@ impl Streams {
             range = range
                 .after(&crate::state::table_key(&place.account, &place.region, &place.name).text(&label));
         }
-        let limit = usize::try_from(input.limit.unwrap_or(100)).unwrap_or(100);
         let mut streams: Vec<api::Stream> = Vec::new();
         let mut last = None;
         for row in self.0.store.table::<StreamOf>().scan(range, false) {
@@ -217,9 +239,9 @@ impl Streams {
         cx: &Context,
         input: api::DescribeStreamInput,
     ) -> Result<api::DescribeStreamOutput> {
+        let limit = limited(input.limit, 100)?;
         let stream = self.stream(&input.stream_arn)?;
         let shards = self.shards(&stream)?;
-        let limit = usize::try_from(input.limit.unwrap_or(100)).unwrap_or(100);
         let oldest = cx.millis() - KEPT;
         let mut shown: Vec<api::Shard> = Vec::new();
         let mut last = None;
@@ -295,6 +317,20 @@ impl Streams {
         }
     }
 
+    /// The number of a shard's last record that is older than a time; 0 for none.
+    fn last_before(&self, stream: &StreamOf, shard: &Numbered, at: i64) -> Result<u64> {
+        let range = Key::new().number(stream.number).number(shard.number).prefix_range();
+        let mut last = 0;
+        for row in self.0.store.table::<Entry>().scan(range, false) {
+            let (key, entry) = row.map_err(stored)?;
+            if entry.at >= at {
+                break;
+            }
+            last = number_of(&key).unwrap_or(last);
+        }
+        Ok(last)
+    }
+
     /// Whether what came at a number is too old to be read: records after it are gone as well, or are the oldest.
     fn is_trimmed(&self, stream: &StreamOf, shard: &Numbered, number: u64, oldest: i64) -> Result<bool> {
         let range = Key::new().number(stream.number).number(shard.number).prefix_range();
@@ -323,6 +359,11 @@ impl Streams {
         };
         let kind = input.shard_iterator_type.as_str();
         let numbered = kind.ends_with("_SEQUENCE_NUMBER");
+        if input.timestamp.is_some() && kind != "AT_TIMESTAMP" {
+            return Err(Error::validation(format!(
+                "One or more parameter values were invalid: Timestamp cannot be specified for ShardIteratorType: {kind}"
+            )));
+        }
         let after = match (&input.sequence_number, numbered) {
             (None, true) => {
                 return Err(Error::validation(format!(
@@ -355,6 +396,20 @@ impl Streams {
                 if kind == "AT_SEQUENCE_NUMBER" { number.saturating_sub(1) } else { number }
             }
             (None, false) if kind == "LATEST" => self.horizon(stream.number).await?.saturating_sub(1),
+            (None, false) if kind == "AT_TIMESTAMP" => {
+                let Some(at) = input.timestamp.as_ref().and_then(|at| at.to_millis().ok()) else {
+                    return Err(Error::validation(
+                        "One or more parameter values were invalid: Timestamp must be specified for ShardIteratorType: \
+                         AT_TIMESTAMP",
+                    ));
+                };
+                if at > cx.millis() {
+                    return Err(Error::validation(
+                        "One or more parameter values were invalid: Timestamp must not be in the future",
+                    ));
+                }
+                self.last_before(&stream, shard, at)?
+            }
             (None, false) => 0,
         };
         let iterator = Iterator { arn: input.stream_arn, shard: input.shard_id, after, made: cx.millis() };
@@ -369,6 +424,7 @@ impl Streams {
         cx: &Context,
         input: api::GetRecordsInput,
     ) -> Result<api::GetRecordsOutput> {
+        let limit = limited(input.limit, 1000)?;
         let Some(iterator) = Iterator::parse(&input.shard_iterator) else {
             return Err(Error::validation("Invalid ShardIterator"));
         };
@@ -389,7 +445,6 @@ impl Streams {
         // What is known to be closed now stays so; the horizon is looked at before the records.
         let closed = at + 1 < shards.len() || stream.ended.is_some();
         let horizon = self.horizon(stream.number).await?;
-        let limit = usize::try_from(input.limit.unwrap_or(1000)).unwrap_or(1000);
         let prefix = Key::new().number(stream.number).number(shard.number);
         let range = prefix
             .prefix_range()

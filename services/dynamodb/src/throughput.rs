@@ -118,7 +118,7 @@ impl DynamoDb {
         self.enforced.store(enforce, Ordering::Relaxed);
     }
 
-    fn enforces(&self) -> bool {
+    pub(crate) fn enforces(&self) -> bool {
         self.enforced.load(Ordering::Relaxed)
     }
 

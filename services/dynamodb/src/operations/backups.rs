@@ -385,6 +385,7 @@ fn description(backup: &Backup, status: &str) -> BackupDescription {
                     ..Default::default()
                 }
             }),
+            sse_description: crate::describe::encryption(table),
             ..Default::default()
         }),
         ..Default::default()

@@ -92,7 +92,7 @@ fn join(tx: &mut Tx<'_>, account: &str, global: &GlobalTable) -> Result<(), Fail
         table.replicas = others
             .map(|other| {
                 let known = table.replicas.iter().find(|replica| replica.region == *other).cloned();
-                known.unwrap_or(Replica { region: other.clone(), class: None, key: None })
+                known.unwrap_or(Replica { region: other.clone(), ..Replica::default() })
             })
             .collect();
         tx.put(&key, &table)?;

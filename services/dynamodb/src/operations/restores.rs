@@ -237,7 +237,7 @@ fn like_another(cx: &Context, like: &Table, overrides: &Overrides<'_>) -> Result
         locals,
         globals,
         on_demand: match overrides.on_demand {
-            Some(given) => schema::on_demand(Some(given), pays.on_demand)?,
+            Some(given) => schema::on_demand(Some(given), None, pays.on_demand)?,
             None => like.on_demand.filter(|_| pays.on_demand),
         },
         billing: pays,

@@ -53,10 +53,28 @@ impl DynamoDb {
     pub(crate) async fn change_table<T: Send>(
         &self,
         found: &Table,
-        mut change: impl FnMut(&mut cloudlet_store::Tx<'_>, &mut Table) -> Result<T, Failure> + Send,
+        change: impl FnMut(&mut cloudlet_store::Tx<'_>, &mut Table) -> Result<T, Failure> + Send,
     ) -> Result<T> {
         let space = self.live.space(found.number);
         let _alone = space.gate.write().await;
+        self.changed(found, change).await
+    }
+
+    /// [`Self::change_table`], of a table whose other regions may change with it.
+    async fn change_members<T: Send>(
+        &self,
+        found: &Table,
+        change: impl FnMut(&mut cloudlet_store::Tx<'_>, &mut Table) -> Result<T, Failure> + Send,
+    ) -> Result<T> {
+        let _alone = self.alone(found).await?;
+        self.changed(found, change).await
+    }
+
+    async fn changed<T: Send>(
+        &self,
+        found: &Table,
+        mut change: impl FnMut(&mut cloudlet_store::Tx<'_>, &mut Table) -> Result<T, Failure> + Send,
+    ) -> Result<T> {
         let key = found.key();
         let changed = self.store.transact(|tx| {
             let mut table = tx.get::<Table>(&key)?.ok_or_else(|| no_table(&found.name))?;
@@ -146,7 +164,7 @@ impl DynamoDb {
     ) -> Result<UpdateTimeToLiveOutput> {
         let wanted = &input.time_to_live_specification;
         let table = self.control_table(cx, &input.table_name)?;
-        self.change_table(&table, |tx, table| {
+        self.change_members(&table, |tx, table| {
             let current = table.ttl.as_ref().filter(|ttl| ttl.enabled);
             let lately = table.ttl.as_ref().is_some_and(|ttl| cx.millis() - ttl.changed < TTL_INTERVAL);
             match current {
@@ -178,7 +196,15 @@ impl DynamoDb {
                 enabled: wanted.enabled,
                 changed: cx.millis(),
             });
-            Ok(())
+            // The other members of a global table expire the same items.
+            crate::group::each_other(tx, table, |tx, _, other| {
+                other.ttl.clone_from(&table.ttl);
+                if wanted.enabled {
+                    let task = Task::Expiries { key: other.key().as_bytes().to_vec(), number: other.number };
+                    tx.emit(task.message(cx.millis()))?;
+                }
+                Ok(())
+            })
         })
         .await?;
         Ok(UpdateTimeToLiveOutput {
@@ -307,7 +333,7 @@ impl DynamoDb {
         input: PutResourcePolicyInput,
     ) -> Result<PutResourcePolicyOutput> {
         let (table, stream) = self.governed(&input.resource_arn)?;
-        crate::access::parse_policy(&input.policy)?;
+        crate::access::check_policy(&input.policy)?;
         let revision = self
             .change_table(&table, |_, table| {
                 let policy = if stream { &mut table.stream_policy } else { &mut table.policy };
@@ -397,11 +423,21 @@ impl DynamoDb {
     ) -> Result<DescribeContributorInsightsOutput> {
         let mut table = (*self.control_table(cx, &input.table_name)?).clone();
         let insights = insights_of(&mut table, input.index_name.as_deref())?.clone();
+        let index = input.index_name.as_deref().and_then(|name| table.global(name));
+        let sorted = !index.map_or(&table.keys, |index| &index.keys).range.is_empty();
+        let rule_of = match index {
+            Some(index) => format!("{}-{}", table.name, index.name),
+            None => table.name.clone(),
+        };
         Ok(DescribeContributorInsightsOutput {
             table_name: Some(table.name),
             index_name: input.index_name,
             contributor_insights_status: Some(insights_status(insights.as_ref()).to_owned()),
             last_update_date_time: insights.as_ref().map(|insights| time(insights.changed)),
+            contributor_insights_rule_list: insights
+                .as_ref()
+                .filter(|insights| insights.enabled)
+                .map(|insights| rules(&insights.mode, insights.changed, &rule_of, sorted)),
             contributor_insights_mode: insights.map(|insights| insights.mode),
             ..Default::default()
         })
@@ -460,6 +496,17 @@ impl DynamoDb {
             ..Default::default()
         })
     }
+}
+
+/// The names of CloudWatch's rules: of partition keys and of whole keys, by accesses and by throttled requests.
+fn rules(mode: &str, since: i64, of: &str, sorted: bool) -> Vec<String> {
+    let kinds = match (mode, sorted) {
+        ("THROTTLED_KEYS", false) => &["PKT"][..],
+        ("THROTTLED_KEYS", true) => &["PKT", "SKT"],
+        (_, false) => &["PKC", "PKT"],
+        (_, true) => &["PKC", "SKC", "PKT", "SKT"],
+    };
+    kinds.iter().map(|kind| format!("DynamoDBContributorInsights-{kind}-{of}-{since}")).collect()
 }
 
 fn insights_status(insights: Option<&Insights>) -> &'static str {

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// AWS: the most tags of a table.
 pub(crate) const MOST_TAGS: usize = 50;
 
+pub(crate) const PROTECTED: &str = "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.";
+
 /// What throughput a table is to have. Errors: units where requests are paid for, none where they are not.
 pub(crate) fn billing(mode: Option<&str>, units: Option<&ProvisionedThroughput>) -> Result<Billing> {
     let pays_per_request = mode == Some("PAY_PER_REQUEST");
@@ -44,7 +46,7 @@ pub(crate) fn sse(cx: &Context, given: Option<&SSESpecification>) -> Result<Opti
         return Err(parameters("SSEType AES256 is not supported"));
     }
     if given.enabled != Some(true) {
-        if given.kms_master_key_id.is_some() && given.enabled == Some(false) {
+        if given.kms_master_key_id.is_some() {
             return Err(parameters("KMSMasterKeyId cannot be specified when SSE is disabled"));
         }
         return Ok(None);
@@ -58,22 +60,35 @@ pub(crate) fn sse(cx: &Context, given: Option<&SSESpecification>) -> Result<Opti
 }
 
 /// The same with the ARN of the key itself, where KMS knows it.
-pub(crate) async fn resolved(cx: &Context, sse: Option<Sse>) -> Option<Sse> {
-    let sse = sse?;
-    if sse.key.contains(":key/") {
-        return Some(sse);
-    }
+///
+/// Errors: a key that is not there.
+pub(crate) async fn resolved(cx: &Context, sse: Option<Sse>) -> Result<Option<Sse>> {
+    let Some(sse) = sse else { return Ok(None) };
     let input = DescribeKeyRequest { key_id: sse.key.clone(), ..Default::default() };
     let described = cx.cloud.call::<DescribeKey>(&cx.through("dynamodb.amazonaws.com"), input).await;
-    let arn = described.ok().and_then(|answer| answer.key_metadata).and_then(|key| key.arn);
-    Some(Sse { key: arn.unwrap_or(sse.key) })
+    let arn = match described {
+        Ok(answer) => answer.key_metadata.and_then(|key| key.arn),
+        Err(error) if error.code() == "NotFoundException" => {
+            return Err(parameters(format_args!("KMS validation error: {}", error.message())));
+        }
+        // Whoever may not look at the key can still name it.
+        Err(_) => None,
+    };
+    Ok(Some(Sse { key: arn.unwrap_or(sse.key) }))
 }
 
 /// Tags as a map. Errors: too many, or AWS's own prefix.
 pub(crate) fn tags(given: &[Tag]) -> Result<BTreeMap<String, String>> {
     let mut all = BTreeMap::new();
     for tag in given {
-        if tag.key.starts_with("aws:") {
+        if !is_tag(&tag.key) || !is_tag(&tag.value) {
+            return Err(parameters(format_args!(
+                "Tag keys and values can contain only letters, whitespace, numbers and the characters + - = . _ : / @. \
+                 Key: {}",
+                tag.key
+            )));
+        }
+        if tag.key.to_ascii_lowercase().starts_with("aws:") {
             return Err(parameters("One or more tag keys use the reserved prefix 'aws:'"));
         }
         if all.insert(tag.key.clone(), tag.value.clone()).is_some() {
@@ -82,6 +97,11 @@ pub(crate) fn tags(given: &[Tag]) -> Result<BTreeMap<String, String>> {
     }
     check_tags(&all)?;
     Ok(all)
+}
+
+/// API Reference, `Tag`: the characters of keys and values.
+fn is_tag(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c))
 }
 
 pub(crate) fn check_tags(all: &BTreeMap<String, String>) -> Result<()> {
@@ -155,13 +175,13 @@ impl DynamoDb {
         }
         let place = new_place(cx, &input.table_name)?;
         let mut table = new_table(cx, &input)?;
-        table.sse = resolved(cx, table.sse).await;
+        table.sse = resolved(cx, table.sse).await?;
         let view = schema::stream(input.stream_specification.as_ref())?;
         table.account = place.account;
         table.region = place.region;
         table.name = place.name;
         if let Some(document) = &input.resource_policy {
-            crate::access::parse_policy(document)?;
+            crate::access::check_policy(document)?;
             table.policy = Some(Policy { document: document.clone(), revision: cx.random().uuid() });
         }
         let table = self.make(cx, table, view).await?;
@@ -246,12 +266,9 @@ impl DynamoDb {
         let deleted = self.store.transact(|tx| {
             let mut table = tx.get::<Table>(&key)?.ok_or_else(|| crate::errors::no_table(&found.name))?;
             if table.protected {
-                return Err(Failure(invalid(
-                    "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
-                     protection first.",
-                )));
+                return Err(Failure(invalid(PROTECTED)));
             }
-            crate::replicas::leave(tx, &table)?;
+            crate::group::leave(tx, &table)?;
             close_stream(tx, &mut table, cx.millis())?;
             tx.delete::<Table>(&key)?;
             let mut spaces: Vec<u64> =
@@ -315,7 +332,7 @@ pub(crate) fn new_table(cx: &Context, input: &CreateTableInput) -> Result<Table>
         keys,
         locals,
         globals,
-        on_demand: schema::on_demand(input.on_demand_throughput.as_ref(), billing.on_demand)?,
+        on_demand: schema::on_demand(input.on_demand_throughput.as_ref(), None, billing.on_demand)?,
         warm: schema::warm(input.warm_throughput.as_ref())?,
         billing,
         class: input

@@ -5,7 +5,7 @@ use crate::errors::{Failure, Result, in_use, invalid, limit, no_resource, no_tab
 use crate::operations::tables::{close_stream, open_stream, resolved, sse};
 use crate::purge::Task;
 use crate::schema::NewGlobal;
-use crate::state::{Class, Index, Table, Throughput};
+use crate::state::{Class, Index, Sse, Table, Throughput};
 use crate::{DynamoDb, schema};
 use cloudlet_api_dynamodb::*;
 use cloudlet_store::Tx;
@@ -14,6 +14,10 @@ use std::collections::BTreeSet;
 const NOTHING: &str = "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
      GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, \
      MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required";
+
+/// AWS: how often throughput may be lowered in a day before it must wait.
+const FREE_DECREASES: i64 = 4;
+const HOUR: i64 = 60 * 60 * 1000;
 
 const UNITS_WITH_REQUESTS: &str =
     "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST";
@@ -25,9 +29,10 @@ impl DynamoDb {
     pub async fn update_table(&self, cx: &Context, input: UpdateTableInput) -> Result<UpdateTableOutput> {
         check(&input)?;
         let found = self.control_table(cx, &input.table_name)?;
-        let encrypted = resolved(cx, sse(cx, input.sse_specification.as_ref())?).await;
-        let space = self.live.space(found.number);
-        let _alone = space.gate.write().await;
+        let encrypted = resolved(cx, sse(cx, input.sse_specification.as_ref())?).await?;
+        let members = self.alone(&found).await?;
+        let found = members.table.clone();
+        let limited = self.enforces();
         let key = found.key();
         let changed = self.store.transact(|tx| {
             let mut table = tx.get::<Table>(&key)?.ok_or_else(|| no_table(&found.name))?;
@@ -39,6 +44,9 @@ impl DynamoDb {
                 return Err(Failure(in_use(message)));
             }
             change_billing(&mut table, &input, cx.millis())?;
+            if limited {
+                check_decreases(&found, &table, cx.millis())?;
+            }
             let gone = change_indexes(&mut table, &input, cx.millis())?;
             for index in table.globals.iter_mut().filter(|index| index.number == 0) {
                 index.number = tx.sequence(crate::SEQUENCE)?;
@@ -51,7 +59,7 @@ impl DynamoDb {
             }
             change_stream(tx, &mut table, &input, cx.millis())?;
             if input.sse_specification.is_some() {
-                table.sse.clone_from(&encrypted);
+                change_encryption(&mut table, encrypted.as_ref())?;
             }
             if let Some(class) = &input.table_class {
                 let infrequent = class == "STANDARD_INFREQUENT_ACCESS";
@@ -61,7 +69,12 @@ impl DynamoDb {
                 table.protected = protected;
             }
             if let Some(updates) = &input.replica_updates {
-                crate::replicas::change(cx, tx, &mut table, updates)?;
+                crate::group::change(cx, tx, &mut table, updates)?;
+            }
+            if changes_members(&input) {
+                crate::group::each_other(tx, &table, |tx, replica, other| {
+                    crate::group::align(tx, &table, replica, other, cx.millis())
+                })?;
             }
             tx.put(&key, &table)?;
             Ok(table)
@@ -86,6 +99,77 @@ fn changes_shape(input: &UpdateTableInput) -> bool {
         || input.provisioned_throughput.is_some()
         || input.billing_mode.is_some()
         || input.replica_updates.is_some()
+}
+
+/// Whether an update changes what all members of a global table have in common.
+fn changes_members(input: &UpdateTableInput) -> bool {
+    input.global_secondary_index_updates.as_ref().is_some_and(|updates| !updates.is_empty())
+        || input.provisioned_throughput.is_some()
+        || input.billing_mode.is_some()
+        || input.on_demand_throughput.is_some()
+        || input.warm_throughput.is_some()
+}
+
+/// AWS: four decreases of throughput in a day (UTC), and then one in an hour, of a table and of each index.
+fn check_decreases(old: &Table, new: &Table, now: i64) -> Result<()> {
+    let indexes = new.globals.iter().filter_map(|index| Some((old.global(&index.name)?, index)));
+    let pairs = std::iter::once((&old.billing.throughput, &new.billing.throughput))
+        .chain(indexes.map(|(old, new)| (&old.throughput, &new.throughput)));
+    for (old, new) in pairs {
+        let Some(last) =
+            old.decreased.filter(|_| new.decreased == Some(now) && new.decreases > FREE_DECREASES)
+        else {
+            continue;
+        };
+        if now - last < HOUR {
+            return Err(limit(format!(
+                "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After \
+                 the first {FREE_DECREASES} decreases, each subsequent decrease in the same UTC day can be performed at \
+                 most once every 3600 seconds. Number of decreases today: {}. Last decrease at {}. Next decrease can be \
+                 made at {}",
+                old.decreases,
+                words(last),
+                words(last + HOUR)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A time as that message has it: `Wednesday, July 25, 2018 9:04:23 PM UTC`.
+fn words(millis: i64) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000));
+    let at = at.unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let (hour, half) = match at.hour() {
+        0 => (12, "AM"),
+        hour @ 1..=11 => (hour, "AM"),
+        12 => (12, "PM"),
+        hour => (hour - 12, "PM"),
+    };
+    format!(
+        "{}, {} {}, {} {hour}:{:02}:{:02} {half} UTC",
+        at.weekday(),
+        at.month(),
+        at.day(),
+        at.year(),
+        at.minute(),
+        at.second()
+    )
+}
+
+/// Errors: what is so already.
+fn change_encryption(table: &mut Table, wanted: Option<&Sse>) -> Result<()> {
+    match (&table.sse, wanted) {
+        (None, None) => return Err(parameters("Table is already encrypted by default")),
+        (Some(now), Some(wanted)) if now.key == wanted.key => {
+            return Err(parameters(format_args!(
+                "Table is already encrypted with given KMSMasterKeyId: {}",
+                now.key
+            )));
+        }
+        _ => table.sse = wanted.cloned(),
+    }
+    Ok(())
 }
 
 /// Whether a table is only told to be paid for as it is.
@@ -220,7 +304,7 @@ fn change_billing(table: &mut Table, input: &UpdateTableInput, now: i64) -> Resu
         Some("PROVISIONED") if table.billing.on_demand => {
             let Some(units) = units else {
                 return Err(parameters(
-                    "ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
+                    "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
                 ));
             };
             table.billing.on_demand = false;
@@ -252,10 +336,10 @@ fn change_billing(table: &mut Table, input: &UpdateTableInput, now: i64) -> Resu
         }
     }
     if let Some(given) = &input.on_demand_throughput {
-        table.on_demand = schema::on_demand(Some(given), table.billing.on_demand)?;
+        table.on_demand = schema::on_demand(Some(given), table.on_demand, table.billing.on_demand)?;
     }
     if let Some(given) = &input.warm_throughput {
-        table.warm = schema::warm(Some(given))?;
+        table.warm = schema::warmer(Some(given), table.warm)?;
     }
     Ok(())
 }
@@ -294,10 +378,20 @@ fn change_indexes(table: &mut Table, input: &UpdateTableInput, now: i64) -> Resu
                 index.throughput = change_units(&index.throughput, units, "index", &subject, now)?;
             }
             if let Some(given) = &change.on_demand_throughput {
-                index.on_demand = schema::on_demand(Some(given), pays_per_request)?;
+                index.on_demand = schema::on_demand(Some(given), index.on_demand, pays_per_request)?;
             }
             if let Some(given) = &change.warm_throughput {
-                index.warm = schema::warm(Some(given))?;
+                index.warm = schema::warmer(Some(given), index.warm)?;
+            }
+            if change.provisioned_throughput.is_none()
+                && change.on_demand_throughput.is_none()
+                && change.warm_throughput.is_none()
+            {
+                return Err(parameters(format_args!(
+                    "At least one of ProvisionedThroughput, OnDemandThroughput or WarmThroughput must be specified for \
+                     index: {}",
+                    index.name
+                )));
             }
         }
     }
@@ -370,6 +464,11 @@ fn change_stream(
             Err(invalid(format!("Table already has an enabled stream: TableName: {}", table.name)).into())
         }
         Some(view) => open_stream(tx, table, view, now),
+        None if !table.replicas.is_empty() => Err(invalid(format!(
+            "The stream of a table that is part of a global table cannot be disabled: TableName: {}",
+            table.name
+        ))
+        .into()),
         None if table.live_stream().is_none() => {
             Err(invalid(format!("Table has no stream to disable: TableName: {}", table.name)).into())
         }

@@ -1,0 +1,190 @@
+"""DynamoDB's tables as wholes: what cannot be made or changed, what is shown of it, and what the members of a global
+table have in common."""
+import time
+
+import pytest
+
+from test_dynamodb import gsi, make, name, refusal, until
+
+PARAMETERS = "One or more parameter values were invalid: "
+UNITS = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+
+
+@pytest.fixture()
+def ddb(client):
+    return client("dynamodb")
+
+
+@pytest.mark.parametrize("more, message", [
+    ({"GlobalSecondaryIndexes": [gsi("by-g", "g", projection="INCLUDE", NonKeyAttributes=["a", "a"])]},
+     PARAMETERS + "Duplicate value in NonKeyAttributes: a"),
+    ({"SSESpecification": {"KMSMasterKeyId": "alias/none"}},
+     PARAMETERS + "KMSMasterKeyId cannot be specified when SSE is disabled"),
+    ({"Tags": [{"Key": "<a>", "Value": "b"}]},
+     PARAMETERS + "Tag keys and values can contain only letters, whitespace, numbers and the characters + - = . _ : / @. "
+     "Key: <a>"),
+    ({"OnDemandThroughput": {}},
+     PARAMETERS + "At least one of MaxReadRequestUnits or MaxWriteRequestUnits must be specified in OnDemandThroughput"),
+])
+def test_tables_that_cannot_be_made(ddb, more, message):
+    arguments = dict(
+        TableName=name(), KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])
+    if "GlobalSecondaryIndexes" in more:
+        arguments["AttributeDefinitions"].append({"AttributeName": "g", "AttributeType": "S"})
+    assert refusal(ddb.create_table, **arguments, **more) == ("ValidationException", message)
+
+
+def test_keys_of_tables(client, ddb, account):
+    missing = f"arn:aws:kms:us-east-1:{account}:key/11111111-2222-3333-4444-555555555555"
+    table, sse = name(), lambda **more: {"SSEType": "KMS", "Enabled": True, **more}
+    keys = dict(KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])
+    code, message = refusal(ddb.create_table, TableName=table, SSESpecification=sse(KMSMasterKeyId=missing), **keys)
+    assert code == "ValidationException" and message.startswith(f"{PARAMETERS}KMS validation error: ")
+    make(ddb, table)
+    off = {"Enabled": False}
+    assert refusal(ddb.update_table, TableName=table, SSESpecification=off) == (
+        "ValidationException", PARAMETERS + "Table is already encrypted by default")
+    key = client("kms").create_key()["KeyMetadata"]
+    changed = ddb.update_table(TableName=table, SSESpecification=sse(KMSMasterKeyId=key["KeyId"]))["TableDescription"]
+    assert changed["SSEDescription"] == {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key["Arn"]}
+    assert refusal(ddb.update_table, TableName=table, SSESpecification=sse(KMSMasterKeyId=key["Arn"])) == (
+        "ValidationException", f"{PARAMETERS}Table is already encrypted with given KMSMasterKeyId: {key['Arn']}")
+    backup = ddb.create_backup(TableName=table, BackupName="keys")["BackupDetails"]["BackupArn"]
+    features = ddb.describe_backup(BackupArn=backup)["BackupDescription"]["SourceTableFeatureDetails"]
+    assert features["SSEDescription"]["KMSMasterKeyArn"] == key["Arn"]
+    assert "SSEDescription" not in ddb.update_table(TableName=table, SSESpecification=off)["TableDescription"]
+
+
+def test_throughput_that_is_changed(ddb):
+    table = make(ddb)
+    change = lambda **more: ddb.update_table(TableName=table, **more)
+    refused = lambda **more: refusal(ddb.update_table, TableName=table, **more)
+    both = "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
+    assert refused(BillingMode="PROVISIONED") == ("ValidationException", PARAMETERS + both)
+    change(OnDemandThroughput={"MaxReadRequestUnits": 4})
+    shown = change(OnDemandThroughput={"MaxWriteRequestUnits": 5})["TableDescription"]["OnDemandThroughput"]
+    assert shown == {"MaxReadRequestUnits": 4, "MaxWriteRequestUnits": 5}
+    change(WarmThroughput={"ReadUnitsPerSecond": 14000, "WriteUnitsPerSecond": 5000})
+    assert refused(WarmThroughput={"ReadUnitsPerSecond": 13000}) == (
+        "ValidationException", f"{PARAMETERS}Requested ReadUnitsPerSecond for WarmThroughput for table is lower than current "
+        "WarmThroughput, decreasing WarmThroughput is not supported")
+    change(WarmThroughput={"ReadUnitsPerSecond": 15000})
+    shown = ddb.describe_table(TableName=table)["Table"]["WarmThroughput"]
+    assert shown == {"ReadUnitsPerSecond": 15000, "WriteUnitsPerSecond": 5000, "Status": "ACTIVE"}
+
+
+def test_throughput_that_is_lowered_too_often(new_cloud):
+    ddb = new_cloud("--ephemeral", "--enforce-throughput").client("dynamodb")
+    table = make(ddb, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 9, "WriteCapacityUnits": 9})
+    lower = lambda n: dict(TableName=table, ProvisionedThroughput={"ReadCapacityUnits": 9, "WriteCapacityUnits": n})
+    for n in (8, 7, 6, 5):
+        ddb.update_table(**lower(n))
+    code, message = refusal(ddb.update_table, **lower(4))
+    assert code == "LimitExceededException" and message.startswith(
+        "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After the first 4 "
+        "decreases, each subsequent decrease in the same UTC day can be performed at most once every 3600 seconds. Number "
+        "of decreases today: 4. Last decrease at ")
+    ddb.update_table(**lower(10))
+
+
+def test_insights(ddb):
+    table = make(ddb, sort="S", definitions={"g": "S"}, GlobalSecondaryIndexes=[gsi("by-g", "g")])
+    insights = lambda **more: ddb.describe_contributor_insights(TableName=table, **more)
+    assert "ContributorInsightsRuleList" not in insights()
+    ddb.update_contributor_insights(TableName=table, ContributorInsightsAction="ENABLE")
+    kinds = lambda shown: [rule.split("-")[1] for rule in shown["ContributorInsightsRuleList"]]
+    assert kinds(insights()) == ["PKC", "SKC", "PKT", "SKT"]
+    ddb.update_contributor_insights(TableName=table, IndexName="by-g", ContributorInsightsAction="ENABLE",
+                                    ContributorInsightsMode="THROTTLED_KEYS")
+    (rule,) = insights(IndexName="by-g")["ContributorInsightsRuleList"]
+    assert rule.startswith(f"DynamoDBContributorInsights-PKT-{table}-by-g-")
+    ddb.update_contributor_insights(TableName=table, ContributorInsightsAction="DISABLE")
+    assert "ContributorInsightsRuleList" not in insights()
+
+
+def test_a_large_policy(ddb):
+    table = make(ddb)
+    arn = ddb.describe_table(TableName=table)["Table"]["TableArn"]
+    policy = ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},'
+              f'"Action":"dynamodb:GetItem","Resource":"{arn}"}}]}}')
+    assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=policy + " " * 20_480)[0] == "LimitExceededException"
+
+
+def test_what_members_of_a_global_table_have_in_common(client, ddb):
+    table, there = make(ddb, definitions={"g": "S"}, GlobalSecondaryIndexes=[gsi("by-g", "g")]), client("dynamodb", region="eu-west-1")
+    replicas = lambda **update: dict(TableName=table, ReplicaUpdates=[update])
+    local = "Cannot add, delete, or update the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required."
+    absent = "Update global table operation failed because one or more replicas were not part of the global table."
+    for update, message in (
+            ({"Create": {"RegionName": "us-east-1"}}, local), ({"Delete": {"RegionName": "us-east-1"}}, local),
+            ({"Delete": {"RegionName": "eu-west-1"}}, absent), ({"Update": {"RegionName": "eu-west-1"}}, absent)):
+        assert refusal(ddb.update_table, **replicas(**update)) == ("ValidationException", message)
+    assert refusal(ddb.update_table, TableName=table, ReplicaUpdates=[{}])[0] == "ValidationException"
+    ddb.update_table(**replicas(Create={"RegionName": "eu-west-1", "TableClassOverride": "STANDARD_INFREQUENT_ACCESS"}))
+    shown = ddb.describe_table(TableName=table)["Table"]
+    (replica,) = shown["Replicas"]
+    assert replica["ReplicaTableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    assert [index["IndexName"] for index in replica["GlobalSecondaryIndexes"]] == ["by-g"]
+    theirs = lambda: there.describe_table(TableName=table)["Table"]
+    assert theirs()["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS" and "TableClassSummary" not in shown
+    assert refusal(ddb.update_table, **replicas(Create={"RegionName": "eu-west-1"})) == (
+        "ValidationException", f"Failed to create a the new replica of table with name: '{table}' because one or more "
+        "replicas already existed as tables.")
+    assert refusal(ddb.update_table, TableName=table, StreamSpecification={"StreamEnabled": False})[0] == "ValidationException"
+    there.put_item(TableName=table, Item={"pk": {"S": "a"}, "h": {"S": "H"}, "until": {"N": str(int(time.time()) - 9)}})
+    there.update_table(TableName=table, AttributeDefinitions=[{"AttributeName": "h", "AttributeType": "S"}],
+                       GlobalSecondaryIndexUpdates=[{"Create": gsi("by-h", "h")}])
+    found = lambda one: one.query(TableName=table, IndexName="by-h", KeyConditionExpression="h = :h",
+                                  ExpressionAttributeValues={":h": {"S": "H"}})["Count"]
+    for one in (ddb, there):
+        active = lambda: {i["IndexName"]: i["IndexStatus"] for i in one.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]}
+        assert until(lambda: active() == {"by-g": "ACTIVE", "by-h": "ACTIVE"})
+        assert until(lambda: found(one) == 1)
+    ddb.update_table(TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-g"}}])
+    assert [index["IndexName"] for index in theirs()["GlobalSecondaryIndexes"]] == ["by-h"]
+    ddb.update_table(TableName=table, BillingMode="PROVISIONED", ProvisionedThroughput=UNITS, GlobalSecondaryIndexUpdates=[
+        {"Update": {"IndexName": "by-h", "ProvisionedThroughput": UNITS}}])
+    ddb.update_table(**replicas(Update={"RegionName": "eu-west-1", "ProvisionedThroughputOverride": {"ReadCapacityUnits": 7}}))
+    units = theirs()["ProvisionedThroughput"]
+    assert (units["ReadCapacityUnits"], units["WriteCapacityUnits"]) == (7, 5)
+    ddb.update_table(TableName=table, ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 6})
+    units = theirs()["ProvisionedThroughput"]
+    assert (units["ReadCapacityUnits"], units["WriteCapacityUnits"]) == (7, 6), "its own reads, and the common writes"
+    (replica,) = ddb.describe_table(TableName=table)["Table"]["Replicas"]
+    assert replica["ProvisionedThroughputOverride"] == {"ReadCapacityUnits": 7}
+    ddb.update_time_to_live(TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
+    assert there.describe_time_to_live(TableName=table)["TimeToLiveDescription"] == {
+        "TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
+    assert until(lambda: ddb.scan(TableName=table)["Count"] == there.scan(TableName=table)["Count"] == 0)
+    there.update_table(TableName=table, DeletionProtectionEnabled=True)
+    assert refusal(ddb.update_table, **replicas(Delete={"RegionName": "eu-west-1"}))[0] == "ValidationException"
+    there.update_table(TableName=table, DeletionProtectionEnabled=False)
+    ddb.update_table(**replicas(Delete={"RegionName": "eu-west-1"}))
+    assert refusal(there.describe_table, TableName=table)[0] == "ResourceNotFoundException"
+
+
+def test_reading_streams(client, ddb):
+    streams, table = client("dynamodbstreams"), make(ddb, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    none = name()
+    assert refusal(streams.list_streams, TableName=none) == (
+        "ResourceNotFoundException", f"Requested resource not found: Table: {none} not found")
+    arn = streams.list_streams(TableName=table)["Streams"][0]["StreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = lambda kind, **more: dict(StreamArn=arn, ShardId=shard, ShardIteratorType=kind, **more)
+    ddb.put_item(TableName=table, Item={"pk": {"S": "first"}})
+    between = time.time()
+    time.sleep(0.01)
+    ddb.put_item(TableName=table, Item={"pk": {"S": "second"}})
+    at = streams.get_shard_iterator(**iterator("AT_TIMESTAMP", Timestamp=between))["ShardIterator"]
+    assert [r["dynamodb"]["Keys"] for r in streams.get_records(ShardIterator=at)["Records"]] == [{"pk": {"S": "second"}}]
+    early = streams.get_shard_iterator(**iterator("AT_TIMESTAMP", Timestamp=0))["ShardIterator"]
+    assert len(streams.get_records(ShardIterator=early)["Records"]) == 2
+    for more in ({}, {"Timestamp": time.time() + 60}):
+        assert refusal(streams.get_shard_iterator, **iterator("AT_TIMESTAMP", **more))[0] == "ValidationException"
+    assert refusal(streams.get_shard_iterator, **iterator("LATEST", Timestamp=between))[0] == "ValidationException"
+    most = "1 validation error detected: Value '{}' at 'limit' failed to satisfy constraint: Member must have value less than or equal to {}"
+    for call, more, limit in ((streams.list_streams, {}, 100), (streams.describe_stream, {"StreamArn": arn}, 100),
+                              (streams.get_records, {"ShardIterator": early}, 1000)):
+        assert refusal(call, Limit=limit + 1, **more) == ("ValidationException", most.format(limit + 1, limit))
