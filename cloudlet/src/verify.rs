@@ -61,7 +61,7 @@ fn walk(mut batch: impl FnMut(Option<String>) -> Result<Answer, Failure>) -> Res
     let sealed = match all_sealed {
         0 => String::new(),
         n => format!(
-            "; {n} are encrypted with keys that only their customers have, so only their length was checked"
+            "; {n} were encrypted before sums of encrypted bytes were kept, so only their length was checked"
         ),
     };
     if flaws == 0 {

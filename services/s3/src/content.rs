@@ -29,6 +29,8 @@ const SEQUENCE: &str = "s3.places";
 pub(crate) struct Received {
     bytes: Held,
     nonce: Option<[u8; 16]>,
+    /// Of the bytes as they are stored, where those are encrypted.
+    sum: Option<u64>,
     pub(crate) size: u64,
     pub(crate) md5: [u8; 16],
     /// One for each algorithm asked for, in that order.
@@ -65,6 +67,7 @@ pub(crate) async fn receive(
     let mut md5 = Hasher::new(Algorithm::Md5);
     let mut hashers: Vec<(Algorithm, Hasher)> = algorithms.iter().map(|a| (*a, Hasher::new(*a))).collect();
     let nonce = cipher.as_ref().map(Cipher::nonce);
+    let mut sum = cipher.as_ref().map(|_| Hasher::new(Algorithm::Crc64Nvme));
     let mut memory = Vec::with_capacity(declared.unwrap_or(0).min(SMALL as u64) as usize);
     let mut writer = None;
     let mut size = 0u64;
@@ -78,6 +81,9 @@ pub(crate) async fn receive(
         hashers.iter_mut().for_each(|(_, hasher)| hasher.update(&chunk));
         if let Some(cipher) = &mut cipher {
             chunk = cipher.apply(chunk);
+        }
+        if let Some(sum) = &mut sum {
+            sum.update(&chunk);
         }
         if writer.is_none() && memory.len() + chunk.len() <= SMALL {
             memory.extend_from_slice(&chunk);
@@ -106,7 +112,13 @@ pub(crate) async fn receive(
     let checksums = hashers.into_iter().map(|(a, hasher)| Checksum::full(a, &hasher.finish())).collect();
     let mut digest = [0u8; 16];
     digest.copy_from_slice(&md5.finish());
-    Ok(Received { bytes, nonce, size, md5: digest, checksums })
+    let sum = sum.map(stored_sum);
+    Ok(Received { bytes, nonce, sum, size, md5: digest, checksums })
+}
+
+/// What a piece keeps of a hash over its stored bytes.
+fn stored_sum(hasher: Hasher) -> u64 {
+    hasher.finish().iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 impl Received {
@@ -134,7 +146,7 @@ impl Received {
                 Place::Blob(*id)
             }
         };
-        Ok(Some(Piece { at, nonce: self.nonce }))
+        Ok(Some(Piece { at, nonce: self.nonce, sum: self.sum }))
     }
 
     /// Called once the transaction has committed: the bytes are somebody's.
@@ -173,7 +185,7 @@ pub(crate) fn share_piece(tx: &mut Tx<'_>, piece: &Piece) -> Result<Piece> {
             Place::Small(copy)
         }
     };
-    Ok(Piece { at, nonce: piece.nonce })
+    Ok(Piece { at, nonce: piece.nonce, sum: piece.sum })
 }
 
 /// Stores the layout of an object in parts.
@@ -232,6 +244,20 @@ pub(crate) fn open(
             many(store, layout, range, cipher)
         }
     }
+}
+
+/// Whether the stored bytes of an encrypted piece are those that were stored. `None`: it has none, or no sum of them.
+/// Errors: in words why they cannot be read.
+pub(crate) async fn is_whole(store: &Store, piece: &Piece, size: u64) -> Result<Option<bool>, String> {
+    let Some(kept) = piece.sum else { return Ok(None) };
+    let body = Body::One(piece.clone());
+    let opened = open(store, &body, 0..size, None).map_err(|fail| fail.0.to_string())?;
+    let Some(mut body) = opened else { return Err("its bytes are not there".to_owned()) };
+    let mut hasher = Hasher::new(Algorithm::Crc64Nvme);
+    while let Some(chunk) = body.next().await {
+        hasher.update(&chunk.map_err(|why| format!("it cannot be read: {why:?}"))?);
+    }
+    Ok(Some(stored_sum(hasher) == kept))
 }
 
 fn slice(bytes: &[u8], range: &Range<u64>) -> Bytes {

@@ -1,10 +1,11 @@
 //! Checks stored bytes against the checksums that were kept when they came, a batch at a time: what
-//! `cloudlet doctor --verify` does.
+//! `cloudlet doctor --verify` does. Versions, their annotations, and the parts of uploads under way.
 
-use crate::checksums::{Algorithm, Hasher, Kind};
+use crate::annotations::Annotation;
+use crate::checksums::{Algorithm, Checksum, Hasher, Kind};
 use crate::content;
 use crate::errors::Result;
-use crate::state::{Body, Bucket, Layout, Object, Version};
+use crate::state::{Body, Bucket, Layout, Object, Part, Piece, Upload, Version};
 use cloudlet_service::ByteStream;
 use cloudlet_store::{Key, KeyRange, Store};
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ pub struct Verified {
     pub checked: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Versions whose bytes only the key of their customer or of KMS could check: of them only the length was.
+    /// Those that are encrypted and were stored before a sum of the encrypted bytes was kept: only their length was checked.
     pub sealed: u64,
     /// What is wrong, as the object and why.
     pub damaged: Vec<(String, String)>,
@@ -38,7 +39,7 @@ pub async fn verify(store: &Store, after: Option<&str>) -> Result<Verified, Stri
 async fn batch(store: &Store, after: Option<&str>) -> Result<Verified> {
     let mut found = Verified::default();
     let mut names = Names::default();
-    // Current versions first (`c`), then older ones (`o`); the place is the stored key.
+    // Current versions first (`c`), then older ones (`o`), then uploads under way (`u`); the place is the stored key.
     let (stage, place) = after.and_then(|a| a.split_once(':')).unwrap_or(("c", ""));
     let place = Key::from_bytes(hex::decode(place).unwrap_or_default());
     let range = if place.as_bytes().is_empty() { KeyRange::all() } else { KeyRange::all().after(&place) };
@@ -51,8 +52,8 @@ async fn batch(store: &Store, after: Option<&str>) -> Result<Verified> {
             let mut parts = key.parts();
             let bucket = parts.number().unwrap_or_default();
             let name = names.show(store, bucket, &Object::name(&key), &object.version)?;
-            look(store, &name, &object.version, &mut found, || current(store, &key, object.version.seq))
-                .await?;
+            let there = || current(store, &key, object.version.seq);
+            look(store, bucket, &name, &object.version, &mut found, there).await?;
             if found.checked as usize >= AT_ONCE || found.bytes >= BYTES {
                 found.next = Some(format!("c:{}", hex::encode(key.as_bytes())));
                 return Ok(found);
@@ -61,15 +62,36 @@ async fn batch(store: &Store, after: Option<&str>) -> Result<Verified> {
         found.next = Some("o:".to_owned());
         return Ok(found);
     }
+    if stage == "o" {
+        let mut rows = range;
+        while let Some((key, version)) =
+            store.table::<Version>().scan(rows.clone(), false).next().transpose()?
+        {
+            rows = rows.after(&key);
+            let mut parts = key.parts();
+            let (bucket, name) = (parts.number().unwrap_or_default(), parts.text().unwrap_or_default());
+            let name = names.show(store, bucket, &name, &version)?;
+            let there = || Ok(store.table::<Version>().exists(&key)?);
+            look(store, bucket, &name, &version, &mut found, there).await?;
+            if found.checked as usize >= AT_ONCE || found.bytes >= BYTES {
+                found.next = Some(format!("o:{}", hex::encode(key.as_bytes())));
+                return Ok(found);
+            }
+        }
+        found.next = Some("u:".to_owned());
+        return Ok(found);
+    }
     let mut rows = range;
-    while let Some((key, version)) = store.table::<Version>().scan(rows.clone(), false).next().transpose()? {
+    let mut uploads = 0;
+    while let Some((key, upload)) = store.table::<Upload>().scan(rows.clone(), false).next().transpose()? {
         rows = rows.after(&key);
-        let mut parts = key.parts();
-        let (bucket, name) = (parts.number().unwrap_or_default(), parts.text().unwrap_or_default());
-        let name = names.show(store, bucket, &name, &version)?;
-        look(store, &name, &version, &mut found, || Ok(store.table::<Version>().exists(&key)?)).await?;
-        if found.checked as usize >= AT_ONCE || found.bytes >= BYTES {
-            found.next = Some(format!("o:{}", hex::encode(key.as_bytes())));
+        let bucket = key.parts().number().unwrap_or_default();
+        let Some((name, _)) = Upload::name(&key) else { continue };
+        let name = format!("{}/{name}?uploadId={}", names.bucket(store, bucket)?, upload.id);
+        parts(store, &name, &upload, &mut found).await?;
+        uploads += 1;
+        if uploads >= AT_ONCE || found.bytes >= BYTES {
+            found.next = Some(format!("u:{}", hex::encode(key.as_bytes())));
             return Ok(found);
         }
     }
@@ -85,7 +107,7 @@ fn current(store: &Store, key: &Key, seq: u64) -> Result<bool> {
 struct Names(Option<HashMap<u64, String>>);
 
 impl Names {
-    fn show(&mut self, store: &Store, bucket: u64, key: &str, version: &Version) -> Result<String> {
+    fn bucket(&mut self, store: &Store, bucket: u64) -> Result<&str> {
         if self.0.is_none() {
             let mut names = HashMap::new();
             for row in store.table::<Bucket>().scan(KeyRange::all(), false) {
@@ -94,7 +116,11 @@ impl Names {
             }
             self.0 = Some(names);
         }
-        let bucket = self.0.as_ref().and_then(|n| n.get(&bucket)).map_or("?", String::as_str);
+        Ok(self.0.as_ref().and_then(|n| n.get(&bucket)).map_or("?", String::as_str))
+    }
+
+    fn show(&mut self, store: &Store, bucket: u64, key: &str, version: &Version) -> Result<String> {
+        let bucket = self.bucket(store, bucket)?;
         Ok(match &version.id {
             Some(id) => format!("{bucket}/{key}?versionId={id}"),
             None => format!("{bucket}/{key}"),
@@ -102,9 +128,10 @@ impl Names {
     }
 }
 
-/// Checks one version. `there` tells, where it seems damaged, whether it was not just replaced.
+/// Checks one version with its annotations. `there` tells, where it seems damaged, whether it was not just replaced.
 async fn look(
     store: &Store,
+    bucket: u64,
     name: &str,
     version: &Version,
     found: &mut Verified,
@@ -115,21 +142,160 @@ async fn look(
     }
     found.checked += 1;
     found.bytes += version.size;
-    found.sealed += u64::from(version.customer_key.is_some() || version.kms.is_some());
-    if let Some(why) = flaw(store, version).await?
+    let sealed = version.customer_key.is_some() || version.kms.is_some();
+    let flaw = match pieces(store, version, sealed)? {
+        Some(pieces) => sealed_flaw(store, &pieces, version.size, &mut found.sealed).await?,
+        None => flaw(store, version).await?,
+    };
+    if let Some(why) = flaw
         && there()?
     {
         found.damaged.push((name.to_owned(), why));
     }
+    if version.annotations > 0 {
+        annotations(store, bucket, name, version, found).await?;
+    }
     Ok(())
 }
 
-/// What is wrong with a version's bytes.
+/// The pieces of an encrypted body with their sizes; `None` where it is not encrypted or not there.
+fn pieces(store: &Store, version: &Version, sealed: bool) -> Result<Option<Vec<(Piece, u64)>>> {
+    Ok(match &version.body {
+        Body::One(piece) if sealed => Some(vec![(piece.clone(), version.size)]),
+        Body::Many(id) if sealed => store.table::<Layout>().get(&Layout::key(*id))?.map(|layout| {
+            layout.parts.into_iter().filter_map(|part| Some((part.piece?, part.size))).collect()
+        }),
+        _ => None,
+    })
+}
+
+/// What is wrong with encrypted bytes: each piece keeps a sum of its own. Those of older records do not, and of them only
+/// the length is known.
+async fn sealed_flaw(
+    store: &Store,
+    pieces: &[(Piece, u64)],
+    size: u64,
+    unknown: &mut u64,
+) -> Result<Option<String>> {
+    let mut all = 0;
+    let mut known = true;
+    for (piece, size) in pieces {
+        all += size;
+        match content::is_whole(store, piece, *size).await {
+            Ok(Some(true)) => {}
+            Ok(Some(false)) => return Ok(Some("its encrypted bytes are not what they were".to_owned())),
+            Ok(None) => {
+                known = false;
+                let body = content::open(store, &Body::One(piece.clone()), 0..*size, None)?;
+                let Some(body) = body else { return Ok(Some("its bytes are not there".to_owned())) };
+                match digest(body, Algorithm::Crc32).await {
+                    Ok((read, _)) if read == *size => {}
+                    Ok((read, _)) => return Ok(Some(format!("it has {read} bytes of {size}"))),
+                    Err(why) => return Ok(Some(why)),
+                }
+            }
+            Err(why) => return Ok(Some(why)),
+        }
+    }
+    *unknown += u64::from(!known);
+    Ok((all != size).then(|| format!("its parts have {all} bytes of {size}")))
+}
+
+/// Checks the annotations of a version.
+async fn annotations(
+    store: &Store,
+    bucket: u64,
+    name: &str,
+    version: &Version,
+    found: &mut Verified,
+) -> Result<()> {
+    let mut rows = Annotation::key(bucket, version.seq, "").prefix_range();
+    while let Some((key, kept)) = store.table::<Annotation>().scan(rows.clone(), false).next().transpose()? {
+        rows = rows.after(&key);
+        found.bytes += kept.size;
+        let flaw = lone_flaw(store, &Lone::from(&kept), &mut found.sealed).await?;
+        let there = || -> Result<bool> {
+            Ok(store.table::<Annotation>().get(&key)?.is_some_and(|now| now.piece == kept.piece))
+        };
+        if let Some(why) = flaw
+            && there()?
+        {
+            found.damaged.push((format!("{name} annotation {}", Annotation::name(&key)), why));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the parts of an upload under way.
+async fn parts(store: &Store, name: &str, upload: &Upload, found: &mut Verified) -> Result<()> {
+    let sealed = upload.draft.customer_key.is_some() || upload.draft.kms.is_some();
+    let mut rows = Part::prefix(upload.seq).prefix_range();
+    while let Some((key, part)) = store.table::<Part>().scan(rows.clone(), false).next().transpose()? {
+        rows = rows.after(&key);
+        found.bytes += part.size;
+        let flaw = lone_flaw(store, &Lone::of_part(&part, sealed), &mut found.sealed).await?;
+        let there = || -> Result<bool> {
+            Ok(store.table::<Part>().get(&key)?.is_some_and(|now| now.piece == part.piece))
+        };
+        if let Some(why) = flaw
+            && there()?
+        {
+            found.damaged.push((format!("{name} part {}", Part::number(&key)), why));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes in one piece with what is known of them.
+struct Lone<'a> {
+    piece: Option<&'a Piece>,
+    size: u64,
+    etag: &'a str,
+    checksum: Option<&'a Checksum>,
+    sealed: bool,
+}
+
+impl<'a> From<&'a Annotation> for Lone<'a> {
+    fn from(kept: &'a Annotation) -> Self {
+        let checksum = kept.checksum.as_ref();
+        let sealed = kept.kms.is_some();
+        Self { piece: kept.piece.as_ref(), size: kept.size, etag: &kept.etag, checksum, sealed }
+    }
+}
+
+impl<'a> Lone<'a> {
+    fn of_part(part: &'a Part, sealed: bool) -> Self {
+        let checksum = part.checksum.as_ref().or(part.crc64.as_ref());
+        Self { piece: part.piece.as_ref(), size: part.size, etag: &part.etag, checksum, sealed }
+    }
+}
+
+async fn lone_flaw(store: &Store, lone: &Lone<'_>, unknown: &mut u64) -> Result<Option<String>> {
+    let Some(piece) = lone.piece else {
+        return Ok((lone.size > 0).then(|| "its bytes are not there".to_owned()));
+    };
+    if lone.sealed {
+        return sealed_flaw(store, &[(piece.clone(), lone.size)], lone.size, unknown).await;
+    }
+    let body = content::open(store, &Body::One(piece.clone()), 0..lone.size, None)?;
+    let Some(body) = body else { return Ok(Some("its bytes are not there".to_owned())) };
+    let algorithm = lone.checksum.map_or(Algorithm::Md5, |c| c.algorithm);
+    let (size, digest) = match digest(body, algorithm).await {
+        Ok(read) => read,
+        Err(why) => return Ok(Some(why)),
+    };
+    if size != lone.size {
+        return Ok(Some(format!("it has {size} bytes of {}", lone.size)));
+    }
+    let right = lone.checksum.map_or(lone.etag == hex::encode(&digest), |c| is(&c.value, &digest));
+    Ok((!right).then(|| format!("it is not what its {} says", algorithm.name())))
+}
+
+/// What is wrong with the bytes of a version that are stored as they came.
 async fn flaw(store: &Store, version: &Version) -> Result<Option<String>> {
     let gone = || Ok(Some("its bytes are not there".to_owned()));
-    let sealed = version.customer_key.is_some() || version.kms.is_some();
     let composite = version.checksum.as_ref().filter(|c| c.kind == Kind::Composite);
-    if let (Some(checksum), Body::Many(id), false) = (composite, &version.body, sealed) {
+    if let (Some(checksum), Body::Many(id)) = (composite, &version.body) {
         // The kept checksum is over those of the parts: each part is checked against its own.
         let Some(layout) = store.table::<Layout>().get(&Layout::key(*id))? else { return gone() };
         let mut at = 0;
@@ -163,7 +329,6 @@ async fn flaw(store: &Store, version: &Version) -> Result<Option<String>> {
         return Ok(Some(format!("it has {size} bytes of {}", version.size)));
     }
     let right = match whole {
-        _ if sealed => true,
         Some(checksum) => is(&checksum.value, &digest),
         None => version.parts > 0 || version.etag == hex::encode(&digest),
     };

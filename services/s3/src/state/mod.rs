@@ -419,6 +419,9 @@ pub(crate) struct Piece {
     /// The nonce, where a customer's key encrypts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nonce: Option<[u8; 16]>,
+    /// CRC64NVME of the bytes as they stand there, where they are encrypted: so that they can be checked without the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sum: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
