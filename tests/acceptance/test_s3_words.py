@@ -217,7 +217,10 @@ DOCUMENTS = {
     "too deep": b"<%(root)s>" + b"<a>" * 5000 + b"</a>" * 5000 + b"</%(root)s>", "endless": b"<%(root)s>" * 100_000,
     "a document type": b'<!DOCTYPE a [<!ENTITY b "c">]><%(root)s>&b;</%(root)s>', "no character": b"<%(root)s>\0</%(root)s>",
     "no UTF-8": b"<%(root)s>\xff</%(root)s>", "JSON": b'{"a": 1}', "blank": b"  ", "a declaration": b'<?xml version="1.0"?>',
-    "an entity": b"<%(root)s>&unknown;</%(root)s>",
+    "an entity": b"<%(root)s>&unknown;</%(root)s>", "another end": b"<%(root)s><a></b></%(root)s>",
+    "twice the same attribute": b'<%(root)s a="1" a="2"></%(root)s>', "UTF-16": "<?xml version='1.0' encoding='UTF-16'?><%(root)s/>".encode("utf-16"),
+    "entities of entities": b'<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY d "&b;&b;&b;&b;"><!ENTITY e "&d;&d;&d;&d;">]><%(root)s>&e;</%(root)s>',
+    "an entity from elsewhere": b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><%(root)s>&b;</%(root)s>',
 }
 
 
@@ -233,7 +236,8 @@ DOCUMENTS = {
     ("PUT", "?publicAccessBlock", "PublicAccessBlockConfiguration"), ("PUT", "?abac", "AbacStatus"),
     ("PUT", "?inventory&id=i", "InventoryConfiguration"), ("PUT", "?analytics&id=i", "AnalyticsConfiguration"),
     ("PUT", "?metrics&id=i", "MetricsConfiguration"), ("PUT", "?intelligent-tiering&id=i", "IntelligentTieringConfiguration"),
-    ("PUT", "?acl", "AccessControlPolicy"), ("PUT", "/k?acl", "AccessControlPolicy")])
+    ("PUT", "?acl", "AccessControlPolicy"), ("PUT", "/k?acl", "AccessControlPolicy"),
+    ("PUT", "-new", "CreateBucketConfiguration"), ("POST", "/k?select&select-type=2", "SelectObjectContentRequest")])
 def test_documents_of_any_shape(cloud, s3, buckets, method, path, root):
     locked = buckets[1]
     path = path.replace("UPLOAD", s3.create_multipart_upload(Bucket=locked, Key="k")["UploadId"])
@@ -242,3 +246,39 @@ def test_documents_of_any_shape(cloud, s3, buckets, method, path, root):
         answer = signed(cloud, method, f"/{locked}{path}", {"content-md5": md5(document)}, document)
         # Of ACLs it is said under a code of their own.
         assert code(answer) == ("MalformedACLError" if "acl" in path else "MalformedXML", 400), (kind, answer)
+
+
+@pytest.mark.parametrize("body", [b"<!DOCTYPE a><a/>", b"\xff", b"", b"<a/>", b"[]", b"{" * 10_000])
+def test_policies_that_are_no_documents(cloud, buckets, body):
+    answer = signed(cloud, "PUT", f"/{buckets[0]}?policy", {}, body)
+    assert code(answer) == ("MalformedPolicy", 400), answer
+
+
+NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+
+def test_what_documents_are_forgiven(cloud, s3, buckets):
+    """Any namespace, a prefix, comments, CDATA and elements that nobody knows; what is there twice is refused or the last counts."""
+    plain = buckets[0]
+    tag = "<TagSet><Tag><Key>a</Key><Value>%s</Value></Tag></TagSet>"
+    for document, value in [
+            (f"<Tagging {NS}>{tag % 1}</Tagging>", "1"), (f"<Tagging>{tag % 2}</Tagging>", "2"),
+            (f'<Tagging xmlns="http://elsewhere/">{tag % 3}</Tagging>', "3"), (f"<!-- a --><Tagging>{tag % 4}<!-- b --></Tagging>", "4"),
+            (f'<?xml version="1.0" encoding="UTF-8"?>\n<Tagging>\n  {tag % 5}\n</Tagging>\n', "5"),
+            (f"<Tagging>{tag % '<![CDATA[=6=]]>'}</Tagging>", "=6="), (f"<Tagging>{tag % '&#x37;+'}</Tagging>", "7+"),
+            (f"\ufeff<Tagging>{tag % 8}</Tagging>", "8")]:
+        body = document.encode()
+        assert signed(cloud, "PUT", f"/{plain}/k?tagging", {"content-md5": md5(body)}, body)[0] == 200, document
+        assert s3.get_object_tagging(Bucket=plain, Key="k")["TagSet"] == [{"Key": "a", "Value": value}]
+    s3.delete_object_tagging(Bucket=plain, Key="k")
+
+
+def test_lists_that_are_too_long(cloud, buckets):
+    plain = buckets[0]
+    for path, document in [
+            ("?delete", "<Delete>" + "<Object><Key>k</Key></Object>" * 1001 + "</Delete>"),
+            ("?lifecycle", "<LifecycleConfiguration>" + "<Rule><Status>Enabled</Status><Prefix/><Expiration><Days>1</Days></Expiration></Rule>" * 1001
+             + "</LifecycleConfiguration>")]:
+        body = document.encode()
+        method = "PUT" if path == "?lifecycle" else "POST"
+        assert code(signed(cloud, method, f"/{plain}{path}", {"content-md5": md5(body)}, body)) == ("MalformedXML", 400), path

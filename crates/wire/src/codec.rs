@@ -78,6 +78,25 @@ pub(crate) fn xml_writer() -> <XmlCodec as Codec>::Serializer {
     XML.create_serializer()
 }
 
+/// An XML document with the characters that XML 1.0 cannot hold as references. Many parsers refuse these as well, but whoever
+/// reads on gets the name that is there, and so does S3.
+/// Source: S3 User Guide, "Creating object key names", "XML related object key constraints".
+pub(crate) fn with_references(xml: String) -> String {
+    let bad = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let control = |b: u8| b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r');
+    if !xml.bytes().any(|b| control(b) || b == 0xef) || !xml.contains(bad) {
+        return xml;
+    }
+    let mut out = String::with_capacity(xml.len() + 16);
+    for c in xml.chars() {
+        match bad(c) {
+            true => out.push_str(&format!("&#x{:x};", u32::from(c))),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 pub(crate) fn cbor_writer() -> <CborCodec as Codec>::Serializer {
     CBOR.create_serializer()
 }

@@ -57,7 +57,14 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }
 
-/// The same for forms and query strings, where `+` is a space.
+/// Whether every `%` begins an escape.
+pub(crate) fn is_encoded(text: &str) -> bool {
+    let hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'%', bytes).all(|at| hex(bytes.get(at + 1)) && hex(bytes.get(at + 2)))
+}
+
+/// [`decode`] for forms and query strings, where `+` is a space.
 pub(crate) fn decode_plus(text: &str) -> Option<Cow<'_, str>> {
     if text.as_bytes().contains(&b'+') {
         let spaced = text.replace('+', " ");
@@ -112,6 +119,13 @@ mod tests {
         assert_eq!(decode("a+b%zz").unwrap(), "a+b%zz");
         assert_eq!(decode_plus("a+b%2Bc").unwrap(), "a b+c");
         assert_eq!(decode("%ff"), None);
+        assert!(
+            is_encoded("a%2Fb")
+                && is_encoded("")
+                && !is_encoded("a%")
+                && !is_encoded("a%2")
+                && !is_encoded("%zz")
+        );
     }
 
     #[test]

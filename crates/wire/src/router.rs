@@ -1,6 +1,6 @@
 //! Which API, which operation and which protocol a request means.
 
-use crate::head::{Head, Labels, Params, decode};
+use crate::head::{Head, Labels, Params, decode, is_encoded};
 use crate::path::{self, Literal, Pattern};
 use crate::{refusal, s3};
 use cloudlet_service::{Api, Error, Operation, Protocol, rules};
@@ -425,7 +425,7 @@ impl Group {
 fn decoded(labels: &[(&'static str, &str)]) -> Result<Labels, Error> {
     let mut out = Vec::with_capacity(labels.len());
     for (name, raw) in labels {
-        let Some(value) = decode(raw) else {
+        let Some(value) = decode(raw).filter(|_| is_encoded(raw)) else {
             return Err(Error::sender("InvalidURI", "Couldn't parse the specified URI."));
         };
         out.push((*name, value.into_owned()));

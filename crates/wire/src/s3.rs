@@ -97,10 +97,20 @@ pub(crate) fn with_plain_booleans<'a>(operation: &Operation, xml: Cow<'a, [u8]>)
     Cow::Owned(texts.collect::<Vec<_>>().concat())
 }
 
-/// Whether the operation's document is an access control list.
-pub(crate) fn is_acl(operation: &Operation) -> bool {
-    matches!(operation.name, "PutBucketAcl" | "PutObjectAcl")
+/// How S3 refuses an unreadable document of this operation, where it has a code of its own.
+pub(crate) fn bad_document(operation: &Operation, error: Error) -> Error {
+    match operation.name {
+        "PutBucketAcl" | "PutObjectAcl" => error.with_code("MalformedACLError"),
+        // It is no XML at all.
+        "PutBucketPolicy" => {
+            Error::sender("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
+        }
+        _ => error,
+    }
 }
+
+/// The roots of S3 Select's documents: the model's, and that of the reference's examples.
+const SELECT: [&[u8]; 2] = [b"SelectObjectContentRequest", b"SelectRequest"];
 
 /// The operations whose documents may hold these elements and no other. Source: S3 API Reference, their request syntax.
 const STRICT: [(&str, &[&str]); 6] = [
@@ -125,10 +135,14 @@ const STRICT: [(&str, &[&str]); 6] = [
 
 /// Whether a document has the outer shape that the operation knows: its root, whatever the namespace, the elements
 /// directly in it, and a bearable depth. What is no document at all is the codec's to refuse. What old clients send to
-/// create a bucket, and the two spellings of S3 Select, are not looked at.
+/// create a bucket is not looked at.
 pub(crate) fn has_shape(operation: &Operation, body: &[u8]) -> bool {
     if operation.name == "CreateBucket" {
         return true;
+    }
+    if operation.name == "SelectObjectContent" {
+        let Some(outline) = codec::outline(body) else { return false };
+        return outline.first().is_none_or(|root| SELECT.contains(root));
     }
     let payload = operation.input.members().iter().find(|m| m.http_payload().is_some() && !m.streaming());
     let Some(payload) = payload.filter(|m| m.shape_type().is_aggregate()) else { return true };

@@ -113,6 +113,9 @@ const DEMANDING: [&str; 8] = [
 /// operations demand that it says something. Trailers are the front door's.
 /// Errors: `InvalidRequest`, `InvalidDigest`, `BadDigest`.
 pub(crate) fn check_document(operation: &Operation, head: &HeaderMap, body: &[u8]) -> Result<(), Error> {
+    if operation.name == "SelectObjectContent" && body.is_empty() {
+        return Err(Error::sender("EmptyRequestBody", "Request body cannot be empty."));
+    }
     let text = |name: &str| head.get(name).and_then(|v| v.to_str().ok());
     let mut said = head.contains_key("x-amz-trailer");
     if let Some(given) = text("content-md5") {

@@ -89,11 +89,11 @@ pub(super) fn read(route: &Route, head: &Head<'_>, body: &Bytes) -> Result<Box<d
     }
 }
 
-/// A body that cannot be read. Of ACLs S3 says so under a code of their own.
+/// A body that cannot be read. Of some documents S3 says so under codes of their own.
 fn bad_document(route: &Route, why: &SerdeError, rest: &[u8]) -> Error {
     let error = refusal::bad_body(route.protocol, why, rest);
-    match s3::is(route.api) && s3::is_acl(route.operation()) {
-        true => error.with_code("MalformedACLError"),
+    match s3::is(route.api) {
+        true => s3::bad_document(route.operation(), error),
         false => error,
     }
 }

@@ -95,7 +95,7 @@ fn xml_body(route: &Route, output: &dyn Structure) -> Result<Bytes, SerdeError> 
             Some(text) if !text.is_empty() => format!("<{root} xmlns=\"{namespace}\">{text}</{root}>"),
             _ => format!("<{root} xmlns=\"{namespace}\"/>"),
         });
-        return Ok(Bytes::from(out));
+        return Ok(Bytes::from(codec::with_references(out)));
     }
     let mut writer = codec::xml_writer();
     writer.set_next_root_xml_name(root.to_owned());
@@ -108,7 +108,7 @@ fn xml_body(route: &Route, output: &dyn Structure) -> Result<Bytes, SerdeError> 
         false => writer.write_struct(schema, &body)?,
     }
     out.push_str(&String::from_utf8(writer.finish()).map_err(|e| SerdeError::write_failed(e.to_string()))?);
-    Ok(Bytes::from(out))
+    Ok(Bytes::from(codec::with_references(out)))
 }
 
 /// What of a structure travels outside its body.
@@ -260,7 +260,7 @@ impl ShapeSerializer for Collector {
             out.push_str(
                 std::str::from_utf8(&writer.finish()).map_err(|e| SerdeError::write_failed(e.to_string()))?,
             );
-            Bytes::from(out)
+            Bytes::from(codec::with_references(out))
         } else {
             to_bytes(codec::json_writer(), value)?
         };

@@ -38,8 +38,9 @@ impl UploadRef<'_> {
         number_of(self.id).map(|seq| Upload::key(self.bucket, self.key, seq))
     }
 
-    /// The upload. Errors: `NoSuchUpload`.
+    /// The upload. Errors: `KeyTooLongError`, `NoSuchUpload`.
     pub(crate) fn find(&self, store: &Store) -> Result<Upload> {
+        check_key(self.key)?;
         let found = match self.at() {
             Some(at) => store.table::<Upload>().get(&at)?,
             None => None,
@@ -49,6 +50,7 @@ impl UploadRef<'_> {
 
     /// The same inside a transaction.
     pub(crate) fn find_in(&self, tx: &mut Tx<'_>) -> Result<Upload> {
+        check_key(self.key)?;
         let found = match self.at() {
             Some(at) => tx.get::<Upload>(&at)?,
             None => None,

@@ -3,6 +3,7 @@
 use crate::S3;
 use crate::errors::{Result, method_not_allowed};
 use crate::events::{self, Event};
+use crate::names::check_key;
 use crate::operations::get::shown_version;
 use crate::replication;
 use crate::state::{Bucket, Version};
@@ -66,7 +67,7 @@ impl S3 {
         Ok(DeleteObjectTaggingOutput { version_id: shown_version(&bucket, &changed) })
     }
 
-    /// A version that is no delete marker. Errors: `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed`.
+    /// A version that is no delete marker. Errors: `KeyTooLongError`, `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed`.
     pub(crate) fn existing(
         &self,
         cx: &Context,
@@ -75,6 +76,7 @@ impl S3 {
         version: Option<&str>,
         method: &str,
     ) -> Result<Version, Error> {
+        check_key(key)?;
         let found = versions::find(&self.store, bucket.id, key, Which::parse(version)?)?;
         match found {
             None => Err(self.missing(cx, bucket, versions::missing(key, version))),
