@@ -11,10 +11,9 @@ const LAYER_RUNTIMES: &str = "[ruby3.5, ruby2.6, dotnetcore1.0, python3.7, nodej
                               nodejs14.x, nodejs8.9, nodejs26.x, python3.13, python3.14, nodejs16.x, python3.15, provided.al2, \
                               nodejs4.3-edge, nodejs18.x, ruby3.2, python3.4, ruby3.3, ruby3.4, ruby2.5, python3.6, python2.7]";
 
-/// Lists are quoted as a whole, and some enumerations stand in an order of their own.
+/// Lists are quoted as a whole, and layers know runtimes that the model does not.
 pub(crate) fn of(mut violations: Violations) -> Violations {
     for violation in &mut violations.0 {
-        let is_enumeration = violation.constraint.starts_with("Member must satisfy enum value set: ");
         if let Some(list) = violation.list.take() {
             if let Some(at) = violation.path.trim_end_matches(".member").rfind('.') {
                 violation.path.truncate(at);
@@ -35,14 +34,10 @@ pub(crate) fn of(mut violations: Violations) -> Violations {
         {
             violation.constraint =
                 format!("Map keys must satisfy constraint: [{all}, Member must not be null]");
-        } else if is_enumeration {
-            let set = match violation.member.as_str() {
-                "InvokeMode" => "[RESPONSE_STREAM, BUFFERED]",
-                "StartingPosition" => "[LATEST, AT_TIMESTAMP, TRIM_HORIZON]",
-                "CompatibleRuntime" => LAYER_RUNTIMES,
-                _ => continue,
-            };
-            violation.constraint = format!("Member must satisfy enum value set: {set}");
+        } else if violation.member == "CompatibleRuntime"
+            && violation.constraint.starts_with("Member must satisfy enum value set: ")
+        {
+            violation.constraint = format!("Member must satisfy enum value set: {LAYER_RUNTIMES}");
         }
     }
     // One list is quoted once, however many of its items are wrong.
