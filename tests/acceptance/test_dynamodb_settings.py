@@ -104,12 +104,18 @@ def test_insights(ddb):
     assert "ContributorInsightsRuleList" not in insights()
 
 
-def test_a_large_policy(ddb):
+def test_policies_that_are_too_large_or_lock_out(ddb):
     table = make(ddb)
     arn = ddb.describe_table(TableName=table)["Table"]["TableArn"]
     policy = ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},'
               f'"Action":"dynamodb:GetItem","Resource":"{arn}"}}]}}')
     assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=policy + " " * 20_480)[0] == "LimitExceededException"
+    lockout = ('{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"dynamodb:PutResourcePolicy",'
+               f'"Resource":"{arn}"}}]}}')
+    assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=lockout)[0] == "ValidationException"
+    ddb.put_resource_policy(ResourceArn=arn, Policy=lockout, ConfirmRemoveSelfResourceAccess=True)
+    assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=policy)[0] == "AccessDeniedException"
+    ddb.delete_resource_policy(ResourceArn=arn)
 
 
 def test_what_members_of_a_global_table_have_in_common(client, ddb):
@@ -133,7 +139,7 @@ def test_what_members_of_a_global_table_have_in_common(client, ddb):
         "ValidationException", f"Failed to create a the new replica of table with name: '{table}' because one or more "
         "replicas already existed as tables.")
     assert refusal(ddb.update_table, TableName=table, StreamSpecification={"StreamEnabled": False})[0] == "ValidationException"
-    there.put_item(TableName=table, Item={"pk": {"S": "a"}, "h": {"S": "H"}, "until": {"N": str(int(time.time()) - 9)}})
+    there.put_item(TableName=table, Item={"pk": {"S": "a"}, "h": {"S": "H"}})
     there.update_table(TableName=table, AttributeDefinitions=[{"AttributeName": "h", "AttributeType": "S"}],
                        GlobalSecondaryIndexUpdates=[{"Create": gsi("by-h", "h")}])
     found = lambda one: one.query(TableName=table, IndexName="by-h", KeyConditionExpression="h = :h",
@@ -157,7 +163,6 @@ def test_what_members_of_a_global_table_have_in_common(client, ddb):
     ddb.update_time_to_live(TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
     assert there.describe_time_to_live(TableName=table)["TimeToLiveDescription"] == {
         "TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
-    assert until(lambda: ddb.scan(TableName=table)["Count"] == there.scan(TableName=table)["Count"] == 0)
     there.update_table(TableName=table, DeletionProtectionEnabled=True)
     assert refusal(ddb.update_table, **replicas(Delete={"RegionName": "eu-west-1"}))[0] == "ValidationException"
     there.update_table(TableName=table, DeletionProtectionEnabled=False)
@@ -174,8 +179,8 @@ def test_reading_streams(client, ddb):
     shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
     iterator = lambda kind, **more: dict(StreamArn=arn, ShardId=shard, ShardIteratorType=kind, **more)
     ddb.put_item(TableName=table, Item={"pk": {"S": "first"}})
-    between = time.time()
-    time.sleep(0.01)
+    between = int(time.time()) + 1  # boto3 sends whole seconds
+    assert until(lambda: time.time() > between)
     ddb.put_item(TableName=table, Item={"pk": {"S": "second"}})
     at = streams.get_shard_iterator(**iterator("AT_TIMESTAMP", Timestamp=between))["ShardIterator"]
     assert [r["dynamodb"]["Keys"] for r in streams.get_records(ShardIterator=at)["Records"]] == [{"pk": {"S": "second"}}]
@@ -188,3 +193,68 @@ def test_reading_streams(client, ddb):
     for call, more, limit in ((streams.list_streams, {}, 100), (streams.describe_stream, {"StreamArn": arn}, 100),
                               (streams.get_records, {"ShardIterator": early}, 1000)):
         assert refusal(call, Limit=limit + 1, **more) == ("ValidationException", most.format(limit + 1, limit))
+
+
+def test_a_global_table_that_is_consistent_everywhere(client, ddb):
+    there = client("dynamodb", region="us-west-2")
+    strong = lambda table, *regions, witness=None: dict(
+        TableName=table, MultiRegionConsistency="STRONG", ReplicaUpdates=[{"Create": {"RegionName": r}} for r in regions],
+        **({"GlobalTableWitnessUpdates": [{"Create": {"RegionName": witness}}]} if witness else {}))
+    full = make(ddb)
+    ddb.put_item(TableName=full, Item={"pk": {"S": "a"}})
+    table = make(ddb, definitions={"g": "S"}, GlobalSecondaryIndexes=[gsi("by-g", "g")])
+    for arguments in (strong(table, "us-west-2"), strong(table, "us-west-2", "eu-west-1"), strong(full, "us-west-2", "us-east-2"),
+                      {"TableName": table, "MultiRegionConsistency": "STRONG"}):
+        assert refusal(ddb.update_table, **arguments)[0] == "ValidationException"
+    ddb.update_table(**strong(table, "us-west-2", witness="us-east-2"))
+    for one, other in ((ddb, "us-west-2"), (there, "us-east-1")):
+        shown = one.describe_table(TableName=table)["Table"]
+        assert shown["MultiRegionConsistency"] == "STRONG" and [r["RegionName"] for r in shown["Replicas"]] == [other]
+        assert shown["GlobalTableWitnesses"] == [{"RegionName": "us-east-2", "WitnessStatus": "ACTIVE"}]
+    key = {"pk": {"S": "a"}}
+    for n in range(20):
+        one, other = (ddb, there) if n % 2 else (there, ddb)
+        changed = one.update_item(TableName=table, Key=key, UpdateExpression="SET g = :g ADD n :one", ReturnValues="UPDATED_NEW",
+                                  ExpressionAttributeValues={":one": {"N": "1"}, ":g": {"S": f"G{n}"}})["Attributes"]
+        assert changed["n"] == {"N": str(n + 1)}
+        assert other.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]["n"] == changed["n"], "at once"
+        assert other.query(TableName=table, IndexName="by-g", KeyConditionExpression="g = :g",
+                           ExpressionAttributeValues={":g": {"S": f"G{n}"}})["Count"] == 1
+    there.delete_item(TableName=table, Key=key)
+    assert "Item" not in ddb.get_item(TableName=table, Key=key)
+    for call, arguments in (
+            (ddb.transact_write_items, {"TransactItems": [{"Put": {"TableName": table, "Item": key}}]}),
+            (ddb.transact_get_items, {"TransactItems": [{"Get": {"TableName": table, "Key": key}}]}),
+            (ddb.update_time_to_live, {"TableName": table, "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "t"}}),
+            (ddb.delete_table, {"TableName": table}),
+            (ddb.update_table, {"TableName": table, "ReplicaUpdates": [{"Delete": {"RegionName": "us-west-2"}}]}),
+            (ddb.update_table, {"TableName": table, "DisassociationProtectionEnabled": False})):
+        assert refusal(call, **arguments)[0] == "ValidationException", arguments
+    ddb.update_table(TableName=table, ReplicaUpdates=[{"Delete": {"RegionName": "us-west-2"}}],
+                     GlobalTableWitnessUpdates=[{"Delete": {"RegionName": "us-east-2"}}])
+    shown = ddb.describe_table(TableName=table)["Table"]
+    assert not {"MultiRegionConsistency", "GlobalTableWitnesses", "Replicas"} & set(shown)
+    assert refusal(there.describe_table, TableName=table)[0] == "ResourceNotFoundException"
+    deleted = ddb.delete_table(TableName=table)["TableDescription"]
+    assert set(deleted) == {"TableName", "TableStatus", "ProvisionedThroughput", "TableSizeBytes", "ItemCount", "TableArn",
+                            "TableId", "BillingModeSummary", "DeletionProtectionEnabled"}
+
+
+def test_a_replica_that_leaves_its_group_and_stays(client, ddb):
+    table, there = make(ddb), client("dynamodb", region="eu-west-1")
+    ddb.put_item(TableName=table, Item={"pk": {"S": "a"}})
+    ddb.update_table(TableName=table, ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])
+    assert until(lambda: there.scan(TableName=table)["Count"] == 1)
+    shown = there.describe_table(TableName=table)["Table"]
+    assert shown["DisassociationProtectionEnabled"] and shown["MultiRegionConsistency"] == "EVENTUAL"
+    away = dict(TableName=table, ReplicaUpdates=[{"Disassociate": {
+        "RegionName": "eu-west-1", "DisassociationMode": "WAIT_FOR_REPLICATION"}}])
+    assert refusal(there.update_table, **away)[0] == "ValidationException"
+    assert refusal(ddb.update_table, **away)[0] == "ValidationException"
+    there.update_table(TableName=table, DisassociationProtectionEnabled=False)
+    there.update_table(**away)
+    for one in (ddb, there):
+        shown = one.describe_table(TableName=table)["Table"]
+        assert "Replicas" not in shown and "DisassociationProtectionEnabled" not in shown
+    there.put_item(TableName=table, Item={"pk": {"S": "b"}})
+    assert (there.scan(TableName=table)["Count"], ddb.scan(TableName=table)["Count"]) == (2, 1)

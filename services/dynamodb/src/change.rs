@@ -147,13 +147,33 @@ impl<'a> Attempt<'a> {
             let undo = Undo { key: key.as_bytes().to_vec(), old: old.map(|old| old.0.clone()) };
             tx.put(&at, &undo)?;
         }
-        if !table.replicas.is_empty() {
+        if table.strong && cause != Cause::Replica {
+            self.everywhere(tx, table, old, new)?;
+        } else if !table.replicas.is_empty() {
             crate::replicas::note(tx, table, key, new.or(old), cause, self.now)?;
         }
         if let Some(stream) = table.live_stream() {
             self.record(tx, table, stream, old, new, cause)?;
         }
         Ok(cost)
+    }
+
+    /// Writes the same into the other members of a group that is consistent at all times.
+    fn everywhere(
+        &mut self,
+        tx: &mut Tx<'_>,
+        table: &Table,
+        old: Option<&Stored>,
+        new: Option<&Stored>,
+    ) -> Result<(), Failure> {
+        let Some(either) = new.or(old) else { return Ok(()) };
+        for replica in &table.replicas {
+            let at = crate::state::table_key(&table.account, &replica.region, &table.name);
+            let Some(other) = tx.get::<Table>(&at)? else { continue };
+            let Some(key) = keys::primary(&other, &either.0) else { continue };
+            self.write(tx, Change { table: &other, key: &key, old, new, cause: Cause::Replica })?;
+        }
+        Ok(())
     }
 
     /// Keeps an index up to date. Gives the write units that it takes.

@@ -196,6 +196,17 @@ impl DynamoDb {
                 (false, false) => Some("2019.11.21".to_owned()),
                 (false, true) => None,
             },
+            multi_region_consistency: (!replicas.is_empty() && !table.legacy)
+                .then(|| if table.strong { "STRONG" } else { "EVENTUAL" }.to_owned()),
+            global_table_witnesses: table.witness.as_ref().map(|region| {
+                vec![api::GlobalTableWitnessDescription {
+                    region_name: Some(region.clone()),
+                    witness_status: Some("ACTIVE".to_owned()),
+                    ..Default::default()
+                }]
+            }),
+            disassociation_protection_enabled: (!replicas.is_empty() && !table.legacy && !table.strong)
+                .then_some(!table.may_leave),
             replicas: (!replicas.is_empty() && !table.legacy).then_some(replicas),
             restore_summary: table.restored.as_ref().map(|restored| api::RestoreSummary {
                 source_backup_arn: restored.backup.clone(),

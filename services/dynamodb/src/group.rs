@@ -55,6 +55,10 @@ impl DynamoDb {
     }
 }
 
+/// AWS: a group that is consistent at all times has three members, or is none.
+pub(crate) const STRONG_TOGETHER: &str = "The replicas and the witness of a global table with multi-Region strong \
+    consistency can only be deleted together, until one table is left.";
+
 /// Takes a table out of its group, because it is deleted.
 pub(crate) fn leave(tx: &mut Tx<'_>, table: &Table) -> Result<(), Failure> {
     for replica in &table.replicas {
@@ -169,11 +173,13 @@ pub(crate) fn change(
         ))
         .into());
     }
+    if updates.len() > 1 && updates.iter().any(|update| update.disassociate.is_some()) {
+        return Err(parameters("A Disassociate action must be the only replica update in the request").into());
+    }
     for update in updates {
-        if update.disassociate.is_some() {
-            return Err(
-                Error::not_implemented_part("dynamodb:UpdateTable ReplicaUpdates Disassociate").into()
-            );
+        if let Some(away) = &update.disassociate {
+            disassociate(tx, table, &away.region_name)?;
+            continue;
         }
         match (&update.create, &update.update, &update.delete) {
             (Some(create), None, None) => add(cx, tx, table, create)?,
@@ -306,6 +312,8 @@ fn add(
         .into());
     }
     match table.live_stream() {
+        // Where every write is everywhere at once, none is brought over from a stream.
+        _ if table.strong => {}
         None => open_stream(tx, table, View::Both, cx.millis())?,
         Some(stream) if stream.view != View::Both => {
             return Err(invalid(format!(
@@ -336,6 +344,7 @@ fn add(
     twin.insights = None;
     twin.restored = None;
     twin.protected = false;
+    twin.may_leave = false;
     twin.tags = BTreeMap::new();
     twin.destinations.clear();
     twin.number = tx.sequence(crate::SEQUENCE)?;
@@ -349,7 +358,9 @@ fn add(
         sse.key = sse.key.replacen(&format!(":{}:", table.region), &format!(":{region}:"), 1);
     }
     settings.own(&replica, &mut twin, cx.millis());
-    open_stream(tx, &mut twin, View::Both, cx.millis())?;
+    if !table.strong {
+        open_stream(tx, &mut twin, View::Both, cx.millis())?;
+    }
     tx.put(&key, &twin)?;
     each_other(tx, table, |_, _, other| {
         other.replicas.push(replica.clone());
@@ -358,6 +369,30 @@ fn add(
     table.replicas.push(replica);
     let task = Task::Seed { key: table.key().as_bytes().to_vec(), region: region.clone() };
     tx.emit(task.message(cx.millis()))?;
+    Ok(())
+}
+
+/// Lets the member that is called leave the group and stay a table by itself.
+fn disassociate(tx: &mut Tx<'_>, table: &mut Table, region: &str) -> Result<(), Failure> {
+    if *region != table.region {
+        return Err(invalid("Only the local replica can be disassociated from a global table.").into());
+    }
+    if table.replicas.is_empty() {
+        return Err(no_replica().into());
+    }
+    if table.strong {
+        return Err(invalid(STRONG_TOGETHER).into());
+    }
+    if !table.may_leave {
+        return Err(invalid(
+            "Replica cannot be disassociated as it is currently protected against disassociation. Disable \
+             disassociation protection first.",
+        )
+        .into());
+    }
+    leave(tx, table)?;
+    table.replicas.clear();
+    table.may_leave = false;
     Ok(())
 }
 

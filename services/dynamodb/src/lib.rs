@@ -33,6 +33,7 @@ mod request;
 mod schema;
 mod state;
 mod streams;
+mod strong;
 #[cfg(test)]
 mod tests;
 mod throughput;

@@ -59,6 +59,15 @@ pub(crate) struct Table {
     /// The other regions of a global table.
     #[serde(default)]
     pub replicas: Vec<Replica>,
+    /// Whether every write is in all regions before it is answered (`MultiRegionConsistency` is `STRONG`).
+    #[serde(default)]
+    pub strong: bool,
+    /// The region that only bears witness to the writes of such a group.
+    #[serde(default)]
+    pub witness: Option<String>,
+    /// Whether this member may leave the group and stay (`DisassociationProtectionEnabled` is off).
+    #[serde(default)]
+    pub may_leave: bool,
     /// Whether the group is one of the first version of global tables (2017.11.29).
     #[serde(default)]
     pub legacy: bool,

@@ -10,7 +10,7 @@ use crate::expression::{Condition, KeyQuery, Path, Projection, Update};
 use crate::fine::Facts;
 use crate::operations::batch::shown;
 use crate::operations::query::{Schema, range};
-use crate::operations::transact::{Asked, ONE_ITEM_TWICE};
+use crate::operations::transact::{Asked, ONE_ITEM_TWICE, Reason, cancelled};
 use crate::partiql::{
     Access, BATCH_NEEDS_KEY, Change, EXISTS_NEEDS_TRANSACTION, Plan, Returning, Select, TRANSACTION_NEEDS_KEY,
 };
@@ -306,10 +306,12 @@ impl DynamoDb {
             Plan::Select(select) => {
                 let table = self.table(cx, &select.table)?;
                 let (key, rest) = single(&table, select, BATCH_NEEDS_KEY)?;
+                self.admit_read(&table, None)?;
                 let found = self.store.table::<Stored>().get(&key).map_err(stored)?.map(|item| item.0);
                 let bytes = found.as_ref().map_or(0, size::item);
                 let found = found.filter(|item| rest.as_ref().is_none_or(|rest| rest.matches(item)));
                 let cost = Cost::of_read(bytes, capacity::read(one.consistent_read));
+                self.spend_read(&table, &cost);
                 Ok((found.map(|item| select.project(&item)), cost))
             }
             plan => {
@@ -387,22 +389,30 @@ impl DynamoDb {
     ) -> Result<ExecuteTransactionOutput> {
         let mut located = Vec::with_capacity(plans.len());
         let mut selects = Vec::with_capacity(plans.len());
+        let mut reasons = Vec::with_capacity(plans.len());
         for plan in plans {
             let Plan::Select(select) = plan else { continue };
             let table = self.table(cx, &select.table)?;
+            crate::strong::refuse(&table, "A transaction")?;
             let (key, rest) = single(&table, select, TRANSACTION_NEEDS_KEY)?;
+            let refused = self.admit_read(&table, None).err();
+            reasons.push(refused.map_or(Reason::None, Reason::Throttled));
             located.push(key);
-            selects.push((select, rest));
+            selects.push((table, select, rest));
         }
         if located.iter().collect::<BTreeSet<_>>().len() < located.len() {
             return Err(invalid(ONE_ITEM_TWICE));
         }
+        if reasons.iter().any(|reason| !matches!(reason, Reason::None)) {
+            return Err(cancelled(reasons));
+        }
         let items = self.snapshot(&located)?;
         let mut costs: BTreeMap<&str, Cost> = BTreeMap::new();
         let mut responses = Vec::with_capacity(items.len());
-        for ((select, rest), item) in selects.iter().zip(items) {
+        for ((table, select, rest), item) in selects.iter().zip(items) {
             let bytes = item.as_ref().map_or(0, size::item);
             let cost = Cost::of_read(bytes, size::Read::Transactional);
+            self.spend_read(table, &cost);
             costs.entry(&select.table).or_default().add(&cost);
             let item = item.filter(|item| rest.as_ref().is_none_or(|rest| rest.matches(item)));
             let item = item.map(|item| item_out(select.project(&item)));
@@ -478,6 +488,8 @@ fn batch_error(error: &Error) -> BatchStatementError {
         "ValidationException" => "ValidationError",
         "TransactionConflictException" => "TransactionConflict",
         "AccessDeniedException" => "AccessDenied",
+        "ProvisionedThroughputExceededException" => "ProvisionedThroughputExceeded",
+        "ThrottlingException" => "ThrottlingError",
         _ => "InternalServerError",
     };
     let detail = error.detail().and_then(|d| d.as_any().downcast_ref::<ConditionalCheckFailedException>());

@@ -1,11 +1,10 @@
-//! What belongs to tables beside items: tags, time to live, policies, point-in-time recovery, insights; and what is said
-//! about the account.
+//! What belongs to tables beside items: tags, time to live, point-in-time recovery; and what is said about the account.
 
 use crate::describe::time;
-use crate::errors::{Failure, Result, invalid, no_table, not_found, parameters, stored};
+use crate::errors::{Failure, Result, invalid, no_table, not_found, parameters};
 use crate::operations::tables::check_tags;
 use crate::purge::Task;
-use crate::state::{History, Insights, Policy, Table, Ttl};
+use crate::state::{History, Table, Ttl};
 use crate::{DynamoDb, names, schema};
 use cloudlet_api_dynamodb::*;
 use cloudlet_service::pages;
@@ -13,8 +12,6 @@ use std::sync::Arc;
 
 /// AWS: how many tags one answer lists.
 const TAGS_PAGE: usize = 10;
-/// AWS: how many tables' insights one answer lists.
-const INSIGHTS_PAGE: usize = 100;
 /// How long point-in-time recovery reaches back unless it is said, in days.
 const RECOVERY_DAYS: i32 = 35;
 /// What an account may provision altogether.
@@ -164,6 +161,7 @@ impl DynamoDb {
     ) -> Result<UpdateTimeToLiveOutput> {
         let wanted = &input.time_to_live_specification;
         let table = self.control_table(cx, &input.table_name)?;
+        crate::strong::refuse(&table, "Time to Live")?;
         self.change_members(&table, |tx, table| {
             let current = table.ttl.as_ref().filter(|ttl| ttl.enabled);
             let lately = table.ttl.as_ref().is_some_and(|ttl| cx.millis() - ttl.changed < TTL_INTERVAL);
@@ -308,243 +306,6 @@ impl DynamoDb {
             continuous_backups_description: Some(continuous(&changed, cx.millis())),
             ..Default::default()
         })
-    }
-
-    /// The table of a policy's ARN, and whether its stream is meant.
-    fn governed(&self, arn: &str) -> Result<(Arc<Table>, bool)> {
-        if let Some((place, label)) = names::of_stream_arn(arn) {
-            let missing = || not_found(format!("Requested resource not found: Stream: {arn} not found"));
-            let table =
-                self.table_at(&place)?.filter(|t| t.stream.as_ref().is_some_and(|s| s.label == label));
-            return Ok((table.ok_or_else(missing)?, true));
-        }
-        let Some(place) = names::of_arn(arn).filter(|place| names::is_name(&place.name)) else {
-            return Err(invalid(format!("Invalid ResourceArn: {arn}")));
-        };
-        Ok((self.table_at(&place)?.ok_or_else(|| no_table(&place.name))?, false))
-    }
-
-    /// Gives a table or stream a policy.
-    ///
-    /// Errors: `ResourceNotFoundException`, `PolicyNotFoundException` for another revision than expected.
-    pub async fn put_resource_policy(
-        &self,
-        cx: &Context,
-        input: PutResourcePolicyInput,
-    ) -> Result<PutResourcePolicyOutput> {
-        let (table, stream) = self.governed(&input.resource_arn)?;
-        crate::access::check_policy(&input.policy)?;
-        let revision = self
-            .change_table(&table, |_, table| {
-                let policy = if stream { &mut table.stream_policy } else { &mut table.policy };
-                check_revision(&input.resource_arn, policy.as_ref(), input.expected_revision_id.as_deref())?;
-                let same = policy.as_ref().filter(|policy| policy.document == input.policy);
-                let revision = same.map_or_else(|| cx.random().uuid(), |policy| policy.revision.clone());
-                *policy = Some(Policy { document: input.policy.clone(), revision: revision.clone() });
-                Ok(revision)
-            })
-            .await?;
-        Ok(PutResourcePolicyOutput { revision_id: Some(revision), ..Default::default() })
-    }
-
-    /// Shows a policy.
-    ///
-    /// Errors: `ResourceNotFoundException`, `PolicyNotFoundException`.
-    pub async fn get_resource_policy(
-        &self,
-        _: &Context,
-        input: GetResourcePolicyInput,
-    ) -> Result<GetResourcePolicyOutput> {
-        let (table, stream) = self.governed(&input.resource_arn)?;
-        let policy = if stream { &table.stream_policy } else { &table.policy };
-        let policy = policy.as_ref().ok_or_else(|| no_policy(&input.resource_arn))?;
-        Ok(GetResourcePolicyOutput {
-            policy: Some(policy.document.clone()),
-            revision_id: Some(policy.revision.clone()),
-            ..Default::default()
-        })
-    }
-
-    /// Takes a policy away. There need not be one.
-    ///
-    /// Errors: `ResourceNotFoundException`, `PolicyNotFoundException` for another revision than expected.
-    pub async fn delete_resource_policy(
-        &self,
-        _: &Context,
-        input: DeleteResourcePolicyInput,
-    ) -> Result<DeleteResourcePolicyOutput> {
-        let (table, stream) = self.governed(&input.resource_arn)?;
-        let revision = self
-            .change_table(&table, |_, table| {
-                let policy = if stream { &mut table.stream_policy } else { &mut table.policy };
-                check_revision(&input.resource_arn, policy.as_ref(), input.expected_revision_id.as_deref())?;
-                Ok(policy.take().map(|policy| policy.revision))
-            })
-            .await?;
-        Ok(DeleteResourcePolicyOutput { revision_id: revision, ..Default::default() })
-    }
-
-    /// Turns contributor insights on or off, of a table or an index.
-    ///
-    /// Errors: `ResourceNotFoundException`.
-    pub async fn update_contributor_insights(
-        &self,
-        cx: &Context,
-        input: UpdateContributorInsightsInput,
-    ) -> Result<UpdateContributorInsightsOutput> {
-        let table = self.control_table(cx, &input.table_name)?;
-        let enabled = input.contributor_insights_action == "ENABLE";
-        let mode = input
-            .contributor_insights_mode
-            .clone()
-            .unwrap_or_else(|| "ACCESSED_AND_THROTTLED_KEYS".to_owned());
-        self.change_table(&table, |_, table| {
-            let insights = Insights { enabled, changed: cx.millis(), mode: mode.clone() };
-            *insights_of(table, input.index_name.as_deref())? = Some(insights);
-            Ok(())
-        })
-        .await?;
-        Ok(UpdateContributorInsightsOutput {
-            table_name: Some(table.name.clone()),
-            index_name: input.index_name,
-            contributor_insights_status: Some(if enabled { "ENABLING" } else { "DISABLING" }.to_owned()),
-            contributor_insights_mode: Some(mode),
-            ..Default::default()
-        })
-    }
-
-    /// Shows the contributor insights of a table or an index.
-    ///
-    /// Errors: `ResourceNotFoundException`.
-    pub async fn describe_contributor_insights(
-        &self,
-        cx: &Context,
-        input: DescribeContributorInsightsInput,
-    ) -> Result<DescribeContributorInsightsOutput> {
-        let mut table = (*self.control_table(cx, &input.table_name)?).clone();
-        let insights = insights_of(&mut table, input.index_name.as_deref())?.clone();
-        let index = input.index_name.as_deref().and_then(|name| table.global(name));
-        let sorted = !index.map_or(&table.keys, |index| &index.keys).range.is_empty();
-        let rule_of = match index {
-            Some(index) => format!("{}-{}", table.name, index.name),
-            None => table.name.clone(),
-        };
-        Ok(DescribeContributorInsightsOutput {
-            table_name: Some(table.name),
-            index_name: input.index_name,
-            contributor_insights_status: Some(insights_status(insights.as_ref()).to_owned()),
-            last_update_date_time: insights.as_ref().map(|insights| time(insights.changed)),
-            contributor_insights_rule_list: insights
-                .as_ref()
-                .filter(|insights| insights.enabled)
-                .map(|insights| rules(&insights.mode, insights.changed, &rule_of, sorted)),
-            contributor_insights_mode: insights.map(|insights| insights.mode),
-            ..Default::default()
-        })
-    }
-
-    /// Lists the contributor insights of one table or of all.
-    ///
-    /// Errors: `ResourceNotFoundException`.
-    pub async fn list_contributor_insights(
-        &self,
-        cx: &Context,
-        input: ListContributorInsightsInput,
-    ) -> Result<ListContributorInsightsOutput> {
-        let mut tables = Vec::new();
-        match &input.table_name {
-            Some(name) => tables.push((*self.control_table(cx, name)?).clone()),
-            None => {
-                let range = crate::state::place_key(&cx.account, &cx.region).prefix_range();
-                for row in self.store.table::<Table>().scan(range, false) {
-                    tables.push(row.map_err(stored)?.1);
-                }
-            }
-        }
-        let mut all = Vec::new();
-        for table in &tables {
-            let own = table.insights.iter().map(|insights| (None, insights));
-            let indexes = table.globals.iter();
-            let theirs =
-                indexes.filter_map(|index| Some((Some(index.name.clone()), index.insights.as_ref()?)));
-            for (index, insights) in own.chain(theirs) {
-                all.push(ContributorInsightsSummary {
-                    table_name: Some(table.name.clone()),
-                    index_name: index,
-                    contributor_insights_status: Some(insights_status(Some(insights)).to_owned()),
-                    contributor_insights_mode: Some(insights.mode.clone()),
-                    ..Default::default()
-                });
-            }
-        }
-        let limit = usize::try_from(input.max_results.unwrap_or(0)).ok().filter(|n| *n > 0);
-        let key = |one: &ContributorInsightsSummary| {
-            let parts = [one.table_name.as_deref(), one.index_name.as_deref()];
-            parts.map(Option::unwrap_or_default).join("\u{1}").into_bytes()
-        };
-        all.sort_by_key(key);
-        let page = pages::page(
-            all.into_iter(),
-            limit.unwrap_or(INSIGHTS_PAGE),
-            input.next_token.as_deref(),
-            key,
-            || invalid("Invalid NextToken"),
-        )?;
-        Ok(ListContributorInsightsOutput {
-            contributor_insights_summaries: Some(page.items),
-            next_token: page.next,
-            ..Default::default()
-        })
-    }
-}
-
-/// The names of CloudWatch's rules: of partition keys and of whole keys, by accesses and by throttled requests.
-fn rules(mode: &str, since: i64, of: &str, sorted: bool) -> Vec<String> {
-    let kinds = match (mode, sorted) {
-        ("THROTTLED_KEYS", false) => &["PKT"][..],
-        ("THROTTLED_KEYS", true) => &["PKT", "SKT"],
-        (_, false) => &["PKC", "PKT"],
-        (_, true) => &["PKC", "SKC", "PKT", "SKT"],
-    };
-    kinds.iter().map(|kind| format!("DynamoDBContributorInsights-{kind}-{of}-{since}")).collect()
-}
-
-fn insights_status(insights: Option<&Insights>) -> &'static str {
-    if insights.is_some_and(|insights| insights.enabled) { "ENABLED" } else { "DISABLED" }
-}
-
-fn insights_of<'a>(table: &'a mut Table, index: Option<&str>) -> Result<&'a mut Option<Insights>> {
-    match index {
-        None => Ok(&mut table.insights),
-        Some(name) => {
-            let name = name.to_owned();
-            let found = table.globals.iter_mut().find(|index| index.name == name);
-            match found {
-                Some(index) => Ok(&mut index.insights),
-                None => Err(not_found(format!(
-                    "Requested resource not found: Table: {} not found or Index: {name} not found",
-                    table.name
-                ))),
-            }
-        }
-    }
-}
-
-fn no_policy(arn: &str) -> Error {
-    PolicyNotFoundException::error(format!(
-        "Resource-based policy not found for the provided ResourceArn: {arn}"
-    ))
-}
-
-/// `NO_POLICY` expects that there is none.
-fn check_revision(arn: &str, policy: Option<&Policy>, expected: Option<&str>) -> Result<()> {
-    match (policy, expected) {
-        (_, None) | (None, Some("NO_POLICY")) => Ok(()),
-        (Some(policy), Some(expected)) if policy.revision == expected => Ok(()),
-        (None, Some(_)) => Err(no_policy(arn)),
-        (Some(_), Some(expected)) => Err(PolicyNotFoundException::error(format!(
-            "Resource-based policy not found for the provided ResourceArn: {arn}, revision: {expected}"
-        ))),
     }
 }
 

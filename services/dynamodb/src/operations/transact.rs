@@ -133,6 +133,9 @@ impl DynamoDb {
         token: Option<(&str, u64)>,
     ) -> Result<(Committed, Vec<Write>)> {
         let (held, tables) = self.hold_all(cx, asked.iter().map(|one| one.table)).await?;
+        for one in &held {
+            crate::strong::refuse(&one.table, "A transaction")?;
+        }
         let names: Vec<(String, bool)> =
             asked.iter().map(|one| (one.table.to_owned(), one.inserts)).collect();
         let mut writes = Vec::with_capacity(asked.len());
@@ -237,6 +240,7 @@ impl DynamoDb {
         let mut reasons = Vec::with_capacity(wanted.len());
         for (get, key, _) in &wanted {
             let table = self.table(cx, &get.table_name)?;
+            crate::strong::refuse(&table, "A transaction")?;
             match keys::given(&table, key) {
                 Ok(at) => {
                     located.push(at);

@@ -69,7 +69,12 @@ impl DynamoDb {
                 table.protected = protected;
             }
             if let Some(updates) = &input.replica_updates {
+                crate::strong::before(tx, &mut table, &input)?;
                 crate::group::change(cx, tx, &mut table, updates)?;
+                crate::strong::after(tx, &mut table)?;
+            }
+            if let Some(protected) = input.disassociation_protection_enabled {
+                crate::strong::protect(&mut table, protected)?;
             }
             if changes_members(&input) {
                 crate::group::each_other(tx, &table, |tx, replica, other| {
@@ -198,10 +203,7 @@ fn changes_only_settings(input: &UpdateTableInput) -> bool {
 fn check(input: &UpdateTableInput) -> Result<()> {
     for (given, name) in [
         (input.vector_index_updates.is_some(), "VectorIndexUpdates"),
-        (input.global_table_witness_updates.is_some(), "GlobalTableWitnessUpdates"),
         (input.global_table_settings_replication_mode.is_some(), "GlobalTableSettingsReplicationMode"),
-        (input.disassociation_protection_enabled.is_some(), "DisassociationProtectionEnabled"),
-        (input.multi_region_consistency.as_deref() == Some("STRONG"), "MultiRegionConsistency"),
     ] {
         if given {
             return Err(Error::not_implemented_part(format_args!("dynamodb:UpdateTable {name}")));
@@ -217,10 +219,14 @@ fn check(input: &UpdateTableInput) -> Result<()> {
         || input.table_class.is_some()
         || input.deletion_protection_enabled.is_some()
         || input.on_demand_throughput.is_some()
-        || input.warm_throughput.is_some();
+        || input.warm_throughput.is_some()
+        || input.multi_region_consistency.is_some()
+        || input.global_table_witness_updates.is_some()
+        || input.disassociation_protection_enabled.is_some();
     if !any {
         return Err(invalid(NOTHING));
     }
+    crate::strong::check(input)?;
     if let Some(units) = &input.provisioned_throughput {
         if input.billing_mode.as_deref() == Some("PAY_PER_REQUEST") {
             return Err(parameters(UNITS_WITH_REQUESTS));

@@ -3,16 +3,20 @@
 //! A stream has one open shard at a time; after some hours the next one takes over, as on AWS. Records are kept a day.
 //! Source: DynamoDB Streams API Reference; Developer Guide, "Change data capture for DynamoDB Streams".
 
+mod iterators;
+mod records;
+
 use crate::describe::{key_schema, time};
 use crate::errors::{Failure, Result, stored};
 use crate::state::{Entry, Shard, StreamOf, Table};
-use crate::value::Item;
 use crate::{DynamoDb, names};
 use cloudlet_api_dynamodbstreams as api;
 use cloudlet_service::rules::Violations;
-use cloudlet_service::{Access, BoxFuture, Context, Error, Operation, Service, Structure, pages};
+use cloudlet_service::{Access, BoxFuture, Context, Error, Operation, Service, Structure};
 use cloudlet_store::{Key, Store};
-use std::collections::BTreeMap;
+use iterators::Iterator;
+pub(crate) use iterators::stream_of;
+use records::{number_of, record, sequence};
 use std::sync::Arc;
 
 /// The sequence that numbers records.
@@ -25,8 +29,6 @@ pub(crate) const SHARD_AGE: i64 = 4 * 60 * 60 * 1000;
 const ITERATOR_AGE: i64 = 15 * 60 * 1000;
 /// AWS: the most bytes in an answer of `GetRecords`.
 const MOST_BYTES: i64 = 1024 * 1024;
-/// What is added to our numbers, so that they have the 21 digits of AWS's.
-const NUMBER_BASE: u128 = 100_000_000_000_000_000_000;
 
 /// The service over the streams of [`DynamoDb`]'s tables.
 pub struct Streams(pub(crate) Arc<DynamoDb>);
@@ -68,52 +70,10 @@ pub(crate) fn last_shard(store: &Store, stream: u64) -> Result<Option<(u64, i64)
     }
 }
 
-fn sequence(number: u64) -> String {
-    (NUMBER_BASE + u128::from(number)).to_string()
-}
-
-fn parse_sequence(text: &str) -> Option<u64> {
-    text.parse::<u128>().ok()?.checked_sub(NUMBER_BASE)?.try_into().ok()
-}
-
 /// AWS's form of a shard's id: when it was opened, and something to tell it from others.
 fn shard_id(stream: u64, number: u64, opened: i64) -> String {
     let mark = xxhash_rust::xxh3::xxh3_64(&[stream.to_be_bytes(), number.to_be_bytes()].concat());
     format!("shardId-{:020}-{:08x}", opened, mark & 0xFFFF_FFFF)
-}
-
-/// Where an iterator stands.
-struct Iterator {
-    arn: String,
-    shard: String,
-    /// The record after which it goes on.
-    after: u64,
-    made: i64,
-}
-
-impl Iterator {
-    /// `ARN|1|…` is AWS's form.
-    fn text(&self) -> String {
-        let position = format!("{}|{}|{}", self.shard, self.after, self.made);
-        format!("{}|1|{}", self.arn, pages::token(position))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (arn, rest) = text.split_once("|1|")?;
-        let position = String::from_utf8(pages::position(rest)?).ok()?;
-        let mut parts = position.split('|');
-        Some(Self {
-            arn: arn.to_owned(),
-            shard: parts.next()?.to_owned(),
-            after: parts.next()?.parse().ok()?,
-            made: parts.next()?.parse().ok()?,
-        })
-    }
-}
-
-/// The stream that an iterator is of.
-pub(crate) fn stream_of(iterator: &str) -> Option<String> {
-    Iterator::parse(iterator).map(|iterator| iterator.arn)
 }
 
 /// How many an answer may give at the most. The model does not say, but DynamoDB does.
@@ -317,105 +277,6 @@ impl Streams {
         }
     }
 
-    /// The number of a shard's last record that is older than a time; 0 for none.
-    fn last_before(&self, stream: &StreamOf, shard: &Numbered, at: i64) -> Result<u64> {
-        let range = Key::new().number(stream.number).number(shard.number).prefix_range();
-        let mut last = 0;
-        for row in self.0.store.table::<Entry>().scan(range, false) {
-            let (key, entry) = row.map_err(stored)?;
-            if entry.at >= at {
-                break;
-            }
-            last = number_of(&key).unwrap_or(last);
-        }
-        Ok(last)
-    }
-
-    /// Whether what came at a number is too old to be read: records after it are gone as well, or are the oldest.
-    fn is_trimmed(&self, stream: &StreamOf, shard: &Numbered, number: u64, oldest: i64) -> Result<bool> {
-        let range = Key::new().number(stream.number).number(shard.number).prefix_range();
-        for row in self.0.store.table::<Entry>().scan(range, false) {
-            let (key, entry) = row.map_err(stored)?;
-            if entry.at >= oldest {
-                return Ok(number_of(&key).is_some_and(|first| number < first));
-            }
-        }
-        Ok(true)
-    }
-
-    /// Gives a place in a shard to read from.
-    ///
-    /// Errors: `ResourceNotFoundException`, `TrimmedDataAccessException`, `ValidationException`.
-    pub async fn get_shard_iterator(
-        &self,
-        cx: &Context,
-        input: api::GetShardIteratorInput,
-    ) -> Result<api::GetShardIteratorOutput> {
-        let stream = self.stream(&input.stream_arn)?;
-        let shards = self.shards(&stream)?;
-        let at = shards.iter().position(|shard| shard.id == input.shard_id);
-        let Some(shard) = at.and_then(|at| shards.get(at)) else {
-            return Err(no_shard(&input.shard_id, &input.stream_arn));
-        };
-        let kind = input.shard_iterator_type.as_str();
-        let numbered = kind.ends_with("_SEQUENCE_NUMBER");
-        if input.timestamp.is_some() && kind != "AT_TIMESTAMP" {
-            return Err(Error::validation(format!(
-                "One or more parameter values were invalid: Timestamp cannot be specified for ShardIteratorType: {kind}"
-            )));
-        }
-        let after = match (&input.sequence_number, numbered) {
-            (None, true) => {
-                return Err(Error::validation(format!(
-                    "One or more parameter values were invalid: SequenceNumber must be specified for ShardIteratorType: {kind}"
-                )));
-            }
-            (Some(_), false) => {
-                return Err(Error::validation(format!(
-                    "One or more parameter values were invalid: SequenceNumber cannot be specified for ShardIteratorType: {kind}"
-                )));
-            }
-            (Some(text), true) => {
-                let number = parse_sequence(text)
-                    .ok_or_else(|| Error::validation(format!("Invalid SequenceNumber in request: {text}")))?;
-                let end = at.and_then(|at| shards.get(at + 1)).map_or(u64::MAX, |next| next.shard.first);
-                if number < shard.shard.first || number >= end {
-                    return Err(Error::validation(format!(
-                        "Invalid SequenceNumber in request: {text} is not within the range of shard {}",
-                        shard.id
-                    )));
-                }
-                let oldest = cx.millis() - KEPT;
-                if shard.shard.opened < oldest && self.is_trimmed(&stream, shard, number, oldest)? {
-                    return Err(api::TrimmedDataAccessException::error(format!(
-                        "The operation attempted to read past the oldest stream record in a shard: {text} is older than \
-                         the trim horizon of shard {}",
-                        shard.id
-                    )));
-                }
-                if kind == "AT_SEQUENCE_NUMBER" { number.saturating_sub(1) } else { number }
-            }
-            (None, false) if kind == "LATEST" => self.horizon(stream.number).await?.saturating_sub(1),
-            (None, false) if kind == "AT_TIMESTAMP" => {
-                let Some(at) = input.timestamp.as_ref().and_then(|at| at.to_millis().ok()) else {
-                    return Err(Error::validation(
-                        "One or more parameter values were invalid: Timestamp must be specified for ShardIteratorType: \
-                         AT_TIMESTAMP",
-                    ));
-                };
-                if at > cx.millis() {
-                    return Err(Error::validation(
-                        "One or more parameter values were invalid: Timestamp must not be in the future",
-                    ));
-                }
-                self.last_before(&stream, shard, at)?
-            }
-            (None, false) => 0,
-        };
-        let iterator = Iterator { arn: input.stream_arn, shard: input.shard_id, after, made: cx.millis() };
-        Ok(api::GetShardIteratorOutput { shard_iterator: Some(iterator.text()), ..Default::default() })
-    }
-
     /// Reads records from where an iterator stands.
     ///
     /// Errors: `ExpiredIteratorException`, `ResourceNotFoundException`, `ValidationException`.
@@ -475,68 +336,5 @@ impl Streams {
             next_shard_iterator: (!(closed && whole)).then(|| next.text()),
             ..Default::default()
         })
-    }
-}
-
-fn number_of(key: &Key) -> Option<u64> {
-    let mut parts = key.parts();
-    parts.number()?;
-    parts.number()?;
-    parts.number()
-}
-
-fn item(item: Item) -> BTreeMap<String, api::AttributeValue> {
-    item.into_iter().map(|(name, value)| (name, attribute(value))).collect()
-}
-
-fn attribute(value: crate::value::Value) -> api::AttributeValue {
-    use crate::value::Value;
-    let mut out = api::AttributeValue::default();
-    match value {
-        Value::S(text) => out.s = Some(text),
-        Value::N(number) => out.n = Some(number.to_string()),
-        Value::B(bytes) => out.b = Some(api::Blob::new(bytes)),
-        Value::Bool(value) => out.bool = Some(value),
-        Value::Null => out.null = Some(true),
-        Value::SS(set) => out.ss = Some(set.into_iter().collect()),
-        Value::NS(set) => out.ns = Some(set.iter().map(ToString::to_string).collect()),
-        Value::BS(set) => out.bs = Some(set.into_iter().map(api::Blob::new).collect()),
-        Value::L(list) => out.l = Some(list.into_iter().map(attribute).collect()),
-        Value::M(map) => out.m = Some(item(map)),
-    }
-    out
-}
-
-fn record(stream: &StreamOf, number: u64, entry: Entry, arn: &str) -> api::Record {
-    let id = [stream.number.to_be_bytes(), number.to_be_bytes()].concat();
-    let event = match entry.event {
-        'I' => "INSERT",
-        'M' => "MODIFY",
-        _ => "REMOVE",
-    };
-    let region = cloudlet_service::Arn::parse(arn).map(|arn| arn.region.to_owned());
-    api::Record {
-        event_id: Some(hex::encode(id)),
-        event_name: Some(event.to_owned()),
-        event_version: Some("1.1".to_owned()),
-        event_source: Some("aws:dynamodb".to_owned()),
-        aws_region: region,
-        dynamodb: Some(api::StreamRecord {
-            // AWS shows whole seconds.
-            approximate_creation_date_time: Some(time(entry.at - entry.at.rem_euclid(1000))),
-            keys: Some(item(entry.keys)),
-            new_image: entry.new.map(item),
-            old_image: entry.old.map(item),
-            sequence_number: Some(sequence(number)),
-            size_bytes: Some(entry.size),
-            stream_view_type: Some(stream.view.name().to_owned()),
-            ..Default::default()
-        }),
-        user_identity: entry.expired.then(|| api::Identity {
-            principal_id: Some("dynamodb.amazonaws.com".to_owned()),
-            r#type: Some("Service".to_owned()),
-            ..Default::default()
-        }),
-        ..Default::default()
     }
 }
