@@ -75,6 +75,24 @@ def test_throughput_that_is_changed(ddb):
     assert shown == {"ReadUnitsPerSecond": 15000, "WriteUnitsPerSecond": 5000, "Status": "ACTIVE"}
 
 
+def test_indexes_that_are_changed(ddb):
+    table = make(ddb, definitions={"g": "S"}, BillingMode="PROVISIONED", ProvisionedThroughput=UNITS,
+                 GlobalSecondaryIndexes=[{**gsi("by-g", "g"), "ProvisionedThroughput": UNITS}])
+    change = lambda **update: dict(TableName=table, GlobalSecondaryIndexUpdates=[update])
+    units = lambda read: {"ReadCapacityUnits": read, "WriteCapacityUnits": 5}
+    update = lambda read: change(Update={"IndexName": "by-g", "ProvisionedThroughput": units(read)})
+    assert refusal(ddb.update_table, **update(10**13)) == (
+        "ValidationException", "Given value 10000000000000 for ReadCapacityUnits is out of bounds for index by-g")
+    assert refusal(ddb.update_table, **change(Update={"IndexName": "by-g"}))[0] == "ValidationException"
+    (index,) = ddb.update_table(**update(7))["TableDescription"]["GlobalSecondaryIndexes"]
+    assert (index["IndexStatus"], index["ProvisionedThroughput"]["ReadCapacityUnits"]) == ("UPDATING", 5)
+    (index,) = ddb.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]
+    assert (index["IndexStatus"], index["ProvisionedThroughput"]["ReadCapacityUnits"]) == ("ACTIVE", 7)
+    (index,) = ddb.update_table(**change(Delete={"IndexName": "by-g"}))["TableDescription"]["GlobalSecondaryIndexes"]
+    assert index["IndexStatus"] == "DELETING"
+    assert "GlobalSecondaryIndexes" not in ddb.describe_table(TableName=table)["Table"]
+
+
 def test_throughput_that_is_lowered_too_often(new_cloud):
     ddb = new_cloud("--ephemeral", "--enforce-throughput").client("dynamodb")
     table = make(ddb, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 9, "WriteCapacityUnits": 9})
@@ -258,3 +276,19 @@ def test_a_replica_that_leaves_its_group_and_stays(client, ddb):
         assert "Replicas" not in shown and "DisassociationProtectionEnabled" not in shown
     there.put_item(TableName=table, Item={"pk": {"S": "b"}})
     assert (there.scan(TableName=table)["Count"], ddb.scan(TableName=table)["Count"]) == (2, 1)
+
+
+def test_what_is_another_accounts(ddb, cloud, their_account):
+    """Whoever knows the ARN of a table's backup, export or settings does not have them."""
+    table, theirs = make(ddb), cloud.client("dynamodb", account=their_account)
+    arn = ddb.describe_table(TableName=table)["Table"]["TableArn"]
+    backup = ddb.create_backup(TableName=table, BackupName="mine")["BackupDetails"]["BackupArn"]
+    for call, arguments in (
+            (theirs.describe_backup, {"BackupArn": backup}), (theirs.delete_backup, {"BackupArn": backup}),
+            (theirs.restore_table_from_backup, {"BackupArn": backup, "TargetTableName": table}),
+            (theirs.list_contributor_insights, {"TableName": arn}), (theirs.describe_table, {"TableName": arn}),
+            (theirs.describe_export, {"ExportArn": f"{arn}/export/01795642443798-eb386f31"}),
+            (theirs.describe_import, {"ImportArn": f"{arn}/import/01795642443798-eb386f31"})):
+        assert refusal(call, **arguments)[0] == "AccessDeniedException", arguments
+    assert theirs.list_backups(TableName=arn)["BackupSummaries"] == []
+    assert ddb.describe_backup(BackupArn=backup)["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE"

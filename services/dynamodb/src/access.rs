@@ -189,8 +189,22 @@ impl DynamoDb {
             return self.statement_accesses(cx, input);
         }
         let Some(rule) = op.access.first() else { return Ok(Vec::new()) };
+        // What lies under a table is its account's, whoever knows its ARN.
+        let under = ["BackupArn", "ExportArn", "ImportArn"].iter().find_map(|name| text_member(input, name));
+        if let Some(arn) = under {
+            let mut all = cloudlet_service::api::default_access(op, cx, input);
+            if all.iter().all(|access| access.resource != arn) {
+                all.push(Access::new(rule.action, arn.clone()));
+            }
+            for access in all.iter_mut().filter(|access| access.resource == arn) {
+                access.resource_account =
+                    names::of_arn(&arn).map(|place| place.account).filter(|account| **account != *cx.account);
+            }
+            return Ok(all);
+        }
         let named = ["TableName", "ResourceArn", "TableArn", "SourceTableArn"];
-        if rule.resource.contains("table/")
+        let lists = op.name == "ListContributorInsights";
+        if (lists || rule.resource.contains("table/"))
             && let Some(name) = named.iter().find_map(|member| text_member(input, member))
         {
             let mut all = self.one(cx, rule.action, &name, None, |_| Facts::default())?;

@@ -249,7 +249,8 @@ pub(crate) fn global(
         }
         _ => {}
     }
-    let throughput = one.throughput.map(throughput).transpose()?.unwrap_or_default();
+    let throughput =
+        one.throughput.map(|given| throughput(given, Some(one.name))).transpose()?.unwrap_or_default();
     Ok(Index {
         number: 0,
         name: one.name.to_owned(),
@@ -343,13 +344,14 @@ pub(crate) fn check_whole(
     Ok(())
 }
 
-/// Provisioned units.
-pub(crate) fn throughput(given: &api::ProvisionedThroughput) -> Result<Throughput> {
+/// Provisioned units, of a table or of an index.
+pub(crate) fn throughput(given: &api::ProvisionedThroughput, index: Option<&str>) -> Result<Throughput> {
     for (units, name) in
         [(given.read_capacity_units, "ReadCapacityUnits"), (given.write_capacity_units, "WriteCapacityUnits")]
     {
         if units > MOST_UNITS {
-            return Err(invalid(format!("Given value {units} for {name} is out of bounds")));
+            let of = index.map(|index| format!(" for index {index}")).unwrap_or_default();
+            return Err(invalid(format!("Given value {units} for {name} is out of bounds{of}")));
         }
     }
     Ok(Throughput {

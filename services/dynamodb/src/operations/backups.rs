@@ -279,7 +279,7 @@ impl DynamoDb {
         for row in self.store.table::<Backup>().scan(range, false) {
             let (_, backup) = row.map_err(stored)?;
             if !wanted(&backup)
-                || table.as_ref().is_some_and(|table| table.name != backup.table.name)
+                || table.as_ref().is_some_and(|table| table.arn() != backup.table.arn())
                 || from.is_some_and(|from| backup.created < from)
                 || until.is_some_and(|until| backup.created >= until)
             {

@@ -28,7 +28,8 @@ pub(crate) fn billing(mode: Option<&str>, units: Option<&ProvisionedThroughput>)
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
         )),
         units => {
-            let throughput = units.map(schema::throughput).transpose()?.unwrap_or_default();
+            let throughput =
+                units.map(|units| schema::throughput(units, None)).transpose()?.unwrap_or_default();
             Ok(Billing {
                 on_demand: pays_per_request,
                 shown: pays_per_request,
@@ -321,6 +322,11 @@ pub(crate) fn new_table(cx: &Context, input: &CreateTableInput) -> Result<Table>
     };
     let mut billing = billing(input.billing_mode.as_deref(), input.provisioned_throughput.as_ref())?;
     billing.to_on_demand = billing.on_demand.then(|| cx.millis());
+    for index in input.global_secondary_indexes.iter().flatten() {
+        if let Some(units) = &index.provisioned_throughput {
+            schema::throughput(units, Some(&index.index_name))?;
+        }
+    }
     let attributes = schema::attributes(definitions);
     let keys = schema::table_keys(key_schema, &attributes)?;
     let mut names = BTreeSet::new();

@@ -91,10 +91,39 @@ impl DynamoDb {
             shown.read_capacity_units = Some(found.billing.throughput.read);
             shown.write_capacity_units = Some(found.billing.throughput.write);
         }
+        self.show_indexes_under_way(&found, &input, &mut description, cx.millis())?;
         if changes_only_settings(&input) || same_mode(&found, &input) {
             description.table_status = Some("ACTIVE".to_owned());
         }
         Ok(UpdateTableOutput { table_description: Some(description), ..Default::default() })
+    }
+
+    /// Shows the indexes that are being changed or deleted as they were, and what happens to them.
+    fn show_indexes_under_way(
+        &self,
+        found: &Table,
+        input: &UpdateTableInput,
+        description: &mut TableDescription,
+        now: i64,
+    ) -> Result<()> {
+        let before = self.describe(found, Phase::Settled, now)?.global_secondary_indexes.unwrap_or_default();
+        for update in input.global_secondary_index_updates.iter().flatten() {
+            let changed = update.update.as_ref().map(|update| (&update.index_name, "UPDATING"));
+            let deleted = update.delete.as_ref().map(|delete| (&delete.index_name, "DELETING"));
+            let Some((name, status)) = changed.or(deleted) else { continue };
+            let of = |index: &&GlobalSecondaryIndexDescription| index.index_name.as_ref() == Some(name);
+            let Some(mut old) = before.iter().find(of).cloned() else { continue };
+            old.index_status = Some(status.to_owned());
+            if let Some(warm) = &mut old.warm_throughput {
+                warm.status = Some(status.to_owned());
+            }
+            let shown = description.global_secondary_indexes.get_or_insert_default();
+            match shown.iter_mut().find(|index| index.index_name.as_ref() == Some(name)) {
+                Some(index) => *index = old,
+                None => shown.push(old),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -231,7 +260,14 @@ fn check(input: &UpdateTableInput) -> Result<()> {
         if input.billing_mode.as_deref() == Some("PAY_PER_REQUEST") {
             return Err(parameters(UNITS_WITH_REQUESTS));
         }
-        schema::throughput(units)?;
+        schema::throughput(units, None)?;
+    }
+    for update in updates {
+        let units = update.update.as_ref().map(|u| (&u.index_name, u.provisioned_throughput.as_ref()));
+        let made = update.create.as_ref().map(|c| (&c.index_name, c.provisioned_throughput.as_ref()));
+        for (name, units) in units.into_iter().chain(made) {
+            units.map(|units| schema::throughput(units, Some(name))).transpose()?;
+        }
     }
     let mut names = BTreeSet::new();
     let mut made_or_deleted = 0;
@@ -271,7 +307,7 @@ fn change_units(
     subject: &str,
     now: i64,
 ) -> Result<Throughput> {
-    let new = schema::throughput(given)?;
+    let new = schema::throughput(given, None)?;
     schema::check_units(&new)?;
     if (old.read, old.write) == (new.read, new.write) {
         return Err(invalid(format!(
@@ -315,7 +351,7 @@ fn change_billing(table: &mut Table, input: &UpdateTableInput, now: i64) -> Resu
             };
             table.billing.on_demand = false;
             table.billing.shown = true;
-            table.billing.throughput = schema::throughput(units)?;
+            table.billing.throughput = schema::throughput(units, None)?;
             table.billing.throughput.increased = Some(now);
             schema::check_units(&table.billing.throughput)?;
             table.on_demand = None;
