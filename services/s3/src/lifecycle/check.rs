@@ -1,5 +1,6 @@
 //! What a lifecycle configuration must be. Source: S3 User Guide, "Lifecycle configuration elements"; what AWS answers.
 
+use super::depth;
 use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml};
 use aws_smithy_types::DateTime;
 use cloudlet_api_s3 as api;
@@ -195,11 +196,6 @@ fn check_transitions(rule: &api::LifecycleRule) -> Result<(), Error> {
     Ok(())
 }
 
-/// How the classes follow each other: from the first to any later one, never back.
-/// Source: S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle".
-const ORDER: [&str; 6] =
-    ["STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"];
-
 /// The steps of one rule must lead from warmer classes to colder ones, each at a time of its own.
 /// Errors: `InvalidRequest`, `InvalidArgument`.
 fn check_steps(
@@ -221,9 +217,8 @@ fn check_steps(
                     "Found mixed 'Date' and 'Days' based {action} actions in lifecycle rule for {filter}"
                 )));
             }
-            let place = |class: &str| ORDER.iter().position(|known| *known == class);
             let (warm, cold) =
-                if place(other.class) <= place(step.class) { (other, step) } else { (step, other) };
+                if depth(other.class) <= depth(step.class) { (other, step) } else { (step, other) };
             let (name, later) = match (warm.days, cold.days) {
                 (Some(first), Some(then)) => (field, then > first),
                 _ => ("Date", cold.date.map(DateTime::secs) > warm.date.map(DateTime::secs)),
@@ -239,6 +234,18 @@ fn check_steps(
                     name,
                     cold.days.map(|d| d.to_string()).unwrap_or_default(),
                 ));
+            }
+            if let (Some(first), Some(then)) = (warm.days, cold.days)
+                && infrequent(warm.class)
+                && depth(cold.class) >= depth("GLACIER_IR")
+                && i64::from(then) < i64::from(first) + 30
+            {
+                let message = format!(
+                    "'{field}' in the '{action}' action for StorageClass '{}' for {filter} must be 30 days more than \
+                     '{field}' in the '{action}' action for StorageClass '{}' for {filter}",
+                    cold.class, warm.class
+                );
+                return Err(invalid_argument(message, field, then.to_string()));
             }
         }
     }
@@ -274,9 +281,15 @@ fn check_noncurrent(rule: &api::LifecycleRule) -> Result<(), Error> {
     Ok(())
 }
 
+/// The classes that charge for 30 days at least: one rule does not take an object on before.
+/// Source: S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle", constraints.
+fn infrequent(class: &str) -> bool {
+    matches!(class, "STANDARD_IA" | "ONEZONE_IA")
+}
+
 /// The infrequently accessed classes take nothing that is younger than 30 days. Errors: `InvalidArgument`.
 fn thirty(class: &str, days: Option<i32>, field: &str, action: &str) -> Result<(), Error> {
-    if matches!(class, "STANDARD_IA" | "ONEZONE_IA") && days.is_some_and(|d| d < 30) {
+    if infrequent(class) && days.is_some_and(|d| d < 30) {
         let message = format!(
             "'{field}' in {action} action must be greater than or equal to 30 for storageClass '{class}'"
         );

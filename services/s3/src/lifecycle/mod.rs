@@ -35,6 +35,22 @@ fn due(from: i64, days: i32) -> i64 {
     (at + DAY - 1).div_euclid(DAY) * DAY
 }
 
+/// How the classes follow each other: from the first to any later one, never back.
+/// Source: S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle".
+const ORDER: [&str; 6] =
+    ["STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"];
+
+/// How far down a class is; those that objects begin in are above all.
+fn depth(class: &str) -> Option<usize> {
+    ORDER.iter().position(|known| *known == class)
+}
+
+/// Of the classes that are due the coldest, where it is colder than the present one.
+/// Source: S3 User Guide, "Examples of S3 Lifecycle configurations", "Overlapping filters, conflicting lifecycle actions".
+fn coldest(due: impl Iterator<Item = String>, version: &Version) -> Option<String> {
+    due.max_by_key(|class| depth(class)).filter(|class| depth(class) > depth(version.class()))
+}
+
 /// What a rule's filter asks of an object.
 struct Filter<'a> {
     prefix: &'a str,
@@ -124,23 +140,23 @@ impl Rules {
             .min_by_key(|(at, _)| *at)
     }
 
-    /// The storage class that the current version should be in by now: that of the transition that came last.
+    /// The storage class that the current version should be in by now.
     fn transition(&self, key: &str, version: &Version, now: i64) -> Option<String> {
         let transitions = self
             .for_object(key, version)
             .flat_map(|rule| rule.transitions.iter().flatten().map(move |transition| (rule, transition)));
-        transitions
+        let due = transitions
             .filter(|(rule, t)| self.moves(rule, version, t.storage_class.as_deref().unwrap_or_default()))
-            .filter_map(|(_, transition)| {
+            .filter(|(_, transition)| {
                 let at = match (transition.days, &transition.date) {
                     (Some(days), _) => due(version.modified, days),
                     (None, Some(date)) => crate::draft::millis(date),
-                    (None, None) => return None,
+                    (None, None) => return false,
                 };
-                Some((at, transition.storage_class.clone()?)).filter(|(at, _)| *at <= now)
+                at <= now
             })
-            .max_by_key(|(at, _)| *at)
-            .map(|(_, class)| class)
+            .filter_map(|(_, transition)| transition.storage_class.clone());
+        coldest(due, version)
     }
 
     /// Whether a delete marker that hides nothing any more is to go.
@@ -175,14 +191,13 @@ impl Rules {
         let transitions = self
             .for_object(key, version)
             .flat_map(|rule| rule.noncurrent_version_transitions.iter().flatten().map(move |t| (rule, t)));
-        transitions
+        let due = transitions
             .filter(|(rule, t)| self.moves(rule, version, t.storage_class.as_deref().unwrap_or_default()))
             .map(|(_, t)| t)
             .filter(|t| newer >= t.newer_noncurrent_versions.unwrap_or(0))
-            .filter_map(|t| Some((due(since, t.noncurrent_days.unwrap_or(0)), t.storage_class.clone()?)))
-            .filter(|(at, _)| *at <= now)
-            .max_by_key(|(at, _)| *at)
-            .map(|(_, class)| class)
+            .filter(|t| due(since, t.noncurrent_days.unwrap_or(0)) <= now)
+            .filter_map(|t| t.storage_class.clone());
+        coldest(due, version)
     }
 
     /// When an upload that nobody completes is aborted, and by which rule.

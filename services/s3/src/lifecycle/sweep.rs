@@ -86,10 +86,16 @@ impl S3 {
                 if rules.drops_marker(&name, current, now) {
                     self.drop_marker(cx, bucket, &name, current.seq).await?;
                 }
-            } else if rules.expiration(&name, current).is_some_and(|(at, _)| at <= now) {
-                self.expire(cx, bucket, &name, current.seq).await?;
-            } else if let Some(class) = rules.transition(&name, current, now) {
-                self.move_to(cx, bucket, &name, Which::Current, current.seq, &class).await?;
+            } else {
+                let over = rules.expiration(&name, current).is_some_and(|(at, _)| at <= now);
+                // Being deleted for good comes before a new class, a delete marker after it.
+                let stays = !over || bucket.versioning != Versioning::Never;
+                if stays && let Some(class) = rules.transition(&name, current, now) {
+                    self.move_to(cx, bucket, &name, Which::Current, current.seq, &class).await?;
+                }
+                if over {
+                    self.expire(cx, bucket, &name, current.seq).await?;
+                }
             }
             tokio::task::consume_budget().await;
         }

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod errors;
+mod lifecycle;
 mod listing;
 mod multipart;
 mod objects;
