@@ -6,6 +6,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
+from s3_help import code, opened, plain, signed
+
 
 @pytest.fixture
 def s3(cloud):
@@ -122,3 +124,88 @@ def test_what_is_wrong(s3, bucket):
     with pytest.raises(EventStreamError) as caught:
         select(s3, bucket, "rows", "SELECT CAST(s.name AS INT) FROM S3Object s", {"CSV": {"FileHeaderInfo": "USE"}})
     assert "CastFailed" in str(caught.value)
+
+
+def failure(s3, bucket, key, *more, **options):
+    """The code that a query ends with, whether before its first event or after."""
+    try:
+        select(s3, bucket, key, *more, **options)
+    except EventStreamError as ended:
+        return ended.response["Error"]["Code"]
+    except ClientError as refused_:
+        return refused_.response["Error"]["Code"]
+
+
+def test_files_and_requests_that_are_refused(cloud, s3, bucket):
+    everything = "SELECT * FROM S3Object"
+    for body, source, expression, refusal in (
+            (b"a,b\n", {"CSV": {}}, "SELECT s.name FROM S3Object s", "InvalidColumnIndex"),
+            (b"a,b\n1,2\n", {"CSV": {"FileHeaderInfo": "USE"}}, "SELECT s.name FROM S3Object s", "MissingHeaders"),
+            (b"\xff\n", {"CSV": {}}, everything, "InvalidTextEncoding"), (b'"a\nb"\n', {"CSV": {}}, everything, "CSVEscapingRecordDelimiter"),
+            (b'"a', {"CSV": {}}, everything, "CSVUnescapedQuote"),
+            (b'"a', {"CSV": {"AllowQuotedRecordDelimiter": True}}, everything, "CSVParsingError"),
+            (b"{", {"JSON": {"Type": "LINES"}}, everything, "JSONParsingError"), (b"x" * (1 << 20 | 1), {"CSV": {}}, everything, "OverMaxRecordSize"),
+            (b"a", {"CSV": {"QuoteCharacter": "ab"}}, everything, "InvalidRequestParameter"),
+            (b"a", {"CSV": {"RecordDelimiter": ""}}, everything, "InvalidRequestParameter"),
+            (b"a", {"CSV": {}, "JSON": {"Type": "LINES"}}, everything, "ObjectSerializationConflict")):
+        s3.put_object(Bucket=bucket, Key="bad", Body=body)
+        assert failure(s3, bucket, "bad", expression, source) == refusal, body[:20]
+    assert failure(s3, bucket, "bad", everything, {"CSV": {}}, {"CSV": {}, "JSON": {}}) == "ObjectSerializationConflict"
+    path = f"/{bucket}/bad?select&select-type=2"
+    send = lambda body, headers=None, do=signed: code(do(cloud, "POST", path, headers or {}, body.encode()))
+    assert send("") == ("EmptyRequestBody", 400) and send("<SelectRequest>") == ("MalformedXML", 400)
+    whole = ("<SelectRequest><Expression>SELECT * FROM S3Object</Expression><ExpressionType>SQL</ExpressionType><InputSerialization>"
+             "<CSV/></InputSerialization><OutputSerialization><CSV/></OutputSerialization></SelectRequest>")
+    assert send(whole)[1] == 200 and send(whole, {"range": "bytes=0-1"}) == ("UnsupportedRangeHeader", 400)
+    for element in ("Expression", "ExpressionType", "InputSerialization", "OutputSerialization"):
+        assert send(whole.replace(f"<{element}>", "<Other>").replace(f"</{element}>", "</Other>")) == ("MissingRequiredParameter", 400)
+    assert send(whole.replace("<OutputSerialization><CSV/>", "<OutputSerialization>")) == ("MissingRequiredParameter", 400)
+    assert send(whole.replace("<CSV/></Input", "</Input")) == ("InvalidDataSource", 400)
+    for class_, refusal in (("GLACIER", "UnsupportedStorageClass"), ("DEEP_ARCHIVE", "UnsupportedStorageClass"),
+                            ("REDUCED_REDUNDANCY", "UnsupportedStorageClass"), ("STANDARD_IA", None), ("ONEZONE_IA", None)):
+        s3.put_object(Bucket=bucket, Key="classy", Body=b"a\n", StorageClass=class_)
+        assert failure(s3, bucket, "classy", everything, {"CSV": {}}) == refusal
+    assert send(whole, do=plain) == ("AccessDenied", 403)
+    opened(s3, bucket)
+    s3.put_object_acl(Bucket=bucket, Key="bad", ACL="public-read")
+    assert send(whole, do=plain) == ("UnauthorizedAccess", 401)
+
+
+def test_objects_under_keys(s3, bucket):
+    key = dict(SSECustomerAlgorithm="AES256", SSECustomerKey=b"k" * 32)
+    s3.put_object(Bucket=bucket, Key="sealed", Body=ROWS, **key)
+    body, _, _ = select(s3, bucket, "sealed", "SELECT COUNT(*) FROM S3Object", {"CSV": {}}, {"CSV": {}}, **key)
+    assert body == "20001\n"
+    assert failure(s3, bucket, "sealed", "SELECT * FROM S3Object", {"CSV": {}}) == "InvalidRequest"
+
+
+def test_shapes_of_csv(s3, bucket):
+    def ask(body, expression="SELECT * FROM S3Object", target=None, **source):
+        s3.put_object(Bucket=bucket, Key="csv", Body=body)
+        return select(s3, bucket, "csv", expression, {"CSV": source}, target or {"CSV": {}})[0]
+
+    assert ask("h1,h2\n1,2\n", FileHeaderInfo="IGNORE") == "1,2\n" and ask("h1,h2\n1,2\n") == "h1,h2\n1,2\n"
+    assert ask("h1,h2\n1,2\n", "SELECT _2, _1 FROM S3Object", FileHeaderInfo="IGNORE") == "2,1\n"
+    assert ask("h 1,h2\n1,2\n", 'SELECT s."h 1" FROM S3Object s', FileHeaderInfo="USE") == "1\n"
+    assert ask("a|b#c|d#", FieldDelimiter="|", RecordDelimiter="#") == "a,b\nc,d\n"
+    assert ask("'a,b',c\n", QuoteCharacter="'") == '"a,b",c\n' and ask('"a\\"b"\n', QuoteEscapeCharacter="\\") == '"a""b"\n'
+    assert ask("%x\na\n", Comments="%") == "a\n" and ask("#x\na\n") == "a\n"
+    assert ask('"a\nb",c\n', AllowQuotedRecordDelimiter=True) == '"a\nb",c\n'
+    assert ask("") == "" and ask("", "SELECT COUNT(*) FROM S3Object") == "0\n"
+    assert ask("a,b\n", target={"CSV": {"QuoteFields": "ALWAYS", "QuoteCharacter": "'", "QuoteEscapeCharacter": "'"}}) == "'a','b'\n"
+    assert ask("a,b\n", target={"JSON": {"RecordDelimiter": ";"}}) == '{"_1":"a","_2":"b"};'
+    assert ask("A,b\n1,2\n", "SELECT * FROM S3Object", {"JSON": {}}, FileHeaderInfo="USE") == '{"A":"1","b":"2"}\n'
+
+
+def test_ranges_of_a_scan(s3, bucket):
+    lines = [f'{{"n":{n}}}\n' for n in range(100)]
+    s3.put_object(Bucket=bucket, Key="lines", Body="".join(lines))
+    starts = [sum(map(len, lines[:n])) for n in range(100)]
+    size = sum(map(len, lines))
+    for scan, first, last in (({"Start": 0, "End": 0}, 0, 0), ({"Start": 1, "End": size}, 1, None), ({"End": 50}, size - 50, None), ({"Start": 333}, 333, None)):
+        body, _, _ = select(s3, bucket, "lines", "SELECT s.n FROM S3Object s", {"JSON": {"Type": "LINES"}}, ScanRange=scan)
+        expected = [n for n, start in enumerate(starts) if start >= first and (last is None or start <= last)]
+        assert [json.loads(line)["n"] for line in body.splitlines()] == expected, scan
+    for scan in ({"Start": size}, {"Start": 5, "End": 4}):
+        assert failure(s3, bucket, "lines", "SELECT * FROM S3Object", {"JSON": {"Type": "LINES"}}, ScanRange=scan) == "InvalidScanRange"
+    assert failure(s3, bucket, "lines", "SELECT * FROM S3Object", {"JSON": {"Type": "DOCUMENT"}}, ScanRange={"Start": 1}) == "UnsupportedScanRangeInput"

@@ -1,13 +1,20 @@
 //! SelectObjectContent.
 
 use crate::S3;
+use crate::condition_keys::header;
 use crate::encryption::customer_key;
 use crate::errors::Result;
 use crate::select::{Plan, Told};
 use cloudlet_api_s3::{self as api, SelectObjectContentEventStream as Event};
-use cloudlet_service::EventStream;
-use cloudlet_service::{Context, Error};
+use cloudlet_service::{Context, Error, EventStream, Principal};
 use futures_util::stream;
+use std::time::Duration;
+
+/// After so long without another event one is sent that says no more than that the query is still at work.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// The classes whose objects cannot be asked. Source: S3 User Guide, "Querying data in place", "Requirements and limits".
+const UNASKED: [&str; 3] = ["GLACIER", "DEEP_ARCHIVE", "REDUCED_REDUNDANCY"];
 
 impl S3 {
     /// Answers a query over an object's records.
@@ -28,7 +35,21 @@ impl S3 {
             sse_customer_key_md5: key.md5.map(str::to_owned),
             ..Default::default()
         };
-        let object = self.get_object(cx, wanted).await?;
+        if header(cx, "range").is_some() {
+            let message = "Range header is not supported for this operation.";
+            return Err(Error::sender("UnsupportedRangeHeader", message));
+        }
+        if matches!(cx.principal, Principal::Anonymous) {
+            let message = "You are not authorized to perform this operation";
+            return Err(Error::new("UnauthorizedAccess", 401, message));
+        }
+        let object = match self.get_object(cx, wanted).await {
+            Err(archived) if archived.code() == "InvalidObjectState" => return Err(unsupported_class()),
+            other => other?,
+        };
+        if object.storage_class.as_deref().is_some_and(|class| UNASKED.contains(&class)) {
+            return Err(unsupported_class());
+        }
         let size = u64::try_from(object.content_length.unwrap_or_default()).unwrap_or_default();
         let plan = Plan::read(&input, size)?;
         let told = plan.run(object.body, cx.millis());
@@ -37,7 +58,10 @@ impl S3 {
                 return Some((Ok(last), (None, None)));
             }
             let mut told = told?;
-            match told.recv().await? {
+            let Ok(next) = tokio::time::timeout(QUIET, told.recv()).await else {
+                return Some((Ok(Event::Cont(api::ContinuationEvent::default())), (Some(told), None)));
+            };
+            match next? {
                 Told::Records(bytes) => {
                     let payload = Some(api::Blob::new(bytes.to_vec()));
                     Some((Ok(Event::Records(api::RecordsEvent { payload })), (Some(told), None)))
@@ -64,4 +88,10 @@ impl S3 {
         });
         Ok(api::SelectObjectContentOutput { payload: EventStream::new(events) })
     }
+}
+
+fn unsupported_class() -> Error {
+    let message = "Encountered an unsupported storage class. Only STANDARD, STANDARD_IA, and ONEZONE_IA storage classes are \
+                   supported.";
+    Error::sender("UnsupportedStorageClass", message)
 }

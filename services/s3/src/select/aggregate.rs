@@ -3,6 +3,7 @@
 use super::Refused;
 use super::parse::Aggregate;
 use super::value::Value;
+use super::words::refused;
 use std::cmp::Ordering;
 
 /// One aggregate as it grows.
@@ -49,20 +50,16 @@ impl Sum {
     }
 }
 
-/// `+`, `-`, `*`, `/` or `%`. Errors: `IncorrectSqlFunctionArgumentType`, `DivideByZero`, `IntegerOverflow`.
+/// `+`, `-`, `*`, `/` or `%`. Errors: `IncorrectSqlFunctionArgumentType`, `ExternalEvalException` for a division by zero, `IntegerOverflow`.
 pub(super) fn arithmetic(symbol: &str, left: &Value, right: &Value) -> Result<Value, Refused> {
     if left.is_nothing() || right.is_nothing() {
         return Ok(Value::Null);
     }
     let (Some(left), Some(right)) = (left.numeric(), right.numeric()) else {
-        let message =
-            "Encountered an incorrect argument type in an arithmetic operation in the SQL expression.";
-        return Err(Refused::new("IncorrectSqlFunctionArgumentType", message));
+        return Err(refused("IncorrectSqlFunctionArgumentType"));
     };
-    let zero = || Refused::new("DivideByZero", "The SQL expression divides by zero.");
-    let overflow = || {
-        Refused::new("IntegerOverflow", "An integer overflow or underflow occurred in the SQL expression.")
-    };
+    let zero = || refused("ExternalEvalException");
+    let overflow = || refused("IntegerOverflow");
     if let (Value::Int(a), Value::Int(b)) = (&left, &right) {
         let result = match symbol {
             "+" => a.checked_add(*b),

@@ -6,23 +6,22 @@ use super::functions::call;
 use super::like::like;
 use super::parse::{Expr, Query, Step};
 use super::record::{Record, field, walk, whole};
+use super::stamp::Stamp;
 use super::value::Value;
+use super::words::refused;
 use serde_json::Value as Json;
 use std::cmp::Ordering;
-use time::OffsetDateTime;
 
 /// A query at work: what aggregates have come to, and the time.
 pub(super) struct Evaluator<'q> {
     query: &'q Query,
     sums: Vec<Sum>,
-    now: OffsetDateTime,
+    now: Stamp,
 }
 
 impl<'q> Evaluator<'q> {
     pub(super) fn new(query: &'q Query, millis: i64) -> Self {
-        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
-        let sums = vec![Sum::default(); query.aggregates];
-        Self { query, sums, now: now.unwrap_or(OffsetDateTime::UNIX_EPOCH) }
+        Self { query, sums: vec![Sum::default(); query.aggregates], now: Stamp::now(millis) }
     }
 
     /// Whether the record passes the filter.
@@ -40,7 +39,7 @@ impl<'q> Evaluator<'q> {
         for (index, column) in columns.iter().enumerate() {
             let value = self.value(&column.expr, record)?;
             if let (Expr::Path(steps), Value::Json(Json::Object(map))) = (&column.expr, &value)
-                && steps.last() == Some(&Step::All)
+                && steps.last() == Some(&Step::Star)
             {
                 row.extend(map.iter().map(|(k, v)| (k.clone(), Value::of(v))));
                 continue;
@@ -91,7 +90,9 @@ impl<'q> Evaluator<'q> {
                 self.visit(a, record, sums)?;
                 list.iter().try_for_each(|e| self.visit(e, record, sums))
             }
-            Expr::Call(_, list) => list.iter().try_for_each(|e| self.visit(e, record, sums)),
+            Expr::Call(_, list) | Expr::List(list) => {
+                list.iter().try_for_each(|e| self.visit(e, record, sums))
+            }
             Expr::Case(operand, arms, other) => {
                 for e in operand.iter().chain(other) {
                     self.visit(e, record, sums)?;
@@ -112,11 +113,7 @@ impl<'q> Evaluator<'q> {
             Expr::Not(inner) => {
                 self.value(inner, record)?.truth().map_or(Value::Null, |truth| Value::Bool(!truth))
             }
-            Expr::Negative(inner) => match self.value(inner, record)?.numeric() {
-                Some(Value::Int(n)) => Value::Int(n.wrapping_neg()),
-                Some(Value::Float(n)) => Value::Float(-n),
-                _ => Value::Null,
-            },
+            Expr::Negative(inner) => arithmetic("-", &Value::Int(0), &self.value(inner, record)?)?,
             Expr::Binary(symbol, left, right) => self.binary(symbol, left, right, record)?,
             Expr::Between(of, low, high) => {
                 let of = self.value(of, record)?;
@@ -142,7 +139,10 @@ impl<'q> Evaluator<'q> {
                 if of.is_nothing() || pattern.is_nothing() {
                     return Ok(Value::Null);
                 }
-                Value::Bool(like(&of.shown(), &pattern.shown(), *escape))
+                let (Some(of), Some(pattern)) = (of.text(), pattern.text()) else {
+                    return Err(refused("LikeInvalidInputs"));
+                };
+                Value::Bool(like(of, pattern, *escape)?)
             }
             Expr::Is(of, missing) => {
                 let of = self.value(of, record)?;
@@ -166,7 +166,11 @@ impl<'q> Evaluator<'q> {
             Expr::Call(name, arguments) => {
                 let arguments: Vec<Value> =
                     arguments.iter().map(|a| self.value(a, record)).collect::<Result<_, _>>()?;
-                call(name, &arguments, self.now)?
+                call(name, &arguments, &self.now)?
+            }
+            Expr::List(list) => {
+                let list = list.iter().map(|e| Ok(self.value(e, record)?.json().unwrap_or(Json::Null)));
+                Value::Json(Json::Array(list.collect::<Result<_, Refused>>()?))
             }
             Expr::Aggregate(kind, place, _) => {
                 self.sums.get(*place).map_or(Value::Null, |sum| sum.result(*kind))
@@ -186,6 +190,10 @@ impl<'q> Evaluator<'q> {
         let compared = |fits: fn(Ordering) -> bool| {
             left.compare(&right).map_or(Value::Null, |order| Value::Bool(fits(order)))
         };
+        let list = |value: &Value| matches!(value, Value::Json(_));
+        if matches!(symbol, "<" | "<=" | ">" | ">=") && (list(&left) || list(&right)) {
+            return Err(refused("UnsupportedTypeForQuerying"));
+        }
         Ok(match symbol {
             "AND" => match (left.truth(), right.truth()) {
                 (_, Some(false)) => Value::Bool(false),
@@ -210,17 +218,29 @@ impl<'q> Evaluator<'q> {
     }
 
     fn look_up(&self, steps: &[Step], record: &Record) -> Result<Value, Refused> {
-        let ours = |name: &str| match &self.query.alias {
-            Some(alias) => name.eq_ignore_ascii_case(alias),
-            None => name.eq_ignore_ascii_case("s3object"),
+        // Without a name of its own the source has that of its last step.
+        let last = || {
+            self.query.from.iter().rev().find_map(|step| match step {
+                Step::Name(name, _) => Some(name.as_str()),
+                _ => None,
+            })
         };
-        let steps = match steps {
-            [Step::Name(first, _), rest @ ..] if ours(first) => rest,
-            all => all,
+        let source = self.query.alias.as_deref().or_else(last).unwrap_or("s3object");
+        let own = |name: &str| name.eq_ignore_ascii_case(source);
+        let (rest, ours) = match steps {
+            [Step::Name(first, _), rest @ ..] if own(first) => (rest, true),
+            all => (all, false),
         };
         match record {
-            Record::Json(json) => Ok(walk(json, steps)),
-            Record::Fields { fields, header } => field(fields, header.as_deref(), steps),
+            Record::Missing => Ok(Value::Missing),
+            Record::Json(json) => match rest {
+                // The whole record, where it has no such field.
+                [Step::Name(name, _), rest @ ..] if !ours && name == "_1" && json.get("_1").is_none() => {
+                    walk(json, rest)
+                }
+                rest => walk(json, rest),
+            },
+            Record::Fields { fields, header } => field(fields, header.as_deref(), rest, ours),
         }
     }
 }

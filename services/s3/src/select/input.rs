@@ -2,7 +2,8 @@
 
 use super::Refused;
 use super::parse::Step;
-use super::record::{Header, Record};
+use super::record::{Header, Record, any_case};
+use super::words::refused;
 use cloudlet_api_s3 as api;
 use serde_json::Value as Json;
 use std::collections::VecDeque;
@@ -10,12 +11,12 @@ use std::io::{BufRead, ErrorKind, Read};
 use std::sync::Arc;
 
 /// The longest record. Source: S3 API Reference, SelectObjectContent: 1 MB.
-const LONGEST: usize = 1 << 20;
+pub(super) const LONGEST: usize = 1 << 20;
 
 /// The longest JSON document that is held in memory.
 const DOCUMENT: usize = 64 << 20;
 
-fn too_long() -> Refused {
+pub(super) fn too_long() -> Refused {
     let message =
         "The character number in one record is more than our max threshold, maxCharsPerRecord: 1,048,576";
     Refused::new("OverMaxRecordSize", message)
@@ -29,9 +30,7 @@ fn unreadable(error: &std::io::Error) -> Refused {
         return Refused::new("InvalidCompressionFormat", message);
     }
     if error.kind() == ErrorKind::UnexpectedEof {
-        let message = "Object decompression failed. Check that the object is properly compressed using the format specified \
-             in the request.";
-        return Refused::new("TruncatedInput", message);
+        return refused("TruncatedInput");
     }
     Refused::new("InternalError", format!("The object cannot be read: {error}"))
 }
@@ -45,6 +44,8 @@ pub(super) struct Csv {
     comment: Option<u8>,
     use_header: bool,
     skip_header: bool,
+    /// Whether a quoted field may hold what ends a record.
+    quoted_records: bool,
 }
 
 impl Csv {
@@ -57,10 +58,7 @@ impl Csv {
             match text[..] {
                 [] => Ok(None),
                 [one] => Ok(Some(one)),
-                _ => Err(Refused::new(
-                    "InvalidRequestParameter",
-                    "The value of a parameter in the CSV element is invalid: it must be one character.",
-                )),
+                _ => Err(refused("InvalidRequestParameter")),
             }
         };
         let info = input.file_header_info.as_deref().unwrap_or("NONE");
@@ -76,10 +74,10 @@ impl Csv {
             comment: single(&input.comments, "#")?,
             use_header: info == "USE",
             skip_header: info == "IGNORE",
+            quoted_records: input.allow_quoted_record_delimiter == Some(true),
         };
         if csv.field.is_empty() || csv.record.is_empty() {
-            let message = "The value of a parameter in the CSV element is invalid: a delimiter is empty.";
-            return Err(Refused::new("InvalidRequestParameter", message));
+            return Err(refused("InvalidRequestParameter"));
         }
         Ok(csv)
     }
@@ -95,8 +93,8 @@ pub(super) struct Scan {
 /// A source of records.
 pub(super) enum Source<R> {
     Csv(CsvSource<R>),
-    Lines { reader: R, at: u64, scan: Scan, ready: VecDeque<Json>, from: Vec<Step> },
-    Document { reader: Option<R>, ready: VecDeque<Json>, from: Vec<Step> },
+    Lines { reader: R, at: u64, scan: Scan, ready: VecDeque<Record>, from: Vec<Step> },
+    Document { reader: Option<R>, ready: VecDeque<Record>, from: Vec<Step> },
 }
 
 pub(super) struct CsvSource<R> {
@@ -126,8 +124,8 @@ impl<R: BufRead> Source<R> {
         match self {
             Self::Csv(source) => source.next(),
             Self::Lines { reader, at, scan, ready, from } => loop {
-                if let Some(json) = ready.pop_front() {
-                    return Ok(Some(Record::Json(json)));
+                if let Some(record) = ready.pop_front() {
+                    return Ok(Some(record));
                 }
                 let begins = *at;
                 let Some(line) = line(reader, at)? else { return Ok(None) };
@@ -138,13 +136,13 @@ impl<R: BufRead> Source<R> {
                 if !text.is_empty() && begins >= scan.start {
                     // Several values on a line are several records.
                     for value in serde_json::Deserializer::from_slice(text).into_iter::<Json>() {
-                        pick(value.map_err(|why| json_error(&why))?, from, ready);
+                        pick(value.map_err(|_| refused("JSONParsingError"))?, from, ready)?;
                     }
                 }
             },
             Self::Document { reader, ready, from } => loop {
-                if let Some(json) = ready.pop_front() {
-                    return Ok(Some(Record::Json(json)));
+                if let Some(record) = ready.pop_front() {
+                    return Ok(Some(record));
                 }
                 let Some(reader) = reader.take() else { return Ok(None) };
                 let mut text = Vec::new();
@@ -153,42 +151,43 @@ impl<R: BufRead> Source<R> {
                     return Err(too_long());
                 }
                 for value in serde_json::Deserializer::from_slice(&text).into_iter::<Json>() {
-                    pick(value.map_err(|why| json_error(&why))?, from, ready);
+                    pick(value.map_err(|_| refused("JSONParsingError"))?, from, ready)?;
                 }
             },
         }
     }
 }
 
-fn json_error(why: &serde_json::Error) -> Refused {
-    let message = format!("Encountered an error parsing the JSON file. Check the file and try again. {why}");
-    Refused::new("JSONParsingError", message)
-}
-
-/// What of a document the path after `S3Object` means: every element of a list where it says `[*]`.
-fn pick(json: Json, from: &[Step], ready: &mut VecDeque<Json>) {
+/// What of a document the path after `S3Object` means: every element of a list where it says `[*]`, and nothing, which is a
+/// record as well, where the path leads nowhere. Source: S3 User Guide, "SELECT command", the FROM clause.
+/// Errors: `AmbiguousFieldName`.
+fn pick(json: Json, from: &[Step], ready: &mut VecDeque<Record>) -> Result<(), Refused> {
     let Some((step, rest)) = from.split_first() else {
-        ready.push_back(json);
-        return;
+        ready.push_back(Record::Json(json));
+        return Ok(());
     };
     match (step, json) {
-        (Step::All, Json::Array(list)) => list.into_iter().for_each(|one| pick(one, rest, ready)),
+        (Step::All, Json::Array(list)) => {
+            return list.into_iter().try_for_each(|one| pick(one, rest, ready));
+        }
         // A document that is no list is the only element of one.
-        (Step::All, other) => pick(other, rest, ready),
+        (Step::All, other) => return pick(other, rest, ready),
         (Step::Index(index), Json::Array(mut list)) if *index < list.len() => {
-            pick(list.swap_remove(*index), rest, ready);
+            return pick(list.swap_remove(*index), rest, ready);
         }
         (Step::Name(name, exact), Json::Object(mut map)) => {
-            let key = match map.contains_key(name) || *exact {
+            let key = match exact {
                 true => Some(name.clone()),
-                false => map.keys().find(|k| k.eq_ignore_ascii_case(name)).cloned(),
+                false => any_case(&map, name)?.map(str::to_owned),
             };
             if let Some(found) = key.and_then(|key| map.remove(&key)) {
-                pick(found, rest, ready);
+                return pick(found, rest, ready);
             }
         }
         _ => {}
     }
+    ready.push_back(Record::Missing);
+    Ok(())
 }
 
 /// The next line, with its end; `None` at the end of all.
@@ -264,8 +263,8 @@ impl<R: BufRead> CsvSource<R> {
         loop {
             let Some(byte) = self.byte()? else {
                 if quoted {
-                    let message = "Encountered an error parsing the CSV file: a quoted field does not end.";
-                    return Err(Refused::new("CSVParsingError", message));
+                    let code = if self.csv.quoted_records { "CSVParsingError" } else { "CSVUnescapedQuote" };
+                    return Err(refused(code));
                 }
                 if !any {
                     return Ok(None);
@@ -298,6 +297,9 @@ impl<R: BufRead> CsvSource<R> {
                     guarded = field.len();
                 } else {
                     field.push(byte);
+                    if !self.csv.quoted_records && field.ends_with(&self.csv.record) {
+                        return Err(refused("CSVEscapingRecordDelimiter"));
+                    }
                 }
                 continue;
             }
@@ -327,7 +329,5 @@ impl<R: BufRead> CsvSource<R> {
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, Refused> {
-    String::from_utf8(bytes).map_err(|_| {
-        Refused::new("InvalidTextEncoding", "Invalid encoding type. Only UTF-8 encoding is supported.")
-    })
+    String::from_utf8(bytes).map_err(|_| refused("InvalidTextEncoding"))
 }

@@ -1,6 +1,8 @@
 //! Words of an expression. Source: S3 User Guide, "SQL reference for Amazon S3 Select".
 
 use super::Refused;
+use super::ion;
+use super::value::Value;
 use super::words::refused;
 
 /// The longest expression, in bytes. Source: S3 API Reference, SelectObjectContent, "Limits".
@@ -15,21 +17,22 @@ pub(super) enum Token {
     /// A text in single quotes.
     Text(String),
     Number(String),
+    /// What stood between backticks.
+    Literal(Value),
     Symbol(&'static str),
 }
 
 /// The longer ones first.
-const SYMBOLS: [&str; 22] = [
-    "<=", ">=", "<>", "!=", "||", "(", ")", "[", "]", ",", ".", "*", "+", "-", "/", "%", "=", "<", ">", ";",
-    "{", "}",
+const SYMBOLS: [&str; 26] = [
+    "<=", ">=", "<>", "!=", "||", "<<", ">>", "(", ")", "[", "]", ",", ".", "*", "+", "-", "/", "%", "=",
+    "<", ">", ";", "{", "}", ":", "@",
 ];
 
-/// Splits an expression. Errors: `ExpressionTooLong`, `LexerInvalidChar`, …
+/// Splits an expression.
+/// Errors: `ExpressionTooLong`, `LexerInvalidChar`, `LexerInvalidOperator`, `LexerInvalidLiteral`, `LexerInvalidIONLiteral`.
 pub(super) fn split(text: &str) -> Result<Vec<Token>, Refused> {
     if text.len() > LONGEST {
-        let message =
-            "The SQL expression is too long: The maximum byte-length for the SQL expression is 256 KB.";
-        return Err(Refused::new("ExpressionTooLong", message));
+        return Err(refused("ExpressionTooLong"));
     }
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
@@ -45,9 +48,17 @@ fn one(first: char, rest: &str) -> Result<(Token, &str), Refused> {
     match first {
         '\'' => quoted(rest, '\'').map(|(text, after)| (Token::Text(text), after)),
         '"' => quoted(rest, '"').map(|(text, after)| (Token::Name(text), after)),
-        '`' => quoted(rest, '`').map(|(text, after)| (Token::Text(text), after)),
+        '`' => {
+            let (text, after) = quoted(rest, '`').map_err(|_| refused("LexerInvalidIONLiteral"))?;
+            let literal = ion::read(&text).ok_or_else(|| refused("LexerInvalidIONLiteral"))?;
+            Ok((Token::Literal(literal), after))
+        }
         '0'..='9' => {
             let end = number_end(rest);
+            let runs_on = |c: char| c.is_alphanumeric() || c == '_';
+            if rest.get(end..).is_some_and(|after| after.starts_with(runs_on)) {
+                return Err(refused("LexerInvalidLiteral"));
+            }
             Ok((Token::Number(rest[..end].to_owned()), &rest[end..]))
         }
         c if c.is_alphabetic() || c == '_' => {
@@ -59,10 +70,7 @@ fn one(first: char, rest: &str) -> Result<(Token, &str), Refused> {
             let symbol = SYMBOLS.into_iter().find(|s| rest.starts_with(s));
             let symbol = symbol.ok_or_else(|| match first {
                 '!' | '|' | '^' | '&' | '~' => refused("LexerInvalidOperator"),
-                _ => {
-                    let message = format!("The SQL expression contains an invalid character: {first}");
-                    Refused::new("LexerInvalidChar", message)
-                }
+                _ => refused("LexerInvalidChar"),
             })?;
             Ok((Token::Symbol(symbol), &rest[symbol.len()..]))
         }
@@ -83,7 +91,7 @@ fn quoted(rest: &str, quote: char) -> Result<(String, &str), Refused> {
             return Ok((out, &rest[at + 1..]));
         }
     }
-    Err(Refused::new("LexerInvalidLiteral", "The SQL expression contains a literal that does not end."))
+    Err(refused("LexerInvalidLiteral"))
 }
 
 fn number_end(rest: &str) -> usize {

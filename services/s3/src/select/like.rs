@@ -1,7 +1,11 @@
 //! `LIKE`.
 
-/// `LIKE`: `%` stands for any text, `_` for any character.
-pub(super) fn like(text: &str, pattern: &str, escape: Option<char>) -> bool {
+use super::Refused;
+use super::words::refused;
+
+/// `LIKE`: `%` stands for any text, `_` for any character. Errors: `EvaluatorLikePatternInvalidEscapeSequence` where what is
+/// escaped is none of these, nor the escape itself.
+pub(super) fn like(text: &str, pattern: &str, escape: Option<char>) -> Result<bool, Refused> {
     #[derive(PartialEq)]
     enum Part {
         Any,
@@ -12,7 +16,10 @@ pub(super) fn like(text: &str, pattern: &str, escape: Option<char>) -> bool {
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         parts.push(match c {
-            c if Some(c) == escape => Part::Is(chars.next().unwrap_or(c)),
+            c if Some(c) == escape => match chars.next() {
+                Some(next) if matches!(next, '%' | '_') || next == c => Part::Is(next),
+                _ => return Err(refused("EvaluatorLikePatternInvalidEscapeSequence")),
+            },
             '%' => Part::Any,
             '_' => Part::One,
             c => Part::Is(c),
@@ -34,11 +41,11 @@ pub(super) fn like(text: &str, pattern: &str, escape: Option<char>) -> bool {
                     back = Some((at, from + 1));
                     (t, p) = (from + 1, at + 1);
                 }
-                None => return false,
+                None => return Ok(false),
             },
         }
     }
-    parts[p.min(parts.len())..].iter().all(|part| *part == Part::Any)
+    Ok(parts[p.min(parts.len())..].iter().all(|part| *part == Part::Any))
 }
 
 #[cfg(test)]
@@ -57,7 +64,10 @@ mod tests {
             ("abc", "a!%c", Some('!'), false),
             ("aXbXb", "a%b", None, true),
         ] {
-            assert_eq!(like(text, pattern, escape), expected, "{text} {pattern}");
+            assert_eq!(like(text, pattern, escape).ok(), Some(expected), "{text} {pattern}");
+        }
+        for pattern in ["a!b", "a!"] {
+            assert!(like("ab", pattern, Some('!')).is_err());
         }
     }
 }

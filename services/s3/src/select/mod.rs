@@ -7,11 +7,14 @@ mod aggregate;
 mod eval;
 mod functions;
 mod input;
+mod ion;
 mod lex;
 mod like;
 mod output;
 mod parse;
+mod pattern;
 mod record;
+mod stamp;
 mod value;
 mod words;
 
@@ -28,6 +31,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
+use words::refused;
 
 /// How much is gathered for one event with records.
 const EVENT: usize = 64 << 10;
@@ -103,6 +107,9 @@ impl Plan {
                     return Err(Refused::new("InvalidJsonType", message).into());
                 }
             },
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+                return Err(refused("ObjectSerializationConflict").into());
+            }
             (None, None, Some(_)) => {
                 return Err(Error::not_implemented_part(
                     "s3:SelectObjectContent of Parquet; use CSV or JSON",
@@ -125,8 +132,7 @@ impl Plan {
         };
         let scan = scan(input.scan_range.as_ref(), size)?;
         if input.scan_range.is_some() && (packed != Packed::Not || matches!(form, Form::Document)) {
-            let message = "Scan range queries are not supported on this type of object.";
-            return Err(Refused::new("UnsupportedScanRangeInput", message).into());
+            return Err(refused("UnsupportedScanRangeInput").into());
         }
         Ok(Self {
             query: parse::parse(&input.expression)?,
@@ -197,14 +203,14 @@ impl Plan {
                     continue;
                 }
                 left -= 1;
-                output.write(evaluator.row(&record)?, &mut gathered);
+                output.write(evaluator.row(&record)?, &mut gathered)?;
                 if gathered.len() >= EVENT && !counts.send(&mut gathered, tell, progress) {
                     return Ok(false);
                 }
             }
             if aggregated && left > 0 {
-                let none = record::Record::Json(serde_json::Value::Null);
-                output.write(evaluator.row(last.as_ref().unwrap_or(&none))?, &mut gathered);
+                let none = record::Record::Missing;
+                output.write(evaluator.row(last.as_ref().unwrap_or(&none))?, &mut gathered)?;
             }
             Ok(gathered.is_empty() || counts.send(&mut gathered, tell, progress))
         };
@@ -225,16 +231,14 @@ impl Plan {
 fn scan(range: Option<&api::ScanRange>, size: u64) -> Result<Scan, Error> {
     let all = Scan { start: 0, end: u64::MAX };
     let Some(range) = range else { return Ok(all) };
-    let wrong = |message: &str| Err(Refused::new("InvalidScanRange", message).into());
+    let wrong = || Err(refused("InvalidScanRange").into());
     let number = |n: Option<i64>| n.map(u64::try_from).transpose();
     let (Ok(start), Ok(end)) = (number(range.start), number(range.end)) else {
-        return wrong("The scan range must not be negative.");
+        return wrong();
     };
     match (start, end) {
-        (Some(start), Some(end)) if start > end => wrong("The start of the scan range lies after its end."),
-        (Some(start), _) if start >= size && size > 0 => {
-            wrong("The scan range begins after the end of the object.")
-        }
+        (Some(start), Some(end)) if start > end => wrong(),
+        (Some(start), _) if start >= size && size > 0 => wrong(),
         (Some(start), end) => Ok(Scan { start, end: end.unwrap_or(u64::MAX) }),
         // The end alone counts from the end of the object.
         (None, Some(last)) => Ok(Scan { start: size.saturating_sub(last), end: u64::MAX }),

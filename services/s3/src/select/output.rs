@@ -1,7 +1,9 @@
 //! Rows as bytes: CSV and JSON.
 
 use super::Refused;
+use super::input::{LONGEST, too_long};
 use super::value::Value;
+use super::words::refused;
 use cloudlet_api_s3 as api;
 use serde_json::Value as Json;
 
@@ -11,7 +13,7 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// Errors: `InvalidQuoteFields`, `MissingRequiredParameter`, …
+    /// Errors: `InvalidQuoteFields`, `MissingRequiredParameter`, `ObjectSerializationConflict`.
     pub(super) fn read(output: &api::OutputSerialization) -> Result<Self, Refused> {
         let or = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
         match (&output.csv, &output.json) {
@@ -30,14 +32,17 @@ impl Output {
                 })
             }
             (None, Some(json)) => Ok(Self::Json { record: or(&json.record_delimiter, "\n") }),
-            _ => Err(Refused::new(
-                "InvalidDataSource",
-                "Exactly one of CSV and JSON must be given in OutputSerialization.",
-            )),
+            (None, None) => Err(refused("MissingRequiredParameter")),
+            _ => Err(refused("ObjectSerializationConflict")),
         }
     }
 
-    pub(super) fn write(&self, row: Vec<(String, Value)>, out: &mut Vec<u8>) {
+    /// Writes a row. Errors: `ColumnTooLong`, `OverMaxRecordSize`.
+    pub(super) fn write(&self, row: Vec<(String, Value)>, out: &mut Vec<u8>) -> Result<(), Refused> {
+        let begins = out.len();
+        if row.iter().any(|(_, value)| value.text().is_some_and(|text| text.len() > LONGEST)) {
+            return Err(refused("ColumnTooLong"));
+        }
         match self {
             Self::Json { record } => {
                 let mut object = serde_json::Map::new();
@@ -71,5 +76,9 @@ impl Output {
                 out.extend_from_slice(record.as_bytes());
             }
         }
+        if out.len() - begins > LONGEST {
+            return Err(too_long());
+        }
+        Ok(())
     }
 }

@@ -10,8 +10,13 @@ use std::sync::Arc;
 
 /// One record of the input.
 pub(super) enum Record {
-    Fields { fields: Vec<String>, header: Option<Arc<Header>> },
+    Fields {
+        fields: Vec<String>,
+        header: Option<Arc<Header>>,
+    },
     Json(Json),
+    /// Where a document has not what the query is about.
+    Missing,
 }
 
 /// The names of a CSV file's columns.
@@ -31,12 +36,17 @@ impl Header {
         }
         Self { names, exact, folded }
     }
+
+    fn has(&self, name: &str) -> bool {
+        self.folded.contains_key(&name.to_lowercase())
+    }
 }
 
 /// All columns of a record, with their names.
 pub(super) fn whole(record: &Record) -> Vec<(String, Value)> {
     match record {
         Record::Json(Json::Object(map)) => map.iter().map(|(k, v)| (k.clone(), Value::of(v))).collect(),
+        Record::Missing => Vec::new(),
         Record::Json(other) => vec![("_1".to_owned(), Value::of(other))],
         Record::Fields { fields, header } => {
             let name = |index: usize| header.as_ref().and_then(|h| h.names.get(index).cloned());
@@ -48,31 +58,55 @@ pub(super) fn whole(record: &Record) -> Vec<(String, Value)> {
     }
 }
 
-/// What the path leads to in a document.
-pub(super) fn walk(json: &Json, steps: &[Step]) -> Value {
+/// What the path leads to in a document. Errors: `AmbiguousFieldName`.
+pub(super) fn walk(json: &Json, steps: &[Step]) -> Result<Value, Refused> {
     let mut at = json;
     for step in steps {
         let next = match step {
             Step::Name(name, true) => at.get(name),
-            Step::Name(name, false) => at.get(name).or_else(|| {
-                at.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-            }),
+            Step::Name(name, false) => match at.as_object() {
+                Some(map) => any_case(map, name)?.and_then(|key| map.get(key)),
+                None => None,
+            },
             Step::Index(index) => at.get(index),
-            Step::All => Some(at),
+            Step::All | Step::Star => Some(at),
         };
         match next {
             Some(next) => at = next,
-            None => return Value::Missing,
+            None => return Ok(Value::Missing),
         }
     }
-    Value::of(at)
+    Ok(Value::of(at))
 }
 
-/// The column that the path names.
-pub(super) fn field(fields: &[String], header: Option<&Header>, steps: &[Step]) -> Result<Value, Refused> {
-    let [Step::Name(name, exact)] = steps else {
-        let message = "The SQL expression contains a path that a CSV file does not have.";
-        return Err(Refused::new("ParseInvalidPathComponent", message));
+/// The key of this name in any case. Errors: `AmbiguousFieldName` where there are several.
+pub(super) fn any_case<'j>(
+    map: &'j serde_json::Map<String, Json>,
+    name: &str,
+) -> Result<Option<&'j str>, Refused> {
+    let mut found = map.keys().filter(|key| key.eq_ignore_ascii_case(name));
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => Err(refused("AmbiguousFieldName")),
+        (first, _) => Ok(first.map(String::as_str)),
+    }
+}
+
+/// The column that the path names, which began with the source's own name or not.
+/// Errors: `InvalidKeyPath`, `EvaluatorBindingDoesNotExist`, `AmbiguousFieldName`, `MissingHeaders`, `InvalidColumnIndex`.
+pub(super) fn field(
+    fields: &[String],
+    header: Option<&Header>,
+    steps: &[Step],
+    ours: bool,
+) -> Result<Value, Refused> {
+    let (name, exact) = match steps {
+        [Step::Name(name, exact)] => (name, exact),
+        // A name that is no column's, before one that may be.
+        [Step::Name(name, _), Step::Name(..)] if !ours && header.is_none_or(|h| !h.has(name)) => {
+            return Err(refused("EvaluatorBindingDoesNotExist"));
+        }
+        [] => return Err(refused("EvaluatorBindingDoesNotExist")),
+        _ => return Err(refused("InvalidKeyPath")),
     };
     let place = |index: usize| Ok(fields.get(index).map_or(Value::Missing, |f| Value::Field(f.clone())));
     if let Some(header) = header {
@@ -88,13 +122,7 @@ pub(super) fn field(fields: &[String], header: Option<&Header>, steps: &[Step]) 
     }
     match name.strip_prefix('_').and_then(|n| n.parse::<usize>().ok()) {
         Some(number) if number > 0 => place(number - 1),
-        _ if header.is_some() => Err(Refused::new(
-            "MissingHeaders",
-            "Some headers in the query are missing from the file. Check the file and try again.",
-        )),
-        _ => Err(Refused::new(
-            "InvalidColumnIndex",
-            "The column index in the SQL expression is not valid. Check the service documentation and try again.",
-        )),
+        _ if header.is_some() => Err(refused("MissingHeaders")),
+        _ => Err(refused("InvalidColumnIndex")),
     }
 }

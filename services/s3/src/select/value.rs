@@ -2,10 +2,10 @@
 
 use super::Refused;
 use super::parse::Type;
+use super::stamp::Stamp;
+use super::words::refused;
 use serde_json::Value as Json;
 use std::cmp::Ordering;
-use time::format_description::well_known::Rfc3339;
-use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
@@ -17,7 +17,7 @@ pub(super) enum Value {
     Text(String),
     /// A field of a CSV file, which is a text until it is used as something else.
     Field(String),
-    Time(OffsetDateTime),
+    Time(Stamp),
     /// A list or an object.
     Json(Json),
 }
@@ -46,6 +46,14 @@ impl Value {
 
     pub(super) fn is_nothing(&self) -> bool {
         matches!(self, Missing | Null)
+    }
+
+    /// The value as a text, where it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Text(text) | Field(text) => Some(text),
+            _ => None,
+        }
     }
 
     pub(super) fn truth(&self) -> Option<bool> {
@@ -82,7 +90,7 @@ impl Value {
             Int(n) => n.to_string(),
             Float(n) => n.to_string(),
             Text(text) | Field(text) => text.clone(),
-            Self::Time(time) => iso(*time),
+            Self::Time(time) => time.show(),
             Self::Json(json) => json.to_string(),
         }
     }
@@ -96,7 +104,7 @@ impl Value {
             Int(n) => Json::from(*n),
             Float(n) => serde_json::Number::from_f64(*n).map_or(Json::Null, Json::Number),
             Text(text) | Field(text) => Json::String(text.clone()),
-            Self::Time(time) => Json::String(iso(*time)),
+            Self::Time(time) => Json::String(time.show()),
             Self::Json(json) => json.clone(),
         })
     }
@@ -112,27 +120,30 @@ impl Value {
             (Int(a), Int(b)) => Some(a.cmp(b)),
             (Int(_) | Float(_), _) | (_, Int(_) | Float(_)) => self.float()?.partial_cmp(&other.float()?),
             (Bool(_), _) | (_, Bool(_)) => Some(self.truth()?.cmp(&other.truth()?)),
-            (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
-            (Self::Time(a), Text(b) | Field(b)) => Some(a.cmp(&timestamp(b)?)),
-            (Text(a) | Field(a), Self::Time(b)) => Some(timestamp(a)?.cmp(b)),
+            (Self::Time(a), Self::Time(b)) => Some(a.order(b)),
+            (Self::Time(a), Text(b) | Field(b)) => Some(a.order(&Stamp::read(b)?)),
+            (Text(a) | Field(a), Self::Time(b)) => Some(Stamp::read(a)?.order(b)),
             (Text(a) | Field(a), Text(b) | Field(b)) => Some(a.cmp(b)),
             (Self::Json(a), Self::Json(b)) => (a == b).then_some(Ordering::Equal),
             _ => None,
         }
     }
 
-    /// `CAST`. Errors: `CastFailed`.
+    /// `CAST`. Errors: `CastFailed`; `InvalidCast` between types that have nothing to do with each other.
     pub(super) fn cast(&self, to: Type) -> Result<Self, Refused> {
         if self.is_nothing() {
             return Ok(self.clone());
         }
-        let failed = || {
-            let message = format!(
-                "Attempt to convert from one data type to another using CAST failed: {}",
-                self.shown()
-            );
-            Refused::new("CastFailed", message)
+        let numeric = matches!(to, Type::Int | Type::Float | Type::Decimal);
+        let strange = match self {
+            Self::Time(_) => numeric || to == Type::Bool,
+            Bool(_) | Int(_) | Float(_) => to == Type::Timestamp,
+            Self::Json(_) => to != Type::Text,
+            _ => false,
         };
+        if strange {
+            return Err(refused("InvalidCast"));
+        }
         let text = || match self {
             Text(text) | Field(text) => Some(text.trim()),
             _ => None,
@@ -166,35 +177,9 @@ impl Value {
             },
             Type::Timestamp => match self {
                 Self::Time(time) => Some(Self::Time(*time)),
-                _ => text().and_then(timestamp).map(Self::Time),
+                _ => text().and_then(Stamp::read).map(Self::Time),
             },
         };
-        cast.ok_or_else(failed)
+        cast.ok_or_else(|| refused("CastFailed"))
     }
-}
-
-/// `2007T`, `2007-02-23T12:14:33.079-08:00` and what lies between.
-pub(super) fn timestamp(text: &str) -> Option<OffsetDateTime> {
-    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
-        return Some(time);
-    }
-    let (day, clock) = text.split_once('T').unwrap_or((text, ""));
-    let mut parts = day.split('-');
-    let year = parts.next()?.parse().ok()?;
-    let month = parts.next().map_or(Some(1), |m| m.parse::<u8>().ok())?;
-    let date = parts.next().map_or(Some(1), |d| d.parse::<u8>().ok())?;
-    let day = Date::from_calendar_date(year, Month::try_from(month).ok()?, date).ok()?;
-    let clock = clock.trim_end_matches('Z');
-    let time = match clock {
-        "" => Time::MIDNIGHT,
-        _ => {
-            let (hour, minute) = clock.split_once(':')?;
-            Time::from_hms(hour.parse().ok()?, minute.parse().ok()?, 0).ok()?
-        }
-    };
-    Some(OffsetDateTime::new_in_offset(day, time, UtcOffset::UTC))
-}
-
-pub(super) fn iso(time: OffsetDateTime) -> String {
-    time.format(&Rfc3339).unwrap_or_default()
 }
