@@ -2,6 +2,7 @@
 
 mod buckets;
 mod errors;
+mod leaks;
 mod lifecycle;
 mod listing;
 mod multipart;
