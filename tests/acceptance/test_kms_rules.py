@@ -1,4 +1,6 @@
 """KMS, operation by operation: what each refuses, in which state of a key, and in which words."""
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -189,3 +191,52 @@ def test_replicas_live_in_regions_that_are_there(kms):
     key = make(kms, MultiRegion=True)["KeyId"]
     for region in ("us-east-1", "mars-east-1", "cn-north-1"):
         assert refused(kms.replicate_key, KeyId=key, ReplicaRegion=region)[0] == "ValidationException"
+
+
+def user(cloud, client, account, name, *statements):
+    iam = client("iam")
+    iam.create_user(UserName=name)
+    if statements:
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": list(statements)}))
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    return cloud.client("kms", account=account, key=made["AccessKeyId"], secret=made["SecretAccessKey"])
+
+
+def test_conditions_hold_for_what_is_left_out(cloud, client, kms, account):
+    def allow(action, **keys):
+        return {"Effect": "Allow", "Action": action, "Resource": "*", "Condition": {"StringEquals": keys}}
+
+    eve = user(
+        cloud, client, account, "eve",
+        allow("kms:CreateKey", **{"kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyUsage": "ENCRYPT_DECRYPT",
+                                  "kms:KeyOrigin": "AWS_KMS"}),
+        allow(["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncrypt*"], **{"kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}),
+        allow("kms:Sign", **{"kms:MessageType": "RAW"}))
+    key = make(eve)["KeyId"]
+    assert refused(eve.create_key, KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")[0] == "AccessDeniedException"
+    assert refused(eve.create_key, Origin="EXTERNAL")[0] == "AccessDeniedException"
+    sealed = eve.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    eve.generate_data_key(KeyId=key, KeySpec="AES_128")
+    eve.re_encrypt(CiphertextBlob=sealed, DestinationKeyId=key)
+    signer = make(kms, KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyId"]
+    eve.sign(KeyId=signer, Message=b"x", SigningAlgorithm="ECDSA_SHA_256")
+    assert refused(eve.sign, KeyId=signer, Message=b"x" * 32, MessageType="DIGEST", SigningAlgorithm="ECDSA_SHA_256")[0] == (
+        "AccessDeniedException")
+
+
+def test_grantees_make_no_wider_grants(cloud, client, kms, account):
+    carol = user(cloud, client, account, "carol")
+    user(cloud, client, account, "dave")
+    key = make(kms)["KeyId"]
+    kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{account}:user/carol", Operations=["CreateGrant", "Decrypt"],
+                     Constraints={"EncryptionContextSubset": {"a": "b"}})
+    ask = dict(KeyId=key, GranteePrincipal=f"arn:aws:iam::{account}:user/dave")
+    for wider in (
+        dict(Operations=["Decrypt"]),
+        dict(Operations=["Encrypt"], Constraints={"EncryptionContextSubset": {"a": "b"}}),
+        dict(Operations=["Decrypt"], Constraints={"EncryptionContextSubset": {"c": "d"}}),
+    ):
+        assert refused(carol.create_grant, **ask, **wider)[0] == "AccessDeniedException", wider
+    for narrower in ({"EncryptionContextSubset": {"a": "b", "c": "d"}}, {"EncryptionContextEquals": {"a": "b"}}):
+        carol.create_grant(**ask, Operations=["Decrypt"], Constraints=narrower)

@@ -295,3 +295,36 @@ def test_words_for_what_the_model_forbids(ssm):
         f"1 validation error detected: Value '[{'a' * 101}]' at 'labels' failed to satisfy constraint: Member must satisfy "
         "constraint: [Member must have length less than or equal to 100, Member must have length greater than or equal to 1]")
     assert refused(ssm.put_parameter, Name="odd", Value="v", Type="Odd")[1].endswith("[SecureString, StringList, String]")
+
+
+def test_policies_are_taken_away_by_an_empty_one(ssm):
+    policy = json.dumps([{"Type": "NoChangeNotification", "Version": "1.0", "Attributes": {"After": "20", "Unit": "Days"}}])
+    put(ssm, "watched", Tier="Advanced", Policies=policy)
+
+    def policies():
+        return ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": ["watched"]}])["Parameters"][0]["Policies"]
+
+    assert [p["PolicyType"] for p in policies()] == ["NoChangeNotification"]
+    put(ssm, "watched", "2", Overwrite=True)
+    assert len(policies()) == 1
+    put(ssm, "watched", "3", Overwrite=True, Policies="[{}]")
+    assert policies() == []
+
+
+def test_the_older_filters(ssm):
+    put(ssm, "one")
+    put(ssm, "one-list", "a,b", "StringList")
+
+    def names(key, value):
+        return [p["Name"] for p in ssm.describe_parameters(Filters=[{"Key": key, "Values": [value]}])["Parameters"]]
+
+    assert names("Name", "on") == ["one", "one-list"] and names("Type", "String") == ["one"]
+
+
+def test_patterns_may_look_ahead(ssm):
+    pattern = "^(?=.*[A-Z])(?=.*[0-9]).{4,}$"
+    put(ssm, "strong", "abC1", AllowedPattern=pattern)
+    assert refused(ssm.put_parameter, Name="strong", Value="abc1", Overwrite=True) == (
+        "ParameterPatternMismatchException", f"Parameter value, cannot be validated against allowedPattern: {pattern}")
+    assert refused(ssm.put_parameter, Name="bad", Value="x", Type="String", AllowedPattern="[")[0] == (
+        "InvalidAllowedPatternException")

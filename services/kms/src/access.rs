@@ -6,6 +6,7 @@
 use crate::crypto::envelope;
 use crate::errors::{bad_ciphertext, no_ciphertext};
 use crate::names::Named;
+use crate::spec::{ENCRYPT, SYMMETRIC};
 use crate::state::KeyRecord;
 use crate::{Kms, grants, managed};
 use cloudlet_api_kms::*;
@@ -66,6 +67,8 @@ pub(crate) struct Asked<'a> {
     tokens: &'a [String],
     /// The operations of a grant that is to be made.
     pub(crate) granted: &'a [String],
+    /// And its constraints.
+    pub(crate) constraints: Option<&'a GrantConstraints>,
 }
 
 impl Kms {
@@ -124,7 +127,12 @@ impl Kms {
                     self.on_key(cx, op, "kms:ReEncryptTo", &named, self::asked(input, true), input).await?;
                 let same = from.resource == to.resource;
                 let mut from = from;
-                for access in [&mut from, &mut to] {
+                for (access, algorithm) in [
+                    (&mut from, &input.source_encryption_algorithm),
+                    (&mut to, &input.destination_encryption_algorithm),
+                ] {
+                    let algorithm = algorithm.clone().unwrap_or_else(|| SYMMETRIC.to_owned());
+                    access.keys.push(("kms:EncryptionAlgorithm".to_owned(), vec![algorithm]));
                     access.keys.push(("kms:ReEncryptOnSameKey".to_owned(), vec![same.to_string()]));
                 }
                 Ok(vec![from, to])
@@ -367,40 +375,43 @@ pub(crate) fn key_facts(cx: &Context, record: &KeyRecord) -> ConditionKeys {
     keys
 }
 
-/// The condition keys that copy a parameter of the request.
+/// The condition keys that copy a parameter of the request, or what holds without it.
 fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut ConditionKeys) {
-    let mut copy = |member: &str, key: &str| {
-        if let Some(value) = text_member(input, member) {
-            keys.push((key.to_owned(), vec![value]));
-        }
+    let mut copy = |member: &str, default: Option<&str>, key: &str| {
+        let value = text_member(input, member).or_else(|| default.map(str::to_owned));
+        keys.extend(value.map(|value| (key.to_owned(), vec![value])));
     };
     match op.name {
         "CreateKey" => {
-            copy("KeySpec", "kms:KeySpec");
-            copy("CustomerMasterKeySpec", "kms:KeySpec");
-            copy("KeyUsage", "kms:KeyUsage");
-            copy("Origin", "kms:KeyOrigin");
+            let older = text_member(input, "CustomerMasterKeySpec");
+            let spec = older.as_deref().unwrap_or(SYMMETRIC);
+            copy("KeySpec", Some(spec), "kms:KeySpec");
+            copy("KeySpec", Some(spec), "kms:CustomerMasterKeySpec");
+            copy("KeyUsage", Some(ENCRYPT), "kms:KeyUsage");
+            copy("KeyUsage", Some(ENCRYPT), "kms:CustomerMasterKeyUsage");
+            copy("Origin", Some("AWS_KMS"), "kms:KeyOrigin");
         }
-        "Encrypt" | "Decrypt" => copy("EncryptionAlgorithm", "kms:EncryptionAlgorithm"),
+        "Encrypt" | "Decrypt" => copy("EncryptionAlgorithm", Some(SYMMETRIC), "kms:EncryptionAlgorithm"),
         "Sign" | "Verify" => {
-            copy("SigningAlgorithm", "kms:SigningAlgorithm");
-            copy("MessageType", "kms:MessageType");
+            copy("SigningAlgorithm", None, "kms:SigningAlgorithm");
+            copy("MessageType", Some("RAW"), "kms:MessageType");
         }
-        "GenerateMac" | "VerifyMac" => copy("MacAlgorithm", "kms:MacAlgorithm"),
-        "DeriveSharedSecret" => copy("KeyAgreementAlgorithm", "kms:KeyAgreementAlgorithm"),
-        "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext" => {
-            copy("KeyPairSpec", "kms:DataKeyPairSpec");
+        "GenerateMac" | "VerifyMac" => copy("MacAlgorithm", None, "kms:MacAlgorithm"),
+        "DeriveSharedSecret" => copy("KeyAgreementAlgorithm", None, "kms:KeyAgreementAlgorithm"),
+        data_key if data_key.starts_with("GenerateDataKey") => {
+            copy("EncryptionAlgorithm", Some(SYMMETRIC), "kms:EncryptionAlgorithm");
+            copy("KeyPairSpec", None, "kms:DataKeyPairSpec");
         }
         "GetParametersForImport" => {
-            copy("WrappingAlgorithm", "kms:WrappingAlgorithm");
-            copy("WrappingKeySpec", "kms:WrappingKeySpec");
+            copy("WrappingAlgorithm", None, "kms:WrappingAlgorithm");
+            copy("WrappingKeySpec", None, "kms:WrappingKeySpec");
         }
-        "ImportKeyMaterial" => copy("ExpirationModel", "kms:ExpirationModel"),
-        "ReplicateKey" => copy("ReplicaRegion", "kms:ReplicaRegion"),
-        "UpdatePrimaryRegion" => copy("PrimaryRegion", "kms:PrimaryRegion"),
+        "ImportKeyMaterial" => copy("ExpirationModel", Some("KEY_MATERIAL_EXPIRES"), "kms:ExpirationModel"),
+        "ReplicateKey" => copy("ReplicaRegion", None, "kms:ReplicaRegion"),
+        "UpdatePrimaryRegion" => copy("PrimaryRegion", None, "kms:PrimaryRegion"),
         "CreateGrant" => {
-            copy("GranteePrincipal", "kms:GranteePrincipal");
-            copy("RetiringPrincipal", "kms:RetiringPrincipal");
+            copy("GranteePrincipal", None, "kms:GranteePrincipal");
+            copy("RetiringPrincipal", None, "kms:RetiringPrincipal");
         }
         _ => {}
     }
@@ -428,7 +439,15 @@ fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut ConditionKeys
     } else if let Some(input) = any.downcast_ref::<CreateKeyInput>() {
         let bypass = input.bypass_policy_lockout_safety_check.unwrap_or(false);
         set("kms:BypassPolicyLockoutSafetyCheck", vec![bypass.to_string()]);
-        set("kms:MultiRegion", vec![input.multi_region.unwrap_or(false).to_string()]);
+        let multi_region = input.multi_region.unwrap_or(false);
+        set("kms:MultiRegion", vec![multi_region.to_string()]);
+        if multi_region {
+            set("kms:MultiRegionKeyType", vec!["PRIMARY".to_owned()]);
+        }
+    } else if let Some(input) = any.downcast_ref::<ImportKeyMaterialInput>() {
+        if let Some(at) = &input.valid_to {
+            set("kms:ValidTo", vec![at.as_secs_f64().to_string()]);
+        }
     } else if let Some(input) = any.downcast_ref::<TagResourceInput>() {
         tag_facts(&input.tags, keys);
     } else if let Some(input) = any.downcast_ref::<UntagResourceInput>() {
@@ -450,7 +469,7 @@ fn asked(input: &dyn Structure, destination: bool) -> Asked<'_> {
                 return Asked {
                     context: input.encryption_context.as_ref(),
                     tokens: input.grant_tokens.as_deref().unwrap_or_default(),
-                    granted: &[],
+                    ..Asked::default()
                 };
             })*
         };
@@ -489,13 +508,14 @@ fn asked(input: &dyn Structure, destination: bool) -> Asked<'_> {
         return Asked {
             context: if destination { to.as_ref() } else { from.as_ref() },
             tokens: input.grant_tokens.as_deref().unwrap_or_default(),
-            granted: &[],
+            ..Asked::default()
         };
     }
     if let Some(input) = any.downcast_ref::<CreateGrantInput>() {
         return Asked {
             tokens: input.grant_tokens.as_deref().unwrap_or_default(),
             granted: &input.operations,
+            constraints: input.constraints.as_ref(),
             context: None,
         };
     }

@@ -137,17 +137,34 @@ impl Grant {
         {
             return false;
         }
-        // Constraints bind cryptography alone.
-        if matches!(operation, "DescribeKey" | "RetireGrant" | "CreateGrant" | "GetPublicKey") {
+        // Constraints bind cryptography alone, and the grants that grantees make.
+        if matches!(operation, "DescribeKey" | "RetireGrant" | "GetPublicKey") {
             return true;
         }
         let empty = BTreeMap::new();
+        if operation == "CreateGrant" {
+            return self.covers(asked.constraints);
+        }
         let context = asked.context.unwrap_or(&empty);
         self.equals.as_ref().is_none_or(|equals| equals == context)
             && self
                 .subset
                 .as_ref()
                 .is_none_or(|subset| subset.iter().all(|(name, value)| context.get(name) == Some(value)))
+    }
+}
+
+impl Grant {
+    /// Whether a grant with these constraints would allow no more than this one does.
+    fn covers(&self, constraints: Option<&GrantConstraints>) -> bool {
+        let none = GrantConstraints::default();
+        let child = constraints.unwrap_or(&none);
+        let equals = child.encryption_context_equals.as_ref();
+        let named = equals.or(child.encryption_context_subset.as_ref());
+        self.equals.as_ref().is_none_or(|mine| equals == Some(mine))
+            && self.subset.as_ref().is_none_or(|mine| {
+                mine.iter().all(|(name, value)| named.and_then(|named| named.get(name)) == Some(value))
+            })
     }
 }
 

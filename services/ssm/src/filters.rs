@@ -101,8 +101,9 @@ pub(crate) fn modern(filters: Vec<ParametersFilter>) -> Vec<ParameterStringFilte
     filters
         .into_iter()
         .map(|filter| ParameterStringFilter {
+            // Names by their beginning, all else as it is.
+            option: (filter.key == "Name").then(|| "BeginsWith".to_owned()),
             key: filter.key,
-            option: Some("BeginsWith".to_owned()),
             values: Some(filter.values),
             ..Default::default()
         })

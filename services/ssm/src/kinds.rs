@@ -20,6 +20,9 @@ use serde_json::Value;
 pub(crate) const STANDARD_VALUE: usize = 4096;
 /// And of an advanced one.
 const ADVANCED_VALUE: usize = 8192;
+/// The largest compiled pattern, in bytes, and the most steps of one match that may go back.
+const SIZE: usize = 1 << 20;
+const STEPS: usize = 100_000;
 /// AWS: the most policies of one parameter.
 const MOST_POLICIES: usize = 10;
 
@@ -71,12 +74,20 @@ pub(crate) fn check_type(data_type: &str, kind: &str, value: &str) -> Result<(),
 ///
 /// Errors: `InvalidAllowedPatternException`, `ParameterPatternMismatchException`.
 pub(crate) fn check_pattern(pattern: &str, value: &str) -> Result<(), Error> {
-    // Bounded in size, linear in time.
-    let compiled = regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build();
-    let compiled = compiled.map_err(|_| {
+    let bad = || {
         InvalidAllowedPatternException::error("The request does not meet the regular expression requirement.")
-    })?;
-    if compiled.is_match(value) {
+    };
+    let whole = format!("^(?:{pattern})$");
+    // Bounded in size, linear in time; what looks around or back is tried for a limited number of steps.
+    let matches = match regex::RegexBuilder::new(&whole).size_limit(SIZE).build() {
+        Ok(plain) => plain.is_match(value),
+        Err(_) => {
+            let mut builder = fancy_regex::RegexBuilder::new(&whole);
+            builder.delegate_size_limit(SIZE).backtrack_limit(STEPS);
+            builder.build().map_err(|_| bad())?.is_match(value).map_err(|_| bad())?
+        }
+    };
+    if matches {
         return Ok(());
     }
     Err(ParameterPatternMismatchException::error(format!(
@@ -142,6 +153,9 @@ pub(crate) fn policies(text: &str, now: i64) -> Result<(Vec<Policy>, Option<i64>
         )));
     }
     let (mut out, mut expires) = (Vec::new(), None);
+    // `[{}]` takes all policies away.
+    let all: Vec<Value> =
+        all.into_iter().filter(|policy| *policy != Value::Object(Default::default())).collect();
     for policy in &all {
         let text = |pointer: &str| policy.pointer(pointer).and_then(Value::as_str);
         let kind = text("/Type").unwrap_or_default();
@@ -224,6 +238,18 @@ mod tests {
         ] {
             assert_eq!(policies(bad, 0).err().unwrap().code(), code, "{bad}");
         }
+    }
+
+    #[test]
+    fn patterns_may_look_around_but_not_for_long() {
+        assert!(check_pattern("^(?=.*[A-Z])(?=.*[0-9]).{4,}$", "abC1").is_ok());
+        let code =
+            |pattern: &str, value: &str| check_pattern(pattern, value).err().unwrap().code().to_owned();
+        assert_eq!(code("(?=.*[A-Z]).*", "abc1"), "ParameterPatternMismatchException");
+        assert_eq!(code("[", "x"), "InvalidAllowedPatternException");
+        let long = format!("{}!", "a".repeat(4000));
+        assert_eq!(code("(a+)+b", &long), "ParameterPatternMismatchException");
+        assert_eq!(code(r"(?:(a+)+)\1b", &long), "InvalidAllowedPatternException");
     }
 
     #[test]
