@@ -240,3 +240,19 @@ def test_grantees_make_no_wider_grants(cloud, client, kms, account):
         assert refused(carol.create_grant, **ask, **wider)[0] == "AccessDeniedException", wider
     for narrower in ({"EncryptionContextSubset": {"a": "b", "c": "d"}}, {"EncryptionContextEquals": {"a": "b"}}):
         carol.create_grant(**ask, Operations=["Decrypt"], Constraints=narrower)
+
+
+def test_grants_of_other_accounts_can_be_found_and_retired(cloud, kms, account):
+    other = f"{(int(account) + 400_009) % 10**12:012d}"
+    theirs = cloud.client("kms", account=other)
+    retiring = f"arn:aws:iam::{other}:root"
+    key = make(kms)
+    made = kms.create_grant(KeyId=key["KeyId"], GranteePrincipal=retiring, RetiringPrincipal=retiring, Operations=["Encrypt"])
+    [grant] = theirs.list_retirable_grants(RetiringPrincipal=retiring)["Grants"]
+    assert (grant["GrantId"], grant["KeyId"]) == (made["GrantId"], key["Arn"])
+    stranger = cloud.client("kms", account=f"{(int(account) + 400_010) % 10**12:012d}")
+    assert stranger.list_retirable_grants(RetiringPrincipal=retiring)["Grants"] == []
+    theirs.encrypt(KeyId=key["Arn"], Plaintext=b"x")
+    theirs.retire_grant(KeyId=key["Arn"], GrantId=made["GrantId"])
+    assert theirs.list_retirable_grants(RetiringPrincipal=retiring)["Grants"] == []
+    assert refused(theirs.encrypt, KeyId=key["Arn"], Plaintext=b"x")[0] == "AccessDeniedException"

@@ -9,6 +9,8 @@ use crate::grants::{no_grant, token};
 use crate::state::{Grant, KeyRecord, grant_place, place};
 use crate::{Kms, shown, spec, usable};
 use cloudlet_api_kms::*;
+use cloudlet_service::Arn;
+use cloudlet_store::Key;
 
 /// AWS: the most grants of one key.
 const MOST: u32 = 50_000;
@@ -86,7 +88,8 @@ impl Kms {
         })
     }
 
-    /// The grants of the account's keys that a principal may retire.
+    /// The grants that a principal may retire: of the account's keys, and of other accounts' where the principal is the
+    /// account's own.
     ///
     /// Errors: `InvalidMarkerException`, `ValidationException`.
     pub async fn list_retirable_grants(
@@ -107,10 +110,11 @@ impl Kms {
             )
         })?;
         let mut found = Vec::new();
-        let here = place(&cx.account, &cx.region).prefix_range();
-        for row in self.store.table::<KeyRecord>().scan(here, false) {
+        let own = who == *cx.account || Arn::parse(&who).is_some_and(|arn| arn.account == &*cx.account);
+        let keys = if own { Key::new() } else { place(&cx.account, &cx.region) };
+        for row in self.store.table::<KeyRecord>().scan(keys.prefix_range(), false) {
             let (_, key) = row.map_err(stored)?;
-            if key.grants > 0 {
+            if key.grants > 0 && key.region == *cx.region {
                 let grants = self.grants(&key)?.into_iter();
                 let mine = grants.filter(|grant| grant.retiring.as_ref() == Some(&who));
                 found.extend(mine.map(|grant| entry(&key, grant)));
@@ -257,7 +261,7 @@ fn wanted(
 
 /// A principal is an ARN of IAM or STS, an account, or a service's name.
 fn check_principal(who: &str) -> Result<(), Error> {
-    let is_arn = cloudlet_service::Arn::parse(who)
+    let is_arn = Arn::parse(who)
         .is_some_and(|arn| arn.account.len() == 12 && is_identity(arn.service, arn.resource));
     let is_account = who.len() == 12 && who.bytes().all(|b| b.is_ascii_digit());
     if is_arn || is_account || who.ends_with(".amazonaws.com") {

@@ -97,7 +97,7 @@ impl Sts {
         }
         let token = issuer.sign(&input.signing_algorithm, &claims)?.ok_or_else(|| {
             errors::validation(format!(
-                "1 validation error detected: Value '{}' at 'signingAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [RS256, ES384]",
+                "1 validation error detected: Value '{}' at 'signingAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [ES384, RS256]",
                 input.signing_algorithm
             ))
         })?;
