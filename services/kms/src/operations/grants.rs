@@ -261,8 +261,8 @@ fn wanted(
 
 /// A principal is an ARN of IAM or STS, an account, or a service's name.
 fn check_principal(who: &str) -> Result<(), Error> {
-    let is_arn = Arn::parse(who)
-        .is_some_and(|arn| arn.account.len() == 12 && is_identity(arn.service, arn.resource));
+    let is_arn =
+        Arn::parse(who).is_some_and(|arn| arn.account.len() == 12 && is_identity(arn.service, arn.resource));
     let is_account = who.len() == 12 && who.bytes().all(|b| b.is_ascii_digit());
     if is_arn || is_account || who.ends_with(".amazonaws.com") {
         return Ok(());
