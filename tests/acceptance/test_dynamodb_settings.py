@@ -188,6 +188,27 @@ def test_what_members_of_a_global_table_have_in_common(client, ddb):
     assert refusal(there.describe_table, TableName=table)[0] == "ResourceNotFoundException"
 
 
+def test_the_size_of_a_record(client, ddb):
+    """The sizes that the Developer Guide shows of these very records."""
+    streams = client("dynamodbstreams")
+    table = name()
+    ddb.create_table(TableName=table, KeySchema=[{"AttributeName": "Id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+                     AttributeDefinitions=[{"AttributeName": "Id", "AttributeType": "N"}],
+                     StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    for message in ("New item!", "This item has changed"):
+        ddb.put_item(TableName=table, Item={"Id": {"N": "101"}, "Message": {"S": message}})
+    ddb.delete_item(TableName=table, Key={"Id": {"N": "101"}})
+    arn = streams.list_streams(TableName=table)["Streams"][0]["StreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    records = streams.get_records(ShardIterator=iterator)["Records"]
+    assert [record["dynamodb"]["SizeBytes"] for record in records] == [26, 59, 38]
+    for record in records:
+        assert (record["eventVersion"], record["eventSource"], record["awsRegion"]) == ("1.1", "aws:dynamodb", "us-east-1")
+        assert len(record["eventID"]) == 32 and "userIdentity" not in record
+        assert record["dynamodb"]["ApproximateCreationDateTime"].microsecond == 0
+
+
 def test_reading_streams(client, ddb):
     streams, table = client("dynamodbstreams"), make(ddb, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
     none = name()

@@ -34,15 +34,15 @@ impl DynamoDb {
         };
         let mut known = found.replicas.iter().map(|other| other.region.clone()).collect::<Vec<_>>();
         loop {
-            let mut numbers = vec![found.number];
-            for region in &known {
-                numbers.extend(self.table_at(&place(region))?.map(|table| table.number));
-            }
-            // In one order, so that no two callers wait for each other.
-            numbers.sort_unstable();
-            let mut gates = Vec::with_capacity(numbers.len());
-            for number in numbers {
-                gates.push(self.live.space(number).gate.clone().write_owned().await);
+            let mut places: Vec<Place> = known.iter().map(|region| place(region)).collect();
+            places.push(place(&found.region));
+            // In the order of those who hold several tables, so that no two callers wait for each other.
+            places.sort();
+            let mut gates = Vec::with_capacity(places.len());
+            for place in &places {
+                if let Some(table) = self.table_at(place)? {
+                    gates.push(self.live.space(table.number).gate.clone().write_owned().await);
+                }
             }
             let gone = || crate::errors::no_table(&found.name);
             let table = self.table_at(&place(&found.region))?.ok_or_else(gone)?;

@@ -428,3 +428,54 @@ async fn a_deleted_table_with_a_history_leaves_a_backup_for_35_days() {
     assert!(house.db.backup(&arn).is_err());
     assert_eq!(house.count().await, 1, "the restored table has items of its own");
 }
+
+#[tokio::test]
+async fn iterators_expire_after_a_quarter_of_an_hour() {
+    let house = house(Some("KEYS_ONLY")).await;
+    let input = streams_api::GetShardIteratorInput {
+        stream_arn: house.arn().await,
+        shard_id: house.shards().await.remove(0).shard_id.unwrap(),
+        shard_iterator_type: "TRIM_HORIZON".to_owned(),
+        ..Default::default()
+    };
+    let iterator = house.streams.get_shard_iterator(&house.cx, input).await.unwrap().shard_iterator.unwrap();
+    let read = |iterator: &str| streams_api::GetRecordsInput {
+        shard_iterator: iterator.to_owned(),
+        ..Default::default()
+    };
+    house.clock.advance(Duration::from_secs(14 * 60));
+    let next = house.streams.get_records(&house.cx, read(&iterator)).await.unwrap().next_shard_iterator;
+    house.clock.advance(Duration::from_secs(2 * 60));
+    let expired = house.streams.get_records(&house.cx, read(&iterator)).await.map(drop).unwrap_err();
+    assert!(expired.is("ExpiredIteratorException"), "{expired}");
+    house.streams.get_records(&house.cx, read(&next.unwrap())).await.unwrap();
+}
+
+#[tokio::test]
+async fn throughput_may_be_lowered_once_an_hour_after_four_times() {
+    let house = house(None).await;
+    house.db.enforce_throughput(true);
+    let to = |units| UpdateTableInput {
+        table_name: "table".to_owned(),
+        billing_mode: (units == 10).then(|| "PROVISIONED".to_owned()),
+        provisioned_throughput: Some(ProvisionedThroughput {
+            read_capacity_units: units,
+            write_capacity_units: units,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    for units in [10, 9, 8, 7, 6] {
+        house.db.update_table(&house.cx, to(units)).await.unwrap();
+    }
+    let refused = house.db.update_table(&house.cx, to(5)).await.map(drop).unwrap_err();
+    assert!(refused.is("LimitExceededException"), "{refused}");
+    let end = "Last decrease at Friday, January 15, 2027 8:00:00 AM UTC. Next decrease can be made at Friday, January 15, \
+               2027 9:00:00 AM UTC";
+    assert!(refused.message().ends_with(end), "{refused}");
+    house.later(1);
+    house.db.update_table(&house.cx, to(5)).await.unwrap();
+    house.db.update_table(&house.cx, to(4)).await.map(drop).unwrap_err();
+    house.later(24);
+    house.db.update_table(&house.cx, to(4)).await.unwrap();
+}

@@ -138,12 +138,13 @@ impl DynamoDb {
         for region in regions {
             let place =
                 Place { account: cx.account.to_string(), region: region.clone(), name: name.to_owned() };
-            numbers.push(self.table_at(&place)?.ok_or_else(|| no_member(name, region))?.number);
+            let number = self.table_at(&place)?.ok_or_else(|| no_member(name, region))?.number;
+            numbers.push((place, number));
         }
-        // In one order, so that no two callers wait for each other.
-        numbers.sort_unstable();
+        // In the order of those who hold several tables, so that no two callers wait for each other.
+        numbers.sort();
         let mut gates = Vec::with_capacity(numbers.len());
-        for number in numbers {
+        for (_, number) in numbers {
             gates.push(self.live.space(number).gate.clone().write_owned().await);
         }
         Ok(gates)
