@@ -167,7 +167,7 @@ def test_flask_sessions(resource):
     assert resource.Table(table).scan()["Count"] == 2
 
 
-@pytest.mark.parametrize("library", ["document", "electrodb", "toolbox", "sessions"])
+@pytest.mark.parametrize("library", ["document", "electrodb", "toolbox", "sessions", "dynamoose", "onetable"])
 def test_in_javascript(cloud, packages, library):
     script = packages / f"{library}.mjs"
     script.write_text((SCRIPTS / f"{library}.mjs").read_text())

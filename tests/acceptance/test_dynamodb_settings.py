@@ -88,6 +88,8 @@ def test_indexes_that_are_changed(ddb):
     assert (index["IndexStatus"], index["ProvisionedThroughput"]["ReadCapacityUnits"]) == ("UPDATING", 5)
     (index,) = ddb.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]
     assert (index["IndexStatus"], index["ProvisionedThroughput"]["ReadCapacityUnits"]) == ("ACTIVE", 7)
+    wide = {**gsi("wide", "g", projection="INCLUDE", NonKeyAttributes=[f"a{n}" for n in range(21)]), "ProvisionedThroughput": UNITS}
+    assert refusal(ddb.update_table, **change(Create=wide))[0] == "ValidationException"
     (index,) = ddb.update_table(**change(Delete={"IndexName": "by-g"}))["TableDescription"]["GlobalSecondaryIndexes"]
     assert index["IndexStatus"] == "DELETING"
     assert "GlobalSecondaryIndexes" not in ddb.describe_table(TableName=table)["Table"]
@@ -146,7 +148,8 @@ def test_what_members_of_a_global_table_have_in_common(client, ddb):
             ({"Delete": {"RegionName": "eu-west-1"}}, absent), ({"Update": {"RegionName": "eu-west-1"}}, absent)):
         assert refusal(ddb.update_table, **replicas(**update)) == ("ValidationException", message)
     assert refusal(ddb.update_table, TableName=table, ReplicaUpdates=[{}])[0] == "ValidationException"
-    ddb.update_table(**replicas(Create={"RegionName": "eu-west-1", "TableClassOverride": "STANDARD_INFREQUENT_ACCESS"}))
+    made = ddb.update_table(**replicas(Create={"RegionName": "eu-west-1", "TableClassOverride": "STANDARD_INFREQUENT_ACCESS"}))
+    assert [replica["ReplicaStatus"] for replica in made["TableDescription"]["Replicas"]] == ["CREATING"]
     shown = ddb.describe_table(TableName=table)["Table"]
     (replica,) = shown["Replicas"]
     assert replica["ReplicaTableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
@@ -184,7 +187,8 @@ def test_what_members_of_a_global_table_have_in_common(client, ddb):
     there.update_table(TableName=table, DeletionProtectionEnabled=True)
     assert refusal(ddb.update_table, **replicas(Delete={"RegionName": "eu-west-1"}))[0] == "ValidationException"
     there.update_table(TableName=table, DeletionProtectionEnabled=False)
-    ddb.update_table(**replicas(Delete={"RegionName": "eu-west-1"}))
+    gone = ddb.update_table(**replicas(Delete={"RegionName": "eu-west-1"}))["TableDescription"]
+    assert gone["Replicas"] == [{"RegionName": "eu-west-1", "ReplicaStatus": "DELETING"}]
     assert refusal(there.describe_table, TableName=table)[0] == "ResourceNotFoundException"
 
 

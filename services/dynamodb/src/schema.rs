@@ -330,6 +330,11 @@ pub(crate) fn check_whole(
             used.join(", ")
         )));
     }
+    check_projected(indexes)
+}
+
+/// Errors: more attributes than all indexes together may project by name.
+pub(crate) fn check_projected<'i>(indexes: impl Iterator<Item = &'i Index>) -> Result<()> {
     let projected: usize = indexes
         .map(|index| match &index.projection {
             Projection::Include(names) => names.len(),

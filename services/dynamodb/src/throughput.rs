@@ -17,6 +17,9 @@ use std::sync::atomic::Ordering;
 
 /// AWS: for how many seconds units that nobody used are kept.
 const BURST: f64 = 300.0;
+/// AWS: how often throughput may be lowered in a day before it must wait.
+const FREE_DECREASES: i64 = 4;
+const HOUR: i64 = 60 * 60 * 1000;
 
 /// Whether something reads or writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,6 +194,53 @@ impl DynamoDb {
             }
         }
     }
+}
+
+/// AWS: four decreases of throughput in a day (UTC), and then one in an hour, of a table and of each index.
+pub(crate) fn check_decreases(old: &Table, new: &Table, now: i64) -> Result<()> {
+    let indexes = new.globals.iter().filter_map(|index| Some((old.global(&index.name)?, index)));
+    let pairs = std::iter::once((&old.billing.throughput, &new.billing.throughput))
+        .chain(indexes.map(|(old, new)| (&old.throughput, &new.throughput)));
+    for (old, new) in pairs {
+        let Some(last) =
+            old.decreased.filter(|_| new.decreased == Some(now) && new.decreases > FREE_DECREASES)
+        else {
+            continue;
+        };
+        if now - last < HOUR {
+            return Err(crate::errors::limit(format!(
+                "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After \
+                 the first {FREE_DECREASES} decreases, each subsequent decrease in the same UTC day can be performed at \
+                 most once every 3600 seconds. Number of decreases today: {}. Last decrease at {}. Next decrease can be \
+                 made at {}",
+                old.decreases,
+                words(last),
+                words(last + HOUR)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A time as that message has it: `Wednesday, July 25, 2018 9:04:23 PM UTC`.
+fn words(millis: i64) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000));
+    let at = at.unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    let (hour, half) = match at.hour() {
+        0 => (12, "AM"),
+        hour @ 1..=11 => (hour, "AM"),
+        12 => (12, "PM"),
+        hour => (hour - 12, "PM"),
+    };
+    format!(
+        "{}, {} {}, {} {hour}:{:02}:{:02} {half} UTC",
+        at.weekday(),
+        at.month(),
+        at.day(),
+        at.year(),
+        at.minute(),
+        at.second()
+    )
 }
 
 #[cfg(test)]

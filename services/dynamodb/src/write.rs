@@ -220,7 +220,12 @@ impl DynamoDb {
                 self.admit_cost(&write.table, &done.cost)?;
                 Ok::<_, Refused>(done)
             })
-            .await?;
+            .await;
+        if let Err(Refused::Condition(_)) = &done {
+            // A write that was looked into is paid for, whether or not its condition held.
+            self.spend_write(&write.table, &Cost { table: 1.0, ..Cost::default() });
+        }
+        let done = done?;
         attempt.committed();
         self.spend_write(&write.table, &done.cost);
         Ok(done)

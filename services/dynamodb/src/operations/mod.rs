@@ -17,4 +17,5 @@ pub(crate) mod settings;
 pub(crate) mod tables;
 pub(crate) mod transact;
 pub(crate) mod transfers;
+mod under_way;
 pub(crate) mod update_table;

@@ -15,10 +15,6 @@ const NOTHING: &str = "At least one of ProvisionedThroughput, BillingMode, Updat
      GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, \
      MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required";
 
-/// AWS: how often throughput may be lowered in a day before it must wait.
-const FREE_DECREASES: i64 = 4;
-const HOUR: i64 = 60 * 60 * 1000;
-
 const UNITS_WITH_REQUESTS: &str =
     "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST";
 
@@ -45,7 +41,7 @@ impl DynamoDb {
             }
             change_billing(&mut table, &input, cx.millis())?;
             if limited {
-                check_decreases(&found, &table, cx.millis())?;
+                crate::throughput::check_decreases(&found, &table, cx.millis())?;
             }
             let gone = change_indexes(&mut table, &input, cx.millis())?;
             for index in table.globals.iter_mut().filter(|index| index.number == 0) {
@@ -91,39 +87,12 @@ impl DynamoDb {
             shown.read_capacity_units = Some(found.billing.throughput.read);
             shown.write_capacity_units = Some(found.billing.throughput.write);
         }
+        super::under_way::replicas(&input, &mut description);
         self.show_indexes_under_way(&found, &input, &mut description, cx.millis())?;
         if changes_only_settings(&input) || same_mode(&found, &input) {
             description.table_status = Some("ACTIVE".to_owned());
         }
         Ok(UpdateTableOutput { table_description: Some(description), ..Default::default() })
-    }
-
-    /// Shows the indexes that are being changed or deleted as they were, and what happens to them.
-    fn show_indexes_under_way(
-        &self,
-        found: &Table,
-        input: &UpdateTableInput,
-        description: &mut TableDescription,
-        now: i64,
-    ) -> Result<()> {
-        let before = self.describe(found, Phase::Settled, now)?.global_secondary_indexes.unwrap_or_default();
-        for update in input.global_secondary_index_updates.iter().flatten() {
-            let changed = update.update.as_ref().map(|update| (&update.index_name, "UPDATING"));
-            let deleted = update.delete.as_ref().map(|delete| (&delete.index_name, "DELETING"));
-            let Some((name, status)) = changed.or(deleted) else { continue };
-            let of = |index: &&GlobalSecondaryIndexDescription| index.index_name.as_ref() == Some(name);
-            let Some(mut old) = before.iter().find(of).cloned() else { continue };
-            old.index_status = Some(status.to_owned());
-            if let Some(warm) = &mut old.warm_throughput {
-                warm.status = Some(status.to_owned());
-            }
-            let shown = description.global_secondary_indexes.get_or_insert_default();
-            match shown.iter_mut().find(|index| index.index_name.as_ref() == Some(name)) {
-                Some(index) => *index = old,
-                None => shown.push(old),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -142,53 +111,6 @@ fn changes_members(input: &UpdateTableInput) -> bool {
         || input.billing_mode.is_some()
         || input.on_demand_throughput.is_some()
         || input.warm_throughput.is_some()
-}
-
-/// AWS: four decreases of throughput in a day (UTC), and then one in an hour, of a table and of each index.
-fn check_decreases(old: &Table, new: &Table, now: i64) -> Result<()> {
-    let indexes = new.globals.iter().filter_map(|index| Some((old.global(&index.name)?, index)));
-    let pairs = std::iter::once((&old.billing.throughput, &new.billing.throughput))
-        .chain(indexes.map(|(old, new)| (&old.throughput, &new.throughput)));
-    for (old, new) in pairs {
-        let Some(last) =
-            old.decreased.filter(|_| new.decreased == Some(now) && new.decreases > FREE_DECREASES)
-        else {
-            continue;
-        };
-        if now - last < HOUR {
-            return Err(limit(format!(
-                "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day. After \
-                 the first {FREE_DECREASES} decreases, each subsequent decrease in the same UTC day can be performed at \
-                 most once every 3600 seconds. Number of decreases today: {}. Last decrease at {}. Next decrease can be \
-                 made at {}",
-                old.decreases,
-                words(last),
-                words(last + HOUR)
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// A time as that message has it: `Wednesday, July 25, 2018 9:04:23 PM UTC`.
-fn words(millis: i64) -> String {
-    let at = time::OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000));
-    let at = at.unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    let (hour, half) = match at.hour() {
-        0 => (12, "AM"),
-        hour @ 1..=11 => (hour, "AM"),
-        12 => (12, "PM"),
-        hour => (hour - 12, "PM"),
-    };
-    format!(
-        "{}, {} {}, {} {hour}:{:02}:{:02} {half} UTC",
-        at.weekday(),
-        at.month(),
-        at.day(),
-        at.year(),
-        at.minute(),
-        at.second()
-    )
 }
 
 /// Errors: what is so already.
@@ -469,6 +391,7 @@ fn new_index(
         warm: create.warm_throughput.as_ref(),
     };
     let index = schema::global(&new, &defined, table.billing.on_demand)?;
+    schema::check_projected(table.locals.iter().chain(&table.globals).chain([&index]))?;
     table.attributes = defined;
     let mut used: Vec<&str> = table.keys.names().collect();
     for name in table.locals.iter().chain(&table.globals).chain([&index]).flat_map(|i| i.keys.names()) {

@@ -1,0 +1,56 @@
+//! What the answer of an update shows of what it has begun: indexes and replicas as they were, and what happens to them.
+
+use crate::DynamoDb;
+use crate::describe::Phase;
+use crate::errors::Result;
+use crate::state::Table;
+use cloudlet_api_dynamodb::*;
+
+impl DynamoDb {
+    /// Shows the indexes that are being changed or deleted as they were, and what happens to them.
+    pub(super) fn show_indexes_under_way(
+        &self,
+        found: &Table,
+        input: &UpdateTableInput,
+        description: &mut TableDescription,
+        now: i64,
+    ) -> Result<()> {
+        let before = self.describe(found, Phase::Settled, now)?.global_secondary_indexes.unwrap_or_default();
+        for update in input.global_secondary_index_updates.iter().flatten() {
+            let changed = update.update.as_ref().map(|update| (&update.index_name, "UPDATING"));
+            let deleted = update.delete.as_ref().map(|delete| (&delete.index_name, "DELETING"));
+            let Some((name, status)) = changed.or(deleted) else { continue };
+            let of = |index: &&GlobalSecondaryIndexDescription| index.index_name.as_ref() == Some(name);
+            let Some(mut old) = before.iter().find(of).cloned() else { continue };
+            old.index_status = Some(status.to_owned());
+            if let Some(warm) = &mut old.warm_throughput {
+                warm.status = Some(status.to_owned());
+            }
+            let shown = description.global_secondary_indexes.get_or_insert_default();
+            match shown.iter_mut().find(|index| index.index_name.as_ref() == Some(name)) {
+                Some(index) => *index = old,
+                None => shown.push(old),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows what happens to replicas.
+pub(super) fn replicas(input: &UpdateTableInput, description: &mut TableDescription) {
+    for update in input.replica_updates.iter().flatten() {
+        let created = update.create.as_ref().map(|create| (&create.region_name, "CREATING"));
+        let updated = update.update.as_ref().map(|update| (&update.region_name, "UPDATING"));
+        let deleted = update.delete.as_ref().map(|delete| (&delete.region_name, "DELETING"));
+        let Some((region, status)) = created.or(updated).or(deleted) else { continue };
+        let shown = description.replicas.get_or_insert_default();
+        match shown.iter_mut().find(|replica| replica.region_name.as_ref() == Some(region)) {
+            Some(replica) => replica.replica_status = Some(status.to_owned()),
+            None => shown.push(ReplicaDescription {
+                region_name: Some(region.clone()),
+                replica_status: Some(status.to_owned()),
+                ..Default::default()
+            }),
+        }
+    }
+}
