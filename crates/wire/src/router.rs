@@ -1,6 +1,6 @@
 //! Which API, which operation and which protocol a request means.
 
-use crate::head::{Head, Labels, Params, decode, is_encoded};
+use crate::head::{Head, Labels, Params, decode, decode_plus, is_encoded};
 use crate::path::{self, Literal, Pattern};
 use crate::{refusal, s3};
 use cloudlet_service::{Api, Error, Operation, Protocol, rules};
@@ -356,7 +356,7 @@ impl Table {
             }
             return match candidate.target {
                 Target::Served(operation) => {
-                    let labels = decoded(&labels).map_err(|e| self.refuse(protocol, e))?;
+                    let labels = decoded(&labels, s3::is(self.api)).map_err(|e| self.refuse(protocol, e))?;
                     Ok(Route { api: self.api, operation, protocol, labels })
                 }
                 Target::Unserved(name) => {
@@ -422,10 +422,12 @@ impl Group {
     }
 }
 
-fn decoded(labels: &[(&'static str, &str)]) -> Result<Labels, Error> {
+/// The labels of a path, decoded. `spaces`: a `+` is a space, as in the keys of S3, whose clients write `%2B` for a plus.
+fn decoded(labels: &[(&'static str, &str)], spaces: bool) -> Result<Labels, Error> {
     let mut out = Vec::with_capacity(labels.len());
     for (name, raw) in labels {
-        let Some(value) = decode(raw).filter(|_| is_encoded(raw)) else {
+        let value = if spaces { decode_plus(raw) } else { decode(raw) };
+        let Some(value) = value.filter(|_| is_encoded(raw)) else {
             return Err(Error::sender("InvalidURI", "Couldn't parse the specified URI."));
         };
         out.push((*name, value.into_owned()));

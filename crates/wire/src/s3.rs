@@ -187,6 +187,13 @@ pub(crate) fn check(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
     if head.method == "PUT" && params.has("uploadId") && !params.has("partNumber") {
         return Err(method_not_allowed("PUT", "UPLOAD").with_header("allow", "DELETE, POST, GET"));
     }
+    if head.method == "GET"
+        && kind(head) == "BUCKET"
+        && let Some(version) = params.get("list-type").filter(|version| *version != "2")
+    {
+        let message = "Invalid List Type specified in Request";
+        return Err(argument("list-type", message).with("ArgumentValue", version));
+    }
     let object = matches!(kind(head), "OBJECT");
     if object && params.has("logging") {
         let message = "There is no such thing as a logging status sub-resource for a key.";
@@ -249,6 +256,21 @@ pub(crate) fn request_ids(request_id: &str) -> (String, String) {
         .map(|c| c.to_ascii_uppercase())
         .collect();
     (short, long)
+}
+
+/// A metadata value as S3 reads it: encoded words decoded, and bytes that are not ASCII as ISO 8859-1, even where they
+/// would be UTF-8. Source: S3 User Guide, "Working with object metadata", the example of `x-amz-meta-nonascii`.
+pub(crate) fn metadata_value<'a>(
+    head: &Head<'a>,
+    name: &http::HeaderName,
+    value: Cow<'a, str>,
+) -> Cow<'a, str> {
+    if value.is_ascii() {
+        return decode_words(value);
+    }
+    let latin = |v: &http::HeaderValue| v.as_bytes().iter().map(|&b| char::from(b)).collect::<String>();
+    let all: Vec<String> = head.headers.get_all(name).iter().map(latin).collect();
+    Cow::Owned(all.join(", "))
 }
 
 /// Decodes the encoded words of RFC 2047 in a metadata value: `=?UTF-8?B?w6k=?=`. What is none stays as it is.

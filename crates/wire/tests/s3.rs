@@ -22,7 +22,7 @@ fn routes_buckets_and_objects() {
         ("GET /b/k", r#"GetObject {"Bucket":"b","Key":"k"}"#),
         (
             "GET /b//a/../%C3%A9%2B+?partNumber=2",
-            r#"GetObject {"Bucket":"b","Key":"/a/../é++","PartNumber":2}"#,
+            r#"GetObject {"Bucket":"b","Key":"/a/../é+ ","PartNumber":2}"#,
         ),
         ("HEAD /b/k", r#"HeadObject {"Bucket":"b","Key":"k"}"#),
         ("HEAD /b", r#"HeadBucket {"Bucket":"b"}"#),

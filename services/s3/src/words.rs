@@ -128,6 +128,9 @@ pub(crate) fn invalid_input(op: &'static Operation, violations: &Violations) -> 
         "ObjectAttributes" => {
             invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", value)
         }
+        "OptionalObjectAttributes" => {
+            invalid_argument("Invalid attribute name specified.", "x-amz-optional-object-attributes", value)
+        }
         "ChecksumAlgorithm" if is_header(op, name, SDK_ALGORITHM) => {
             invalid_request(format!("Value for {SDK_ALGORITHM} header is invalid."))
         }

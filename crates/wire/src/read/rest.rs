@@ -166,7 +166,10 @@ impl Reader<'_> {
             if let Some(key) = name.as_str().strip_prefix(prefix.as_str())
                 && let Some(value) = header_text(self.head, name)
             {
-                let value = if s3::is(self.route.api) { s3::decode_words(value) } else { value };
+                let value = match s3::is(self.route.api) {
+                    true => s3::metadata_value(self.head, name, value),
+                    false => value,
+                };
                 found.push((key, value));
             }
         }

@@ -75,8 +75,9 @@ impl S3 {
             let path = page.path.trim_start_matches('/');
             return visit.moved(&format!("{protocol}://{}/{path}{}", all.host_name, visit.query()), 301);
         }
-        let Ok(key) = percent_decode_str(page.path.strip_prefix('/').unwrap_or(page.path)).decode_utf8()
-        else {
+        // A plus is a space here as in the keys of the API's own paths.
+        let path = page.path.strip_prefix('/').unwrap_or(page.path).replace('+', " ");
+        let Ok(key) = percent_decode_str(&path).decode_utf8() else {
             let error = Error::sender("InvalidURI", "Couldn't parse the specified URI.");
             return pages::error(&error, None, &visit.ids);
         };
