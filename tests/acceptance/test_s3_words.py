@@ -134,7 +134,7 @@ CASES = [
     ("PUT", "B/c", {"x-amz-copy-source": "B/k", "x-amz-copy-source-if-match": '"e"'}, b"", 412, "PreconditionFailed", PRECONDITION,
      {"Condition": "x-amz-copy-source-If-Match"}),
     ("PUT", "B/c", {"x-amz-copy-source": "B/cold"}, b"", 403, "InvalidObjectState",
-     "The operation is not valid for the object's storage class", {"StorageClass": "DEEP_ARCHIVE"}),
+     "Operation is not valid for the source object's storage class", {"StorageClass": "DEEP_ARCHIVE"}),
     ("PUT", "B/k?tagging", {}, b"", 400, "MissingRequestBodyError", "Request Body is empty", {}),
     ("PUT", "B/k?tagging", {}, b"<Tagging>", 400, "MalformedXML", XML, {}),
     ("PUT", "B/k?tagging", {}, b"<Tagging><TagSet><Tag><Key>a&amp;</Key><Value/></Tag></TagSet></Tagging>", 400, "InvalidTag",

@@ -36,6 +36,7 @@ impl Claim {
                 Some(bytes.ok_or_else(invalid)?)
             }
         };
+        known_algorithms(cx)?;
         if given.len() > 1 {
             let message =
                 "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
@@ -162,6 +163,21 @@ fn digest(algorithm: Algorithm, body: &[u8]) -> Vec<u8> {
     let mut hasher = Hasher::new(algorithm);
     hasher.update(body);
     hasher.finish()
+}
+
+/// Headers of the family that are about something else than a value.
+const NO_VALUES: [&str; 3] = ["algorithm", "type", "mode"];
+
+/// Errors: `InvalidRequest` for a checksum of an algorithm that S3 does not know.
+fn known_algorithms(cx: &Context) -> Result<(), Error> {
+    let names = cx.origin.headers.iter().flat_map(|headers| headers.keys());
+    let mut algorithms = names.filter_map(|name| name.as_str().strip_prefix("x-amz-checksum-"));
+    match algorithms.any(|name| !NO_VALUES.contains(&name) && Algorithm::parse(name).is_none()) {
+        true => {
+            Err(invalid_request("The algorithm type you specified in x-amz-checksum- header is invalid."))
+        }
+        false => Ok(()),
+    }
 }
 
 /// The checksum that will come as a trailer. Errors: `InvalidRequest` for one we do not know.

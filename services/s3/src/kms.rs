@@ -145,7 +145,7 @@ impl S3 {
             return Err(public::prevented_keys(cx, bucket, object));
         }
         let customer = asked.customer.read()?;
-        check_server_side(asked.algorithm, asked.key, customer.is_some())?;
+        check_server_side(asked.algorithm, asked.key.or(asked.context), customer.is_some())?;
         if let Some(customer) = customer {
             return Ok(Sealing::Customer(customer));
         }

@@ -282,6 +282,11 @@ fn input(bucket: &str, key: &str, fields: &Fields, body: ByteStream) -> Result<P
         checksum_crc64_nvme: text("x-amz-checksum-crc64nvme"),
         checksum_sha1: text("x-amz-checksum-sha1"),
         checksum_sha256: text("x-amz-checksum-sha256"),
+        checksum_sha512: text("x-amz-checksum-sha512"),
+        checksum_md5: text("x-amz-checksum-md5"),
+        checksum_xxhash64: text("x-amz-checksum-xxhash64"),
+        checksum_xxhash3: text("x-amz-checksum-xxhash3"),
+        checksum_xxhash128: text("x-amz-checksum-xxhash128"),
         checksum_algorithm: text("x-amz-checksum-algorithm").or(text("x-amz-sdk-checksum-algorithm")),
         ssekms_key_id: text("x-amz-server-side-encryption-aws-kms-key-id"),
         object_lock_mode: text("x-amz-object-lock-mode"),
@@ -357,6 +362,12 @@ fn answer(
         ("x-amz-checksum-crc64nvme", &output.checksum_crc64_nvme),
         ("x-amz-checksum-sha1", &output.checksum_sha1),
         ("x-amz-checksum-sha256", &output.checksum_sha256),
+        ("x-amz-checksum-sha512", &output.checksum_sha512),
+        ("x-amz-checksum-md5", &output.checksum_md5),
+        ("x-amz-checksum-xxhash64", &output.checksum_xxhash64),
+        ("x-amz-checksum-xxhash3", &output.checksum_xxhash3),
+        ("x-amz-checksum-xxhash128", &output.checksum_xxhash128),
+        ("x-amz-server-side-encryption-aws-kms-key-id", &output.ssekms_key_id),
     ] {
         if let Some(value) = value {
             response.headers_mut().insert(name, header(value)?);

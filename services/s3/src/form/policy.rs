@@ -17,8 +17,9 @@ pub(super) struct Policy {
 }
 
 enum Condition {
-    Equals(String, String),
-    StartsWith(String, String),
+    /// The field in lower case, the value, and the field as the policy writes it.
+    Equals(String, String, String),
+    StartsWith(String, String, String),
     Length(u64, u64),
 }
 
@@ -65,13 +66,15 @@ impl Policy {
             other => fields.get(other),
         };
         for condition in &self.conditions {
-            let (name, value, met) = match condition {
+            let (written, value, met) = match condition {
                 Condition::Length(least, most) => {
                     sizes = (*sizes.start()).max(*least)..=(*sizes.end()).min(*most);
                     continue;
                 }
-                Condition::Equals(name, value) => (name, value, value_of(name).unwrap_or_default() == value),
-                Condition::StartsWith(name, value) => {
+                Condition::Equals(name, value, written) => {
+                    (written, value, value_of(name).unwrap_or_default() == value)
+                }
+                Condition::StartsWith(name, value, written) => {
                     let given = value_of(name);
                     let met = match given {
                         // Several content types may be named at once; each must begin so.
@@ -81,13 +84,13 @@ impl Policy {
                         Some(given) => given.starts_with(value.as_str()),
                         None => value.is_empty(),
                     };
-                    (name, value, met)
+                    (written, value, met)
                 }
             };
             if !met {
                 let operator = if matches!(condition, Condition::Equals(..)) { "eq" } else { "starts-with" };
                 return Err(refused(format!(
-                    "Policy Condition failed: [\"{operator}\", \"${name}\", \"{value}\"]"
+                    "Policy Condition failed: [\"{operator}\", \"${written}\", \"{value}\"]"
                 )));
             }
         }
@@ -102,7 +105,7 @@ impl Policy {
 
     fn names(&self, field: &str) -> bool {
         self.conditions.iter().any(|c| match c {
-            Condition::Equals(name, _) | Condition::StartsWith(name, _) => name == field,
+            Condition::Equals(name, ..) | Condition::StartsWith(name, ..) => name == field,
             Condition::Length(..) => false,
         })
     }
@@ -124,7 +127,7 @@ fn read(one: &Value, out: &mut Vec<Condition>) -> Result<(), Error> {
         Value::Object(pairs) => {
             for (name, value) in pairs {
                 let value = value.as_str().ok_or_else(bad)?;
-                out.push(Condition::Equals(name.to_ascii_lowercase(), value.to_owned()));
+                out.push(Condition::Equals(name.to_ascii_lowercase(), value.to_owned(), name.clone()));
             }
             Ok(())
         }
@@ -140,12 +143,12 @@ fn read(one: &Value, out: &mut Vec<Condition>) -> Result<(), Error> {
                 out.push(Condition::Length(number(second)?, number(third)?));
                 return Ok(());
             }
-            let name =
-                second.as_str().and_then(|s| s.strip_prefix('$')).ok_or_else(bad)?.to_ascii_lowercase();
+            let written = second.as_str().and_then(|s| s.strip_prefix('$')).ok_or_else(bad)?.to_owned();
+            let name = written.to_ascii_lowercase();
             let value = third.as_str().ok_or_else(bad)?.to_owned();
             match operator.as_str() {
-                "eq" => out.push(Condition::Equals(name, value)),
-                "starts-with" => out.push(Condition::StartsWith(name, value)),
+                "eq" => out.push(Condition::Equals(name, value, written)),
+                "starts-with" => out.push(Condition::StartsWith(name, value, written)),
                 _ => {
                     return Err(invalid_policy(format!(
                         "Invalid Condition: unknown operation '{operator}'."

@@ -76,8 +76,10 @@ impl S3 {
         if let Some(seal) = &found.version.kms {
             cipher = Some(self.open_seal(cx, seal).await?);
         }
-        check_archived(&found.version, cx.millis())
-            .map_err(|e| e.with_code("InvalidObjectState").with("Key", at.key.clone()))?;
+        check_archived(&found.version, cx.millis()).map_err(|_| {
+            let message = "Operation is not valid for the source object's storage class";
+            Error::new("InvalidObjectState", 403, message).with("StorageClass", found.version.class())
+        })?;
         Ok(Source { bucket, at, version: found.version, latest: found.latest, cipher })
     }
 
@@ -119,11 +121,7 @@ impl S3 {
             };
             let owner = input.expected_source_bucket_owner.as_deref();
             let source = self.source(cx, &input.copy_source, owner, &read, from_key.as_ref()).await?;
-            if source.version.size > MOST_AT_ONCE {
-                return Err(invalid_request(format!(
-                    "The specified copy source is larger than the maximum allowable size for a copy source: {MOST_AT_ONCE}"
-                )));
-            }
+            check_copied_size(source.version.size)?;
             let draft = self.copy_draft(cx, &bucket, &input, &source, &sealing)?;
             let annotated = self.copies_annotations(cx, &bucket, &input, &source, &sealing)?;
             let copied = match self.copy_bytes(cx, &source, algorithm, &sealing).await {
@@ -292,6 +290,16 @@ impl S3 {
         let checksum = Some(Checksum::full(algorithm, &hasher.finish()));
         Ok(Copied { received: None, etag: hex::encode(md5.finish()), checksum })
     }
+}
+
+/// How much is copied at once. Errors: `InvalidRequest`.
+pub(crate) fn check_copied_size(size: u64) -> Result<(), Error> {
+    if size <= MOST_AT_ONCE {
+        return Ok(());
+    }
+    Err(invalid_request(format!(
+        "The specified copy source is larger than the maximum allowable size for a copy source: {MOST_AT_ONCE}"
+    )))
 }
 
 fn answer(cx: &Context, bucket: &Bucket, source: &Source, stored: &Version) -> CopyObjectOutput {

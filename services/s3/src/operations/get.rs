@@ -43,6 +43,23 @@ macro_rules! read_conditions {
     };
 }
 
+/// `response-*` parameters are for signed requests. Errors: `InvalidRequest`.
+macro_rules! check_overrides {
+    ($cx:expr, $input:expr) => {
+        let any = $input.response_cache_control.is_some()
+            || $input.response_content_disposition.is_some()
+            || $input.response_content_encoding.is_some()
+            || $input.response_content_language.is_some()
+            || $input.response_content_type.is_some()
+            || $input.response_expires.is_some();
+        if any && matches!($cx.principal, Principal::Anonymous) {
+            return Err(invalid_request(
+                "Request specific response headers cannot be used for anonymous GET requests.",
+            ));
+        }
+    };
+}
+
 /// Fills what both answers say of an object.
 macro_rules! describe {
     ($self:expr, $cx:expr, $bucket:expr, $input:expr, $output:expr, $found:expr, $slice:expr) => {{
@@ -65,15 +82,14 @@ macro_rules! describe {
             $input.response_content_encoding.take().or_else(|| headers.content_encoding.clone());
         $output.content_language =
             $input.response_content_language.take().or_else(|| headers.content_language.clone());
-        $output.expires = $input
-            .response_expires
-            .take()
-            .map(|date| http_date(date.secs().saturating_mul(1000)))
-            .or_else(|| headers.expires.clone());
+        // Whatever it says is given back, be it a date or not.
+        $output.expires = $input.response_expires.take().or_else(|| headers.expires.clone());
         $output.website_redirect_location = headers.redirect.clone();
         $output.metadata = (!version.metadata.is_empty()).then(|| version.metadata.clone());
         $output.storage_class = version.class.clone();
-        $output.tag_count = (!version.tags.is_empty()).then(|| version.tags.len() as i32);
+        let may = |action: &str| $self.may($cx, &$bucket, &$input.key, $input.version_id.as_deref(), action);
+        $output.tag_count =
+            (!version.tags.is_empty() && may("s3:GetObjectTagging")).then(|| version.tags.len() as i32);
         if slice.partial {
             let last = slice.end.saturating_sub(1);
             $output.content_range = Some(format!("bytes {}-{last}/{}", slice.start, version.size));
@@ -95,12 +111,14 @@ macro_rules! describe {
                 $output.checksum_type = Some(checksum.kind.name().to_owned());
             }
         }
-        if let Some(retention) = &version.retention {
+        if let Some(retention) = version.retention.as_ref().filter(|_| may("s3:GetObjectRetention")) {
             $output.object_lock_mode = Some(retention.mode.clone());
             $output.object_lock_retain_until_date = Some(DateTime::from_millis(retention.until));
         }
-        $output.object_lock_legal_hold_status =
-            version.hold.map(|on| if on { "ON".to_owned() } else { "OFF".to_owned() });
+        $output.object_lock_legal_hold_status = version
+            .hold
+            .filter(|_| may("s3:GetObjectLegalHold"))
+            .map(|on| if on { "ON".to_owned() } else { "OFF".to_owned() });
         $output.replication_status = version.replication.clone();
         $output.request_charged = charged($cx, &$bucket);
         $output.restore = restore_header(version, $cx.millis());
@@ -135,7 +153,7 @@ impl S3 {
         cx: &Context,
         mut input: GetObjectInput,
     ) -> Result<GetObjectOutput, Error> {
-        check_overrides(cx, &input)?;
+        check_overrides!(cx, input);
         check_encryption_header(cx)?;
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         // An object that is replaced just now is looked up again: its bytes may be gone before they are opened.
@@ -168,6 +186,7 @@ impl S3 {
         cx: &Context,
         mut input: HeadObjectInput,
     ) -> Result<HeadObjectOutput, Error> {
+        check_overrides!(cx, input);
         check_encryption_header(cx)?;
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
         for _ in 0..4 {
@@ -182,6 +201,12 @@ impl S3 {
             return Ok(output);
         }
         Err(crate::errors::conflicting_operation())
+    }
+
+    /// Whether the reader may also be told of what has a permission of its own: tags and locks.
+    /// Source: S3 API Reference, GetObject, the response elements.
+    fn may(&self, cx: &Context, bucket: &Bucket, key: &str, version: Option<&str>, action: &str) -> bool {
+        self.trusted(cx, bucket) || self.allowed(cx, bucket, Some(key), version, action).is_ok()
     }
 
     /// Finds the version that a read means. Errors: as [`S3::get_object`].
@@ -377,22 +402,6 @@ fn check_encryption_header(cx: &Context) -> Result<(), Error> {
             Err(invalid_argument(message, NAME, value))
         }
     }
-}
-
-/// `response-*` parameters are for signed requests. Errors: `InvalidRequest`.
-fn check_overrides(cx: &Context, input: &GetObjectInput) -> Result<(), Error> {
-    let any = input.response_cache_control.is_some()
-        || input.response_content_disposition.is_some()
-        || input.response_content_encoding.is_some()
-        || input.response_content_language.is_some()
-        || input.response_content_type.is_some()
-        || input.response_expires.is_some();
-    if any && matches!(cx.principal, Principal::Anonymous) {
-        return Err(invalid_request(
-            "Request specific response headers cannot be used for anonymous GET requests.",
-        ));
-    }
-    Ok(())
 }
 
 /// The cipher for the request's key, if the object has one. Errors: see [`unlock`].

@@ -13,6 +13,7 @@ use crate::errors::{Result, invalid_argument, invalid_request, no_such_upload, n
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
 use crate::names::{caller, check_key};
+use crate::operations::copy::check_copied_size;
 use crate::operations::put::{MOST_AT_ONCE, check_length, random_etag};
 use crate::state::{Bucket, CustomerKey, Draft, Live, Part, Upload};
 use crate::tags;
@@ -245,6 +246,7 @@ impl S3 {
         let owner = input.expected_source_bucket_owner.as_deref();
         let source = self.source(cx, &input.copy_source, owner, &conditions, from_key.as_ref()).await?;
         let (start, end) = copy_range(input.copy_source_range.as_deref(), source.version.size)?;
+        check_copied_size(end - start)?;
         let mut body = self.open_source(&source, start, end)?;
         let mut received =
             content::receive(&self.store, &mut body, &algorithms(upload.algorithm), key, MOST_AT_ONCE)

@@ -35,7 +35,7 @@ impl S3 {
             return Err(invalid_argument("restoration days should be at least 1", "Days", days.to_string()));
         }
         let tier = request.tier.or(request.glacier_job_parameters.map(|p| p.tier));
-        if tier.is_some_and(|t| !matches!(t.as_str(), "Standard" | "Bulk" | "Expedited")) {
+        if tier.as_ref().is_some_and(|t| !matches!(t.as_str(), "Standard" | "Bulk" | "Expedited")) {
             return Err(malformed_xml());
         }
         // Days end at midnight UTC, as with lifecycle rules.
@@ -54,6 +54,10 @@ impl S3 {
                     return Err(Error::new("InvalidObjectState", 403, message)
                         .with("StorageClass", version.class())
                         .into());
+                }
+                if version.class() == "DEEP_ARCHIVE" && tier.as_deref() == Some("Expedited") {
+                    let message = "Retrieval option is not supported by this storage class";
+                    return Err(invalid_argument(message, "Tier", "Expedited").into());
                 }
                 if version.is_restoring(now) {
                     let message = "Object restore is already in progress";

@@ -25,7 +25,9 @@ impl S3 {
         input: GetObjectTaggingInput,
     ) -> Result<GetObjectTaggingOutput, Error> {
         let bucket = self.expected(&input.bucket, input.expected_bucket_owner.as_deref())?;
-        let version = self.existing(cx, &bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        let version = self
+            .existing(cx, &bucket, &input.key, input.version_id.as_deref(), "GET")
+            .map_err(unread_marker)?;
         Ok(GetObjectTaggingOutput {
             version_id: shown_version(&bucket, &version),
             tag_set: tags::to_set(&version.tags),
@@ -80,7 +82,7 @@ impl S3 {
         let found = versions::find(&self.store, bucket.id, key, Which::parse(version)?)?;
         match found {
             None => Err(self.missing(cx, bucket, versions::missing(key, version))),
-            Some(found) if found.version.marker => Err(on_marker(key, version, method)),
+            Some(found) if found.version.marker => Err(on_marker(key, version, method, &found.version)),
             Some(found) => Ok(found.version),
         }
     }
@@ -106,7 +108,7 @@ impl S3 {
                     return Err(versions::missing(key, version).into());
                 };
                 if found.version.marker {
-                    return Err(on_marker(key, version, method).into());
+                    return Err(on_marker(key, version, method, &found.version).into());
                 }
                 change(&mut found.version)?;
                 replication::changed(tx, cx, bucket, key, &mut found.version)?;
@@ -134,10 +136,23 @@ pub(crate) fn tell(tx: &mut Tx<'_>, cx: &Context, bucket: &Bucket, event: &Event
     events::emit_with(tx, cx, bucket, event, more)
 }
 
-fn on_marker(key: &str, version: Option<&str>, method: &str) -> Error {
+fn on_marker(key: &str, version: Option<&str>, method: &str, marker: &Version) -> Error {
     match version {
         None => crate::errors::no_such_key(key),
-        Some(_) => method_not_allowed(method, "DeleteMarker"),
+        Some(_) => method_not_allowed(method, "DeleteMarker").with_header("allow", "DELETE"),
     }
     .with_header("x-amz-delete-marker", "true")
+    .with_header("x-amz-version-id", marker.shown_id())
+}
+
+/// Reading the tags of a key whose current version is a delete marker is refused as if the marker had been named.
+fn unread_marker(error: Error) -> Error {
+    let id = error.headers().iter().find(|(name, _)| *name == "x-amz-version-id").map(|(_, id)| id.clone());
+    match id {
+        Some(id) if error.is("NoSuchKey") => method_not_allowed("GET", "DeleteMarker")
+            .with_header("allow", "DELETE")
+            .with_header("x-amz-delete-marker", "true")
+            .with_header("x-amz-version-id", id),
+        _ => error,
+    }
 }
