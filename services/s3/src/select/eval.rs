@@ -3,6 +3,7 @@
 use super::Refused;
 use super::aggregate::{Sum, arithmetic};
 use super::functions::call;
+use super::input::LONGEST;
 use super::like::like;
 use super::parse::{Expr, Query, Step};
 use super::record::{Record, field, walk, whole};
@@ -85,12 +86,16 @@ impl<'q> Evaluator<'q> {
                 self.visit(a, record, sums)?;
                 self.visit(b, record, sums)
             }
+            Expr::Chain(first, rest) => {
+                self.visit(first, record, sums)?;
+                rest.iter().try_for_each(|(_, e)| self.visit(e, record, sums))
+            }
             Expr::Between(a, b, c) => [a, b, c].into_iter().try_for_each(|e| self.visit(e, record, sums)),
             Expr::In(a, list) => {
                 self.visit(a, record, sums)?;
                 list.iter().try_for_each(|e| self.visit(e, record, sums))
             }
-            Expr::Call(_, list) | Expr::List(list) => {
+            Expr::Call(_, list) | Expr::List(list) | Expr::And(list) | Expr::Or(list) => {
                 list.iter().try_for_each(|e| self.visit(e, record, sums))
             }
             Expr::Case(operand, arms, other) => {
@@ -115,6 +120,21 @@ impl<'q> Evaluator<'q> {
             }
             Expr::Negative(inner) => arithmetic("-", &Value::Int(0), &self.value(inner, record)?)?,
             Expr::Binary(symbol, left, right) => self.binary(symbol, left, right, record)?,
+            // What decides alone is not looked at further.
+            Expr::And(all) => self.joined(all, false, record)?,
+            Expr::Or(all) => self.joined(all, true, record)?,
+            Expr::Chain(first, rest) => {
+                let mut left = self.value(first, record)?;
+                for (symbol, right) in rest {
+                    let right = self.value(right, record)?;
+                    left = match *symbol {
+                        "||" if left.is_nothing() || right.is_nothing() => Value::Null,
+                        "||" => concatenated(left, &right)?,
+                        _ => arithmetic(symbol, &left, &right)?,
+                    };
+                }
+                left
+            }
             Expr::Between(of, low, high) => {
                 let of = self.value(of, record)?;
                 let low = of.compare(&self.value(low, record)?);
@@ -178,43 +198,34 @@ impl<'q> Evaluator<'q> {
         })
     }
 
-    fn binary(&self, symbol: &str, left: &Expr, right: &Expr, record: &Record) -> Result<Value, Refused> {
-        let left = self.value(left, record)?;
-        // What decides alone is not looked at further.
-        match (symbol, left.truth()) {
-            ("AND", Some(false)) => return Ok(Value::Bool(false)),
-            ("OR", Some(true)) => return Ok(Value::Bool(true)),
-            _ => {}
+    /// `AND`, which one false decides, or `OR`, which one true does.
+    fn joined(&self, all: &[Expr], decides: bool, record: &Record) -> Result<Value, Refused> {
+        let mut known = true;
+        for one in all {
+            match self.value(one, record)?.truth() {
+                Some(truth) if truth == decides => return Ok(Value::Bool(decides)),
+                truth => known &= truth.is_some(),
+            }
         }
-        let right = self.value(right, record)?;
-        let compared = |fits: fn(Ordering) -> bool| {
-            left.compare(&right).map_or(Value::Null, |order| Value::Bool(fits(order)))
-        };
+        Ok(if known { Value::Bool(!decides) } else { Value::Null })
+    }
+
+    /// A comparison. Errors: `UnsupportedTypeForQuerying`.
+    fn binary(&self, symbol: &str, left: &Expr, right: &Expr, record: &Record) -> Result<Value, Refused> {
+        let (left, right) = (self.value(left, record)?, self.value(right, record)?);
         let list = |value: &Value| matches!(value, Value::Json(_));
         if matches!(symbol, "<" | "<=" | ">" | ">=") && (list(&left) || list(&right)) {
             return Err(refused("UnsupportedTypeForQuerying"));
         }
-        Ok(match symbol {
-            "AND" => match (left.truth(), right.truth()) {
-                (_, Some(false)) => Value::Bool(false),
-                (Some(true), Some(true)) => Value::Bool(true),
-                _ => Value::Null,
-            },
-            "OR" => match (left.truth(), right.truth()) {
-                (_, Some(true)) => Value::Bool(true),
-                (Some(false), Some(false)) => Value::Bool(false),
-                _ => Value::Null,
-            },
-            "=" => compared(Ordering::is_eq),
-            "<>" => compared(Ordering::is_ne),
-            "<" => compared(Ordering::is_lt),
-            "<=" => compared(Ordering::is_le),
-            ">" => compared(Ordering::is_gt),
-            ">=" => compared(Ordering::is_ge),
-            "||" if left.is_nothing() || right.is_nothing() => Value::Null,
-            "||" => Value::Text(left.shown() + &right.shown()),
-            _ => arithmetic(symbol, &left, &right)?,
-        })
+        let fits: fn(Ordering) -> bool = match symbol {
+            "=" => Ordering::is_eq,
+            "<>" => Ordering::is_ne,
+            "<" => Ordering::is_lt,
+            "<=" => Ordering::is_le,
+            ">" => Ordering::is_gt,
+            _ => Ordering::is_ge,
+        };
+        Ok(left.compare(&right).map_or(Value::Null, |order| Value::Bool(fits(order))))
     }
 
     fn look_up(&self, steps: &[Step], record: &Record) -> Result<Value, Refused> {
@@ -243,4 +254,14 @@ impl<'q> Evaluator<'q> {
             Record::Fields { fields, header } => field(fields, header.as_deref(), rest, ours),
         }
     }
+}
+
+/// `||`. Errors: `ColumnTooLong`, so that a text does not grow without end.
+fn concatenated(left: Value, right: &Value) -> Result<Value, Refused> {
+    let mut text = match left {
+        Value::Text(text) => text,
+        other => other.shown(),
+    };
+    text.push_str(&right.shown());
+    if text.len() > LONGEST { Err(refused("ColumnTooLong")) } else { Ok(Value::Text(text)) }
 }

@@ -325,3 +325,19 @@ async fn quoted_records_are_asked_for() {
     let mut told = plan.run(ByteStream::from(Bytes::from_static(body.as_bytes())), 0);
     assert!(matches!(told.recv().await, Some(Told::Records(rows)) if rows == "\"x\ny\",2\n"));
 }
+
+#[tokio::test]
+async fn long_queries_are_no_deep_ones() {
+    for (more, times, rows) in [
+        (" AND 1=1", 30_000, 3),
+        (" OR 1=2", 32_000, 3),
+        ("+1", 100_000, 0),
+        ("||'a'", 40_000, 0),
+        (" AND NOT NOT 1=1", 15_000, 3),
+        ("*1", 100_000, 3),
+    ] {
+        let query = format!("SELECT Name FROM S3Object WHERE 1=1{}", more.repeat(times));
+        let answer = run(&query, true, PEOPLE).await;
+        assert_eq!(answer.map(|rows| rows.lines().count()), Ok(rows), "{more}");
+    }
+}

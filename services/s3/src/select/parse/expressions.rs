@@ -17,20 +17,20 @@ impl Parser {
         if self.depth > DEEPEST {
             return Err(refused("UnsupportedSyntax"));
         }
-        let mut left = self.and()?;
+        let mut all = vec![self.and()?];
         while self.word("OR") {
-            left = Expr::Binary("OR", Box::new(left), Box::new(self.and()?));
+            all.push(self.and()?);
         }
         self.depth -= 1;
-        Ok(left)
+        Ok(alone(all, Expr::Or))
     }
 
     fn and(&mut self) -> Result<Expr, Refused> {
-        let mut left = self.not()?;
+        let mut all = vec![self.not()?];
         while self.word("AND") {
-            left = Expr::Binary("AND", Box::new(left), Box::new(self.not()?));
+            all.push(self.not()?);
         }
-        Ok(left)
+        Ok(alone(all, Expr::And))
     }
 
     fn not(&mut self) -> Result<Expr, Refused> {
@@ -114,29 +114,25 @@ impl Parser {
     }
 
     fn sum(&mut self) -> Result<Expr, Refused> {
-        let mut left = self.product()?;
-        'more: loop {
-            for symbol in ["+", "-", "||"] {
-                if self.symbol(symbol) {
-                    left = Expr::Binary(symbol, Box::new(left), Box::new(self.product()?));
-                    continue 'more;
-                }
-            }
-            return Ok(left);
-        }
+        self.chain(["+", "-", "||"], Self::product)
     }
 
     fn product(&mut self) -> Result<Expr, Refused> {
-        let mut left = self.unary()?;
-        'more: loop {
-            for symbol in ["*", "/", "%"] {
-                if self.symbol(symbol) {
-                    left = Expr::Binary(symbol, Box::new(left), Box::new(self.unary()?));
-                    continue 'more;
-                }
-            }
-            return Ok(left);
+        self.chain(["*", "/", "%"], Self::unary)
+    }
+
+    /// Operators of one strength, and what stands between them.
+    fn chain(
+        &mut self,
+        symbols: [&'static str; 3],
+        operand: fn(&mut Self) -> Result<Expr, Refused>,
+    ) -> Result<Expr, Refused> {
+        let first = operand(self)?;
+        let mut rest = Vec::new();
+        while let Some(symbol) = symbols.into_iter().find(|symbol| self.symbol(symbol)) {
+            rest.push((symbol, operand(self)?));
         }
+        Ok(if rest.is_empty() { first } else { Expr::Chain(Box::new(first), rest) })
     }
 
     fn unary(&mut self) -> Result<Expr, Refused> {
@@ -240,6 +236,17 @@ impl Parser {
         }
         self.expect_word("END")?;
         Ok(Expr::Case(operand, arms, other))
+    }
+}
+
+/// The only one of a list itself, more of them joined.
+fn alone(mut all: Vec<Expr>, joined: fn(Vec<Expr>) -> Expr) -> Expr {
+    match all.pop() {
+        Some(only) if all.is_empty() => only,
+        last => {
+            all.extend(last);
+            joined(all)
+        }
     }
 }
 

@@ -66,7 +66,13 @@ pub(super) enum Expr {
     Path(Vec<Step>),
     Not(Box<Expr>),
     Negative(Box<Expr>),
+    /// A comparison.
     Binary(&'static str, Box<Expr>, Box<Expr>),
+    /// These and others are lists, because a query can join so many that one inside the other would be too deep.
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    /// Operators of one strength, from left to right.
+    Chain(Box<Expr>, Vec<(&'static str, Expr)>),
     Between(Box<Expr>, Box<Expr>, Box<Expr>),
     In(Box<Expr>, Vec<Expr>),
     Like(Box<Expr>, Box<Expr>, Option<char>),
