@@ -1,6 +1,7 @@
 //! Records out of bytes: CSV, JSON lines, JSON documents.
 
 use super::Refused;
+use super::document::{self, Take};
 use super::parse::Step;
 use super::record::{Header, Record, any_case};
 use super::words::refused;
@@ -13,16 +14,13 @@ use std::sync::Arc;
 /// The longest record. Source: S3 API Reference, SelectObjectContent: 1 MB.
 pub(super) const LONGEST: usize = 1 << 20;
 
-/// The longest JSON document that is held in memory.
-const DOCUMENT: usize = 64 << 20;
-
 pub(super) fn too_long() -> Refused {
     let message =
         "The character number in one record is more than our max threshold, maxCharsPerRecord: 1,048,576";
     Refused::new("OverMaxRecordSize", message)
 }
 
-fn unreadable(error: &std::io::Error) -> Refused {
+pub(super) fn unreadable(error: &std::io::Error) -> Refused {
     if error.kind() == ErrorKind::InvalidData {
         let message = format!(
             "{error} is not applicable to the queried object. Please correct the request and try again."
@@ -93,8 +91,8 @@ pub(super) struct Scan {
 /// A source of records.
 pub(super) enum Source<R> {
     Csv(CsvSource<R>),
-    Lines { reader: R, at: u64, scan: Scan, ready: VecDeque<Record>, from: Vec<Step> },
-    Document { reader: Option<R>, ready: VecDeque<Record>, from: Vec<Step> },
+    Lines { reader: R, scan: Scan, from: Vec<Step> },
+    Document { reader: R, from: Vec<Step> },
 }
 
 pub(super) struct CsvSource<R> {
@@ -112,48 +110,52 @@ impl<R: BufRead> Source<R> {
     }
 
     pub(super) fn lines(reader: R, scan: Scan, from: Vec<Step>) -> Self {
-        Self::Lines { reader, at: 0, scan, ready: VecDeque::new(), from }
+        Self::Lines { reader, scan, from }
     }
 
     pub(super) fn document(reader: R, from: Vec<Step>) -> Self {
-        Self::Document { reader: Some(reader), ready: VecDeque::new(), from }
+        Self::Document { reader, from }
     }
 
-    /// The next record. Errors: `OverMaxRecordSize`, `CSVParsingError`, `JSONParsingError`, …
-    pub(super) fn next(&mut self) -> Result<Option<Record>, Refused> {
+    /// Gives every record until there is enough.
+    /// Errors: `OverMaxRecordSize`, `CSVParsingError`, `JSONParsingError`, …, those of `take`.
+    pub(super) fn each(self, take: &mut Take<'_>) -> Result<(), Refused> {
         match self {
-            Self::Csv(source) => source.next(),
-            Self::Lines { reader, at, scan, ready, from } => loop {
-                if let Some(record) = ready.pop_front() {
-                    return Ok(Some(record));
-                }
-                let begins = *at;
-                let Some(line) = line(reader, at)? else { return Ok(None) };
-                if begins > scan.end {
-                    return Ok(None);
-                }
-                let text = line.trim_ascii();
-                if !text.is_empty() && begins >= scan.start {
-                    // Several values on a line are several records.
-                    for value in serde_json::Deserializer::from_slice(text).into_iter::<Json>() {
-                        pick(value.map_err(|_| refused("JSONParsingError"))?, from, ready)?;
+            Self::Csv(mut source) => {
+                while let Some(record) = source.next()? {
+                    if !take(record)? {
+                        break;
                     }
                 }
-            },
-            Self::Document { reader, ready, from } => loop {
-                if let Some(record) = ready.pop_front() {
-                    return Ok(Some(record));
+                Ok(())
+            }
+            Self::Lines { reader, scan, from } => lines(reader, scan, &from, take),
+            Self::Document { reader, from } => document::each(reader, &from, take),
+        }
+    }
+}
+
+fn lines<R: BufRead>(mut reader: R, scan: Scan, from: &[Step], take: &mut Take<'_>) -> Result<(), Refused> {
+    let mut at = 0;
+    let mut ready = VecDeque::new();
+    loop {
+        let begins = at;
+        let Some(line) = line(&mut reader, &mut at)? else { return Ok(()) };
+        if begins > scan.end {
+            return Ok(());
+        }
+        let text = line.trim_ascii();
+        if text.is_empty() || begins < scan.start {
+            continue;
+        }
+        // Several values on a line are several records.
+        for value in serde_json::Deserializer::from_slice(text).into_iter::<Json>() {
+            pick(value.map_err(|_| refused("JSONParsingError"))?, from, &mut ready)?;
+            while let Some(record) = ready.pop_front() {
+                if !take(record)? {
+                    return Ok(());
                 }
-                let Some(reader) = reader.take() else { return Ok(None) };
-                let mut text = Vec::new();
-                let read = reader.take(DOCUMENT as u64 + 1).read_to_end(&mut text);
-                if read.map_err(|why| unreadable(&why))? > DOCUMENT {
-                    return Err(too_long());
-                }
-                for value in serde_json::Deserializer::from_slice(&text).into_iter::<Json>() {
-                    pick(value.map_err(|_| refused("JSONParsingError"))?, from, ready)?;
-                }
-            },
+            }
         }
     }
 }

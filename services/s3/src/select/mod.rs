@@ -4,6 +4,7 @@
 //! that memory does not grow with the object. Source: S3 User Guide, "Querying data in place with Amazon S3 Select".
 
 mod aggregate;
+mod document;
 mod eval;
 mod functions;
 mod input;
@@ -181,7 +182,7 @@ impl Plan {
             Some((Step::All, rest)) if !matches!(form, Form::Document) => rest.to_vec(),
             _ => query.from.clone(),
         };
-        let mut source = match form {
+        let source = match form {
             Form::Csv(csv) => Source::csv(reader, csv, scan),
             Form::Lines => Source::lines(reader, scan, from),
             Form::Document => Source::document(reader, from),
@@ -189,38 +190,38 @@ impl Plan {
         let mut evaluator = Evaluator::new(&query, millis);
         let mut gathered = Vec::with_capacity(EVENT);
         let mut left = query.limit.unwrap_or(u64::MAX);
-        let mut rows = || -> Result<bool, Refused> {
-            let aggregated = query.aggregates > 0;
-            let mut last = None;
-            while left > 0 || aggregated {
-                let Some(record) = source.next()? else { break };
-                if !evaluator.passes(&record)? {
-                    continue;
-                }
-                if aggregated {
-                    evaluator.gather(&record)?;
-                    last = Some(record);
-                    continue;
-                }
-                left -= 1;
-                output.write(evaluator.row(&record)?, &mut gathered)?;
-                if gathered.len() >= EVENT && !counts.send(&mut gathered, tell, progress) {
-                    return Ok(false);
-                }
+        let aggregated = query.aggregates > 0;
+        // Whether somebody listens.
+        let mut heard = true;
+        let wanted = left > 0 || aggregated;
+        let mut take = |record: record::Record| -> Result<bool, Refused> {
+            if !evaluator.passes(&record)? {
+                return Ok(true);
             }
-            if aggregated && left > 0 {
-                let none = record::Record::Missing;
-                output.write(evaluator.row(last.as_ref().unwrap_or(&none))?, &mut gathered)?;
+            if aggregated {
+                evaluator.gather(&record)?;
+                return Ok(true);
             }
-            Ok(gathered.is_empty() || counts.send(&mut gathered, tell, progress))
+            left -= 1;
+            output.write(evaluator.row(&record)?, &mut gathered)?;
+            if gathered.len() >= EVENT {
+                heard = counts.send(&mut gathered, tell, progress);
+            }
+            Ok(heard && left > 0)
         };
-        let end = match rows() {
-            Ok(true) => {
+        let mut read = if wanted { source.each(&mut take) } else { Ok(()) };
+        if read.is_ok() && aggregated && left > 0 {
+            read = evaluator.row(&record::Record::Missing).and_then(|row| output.write(row, &mut gathered));
+        }
+        if read.is_ok() && heard && !gathered.is_empty() {
+            heard = counts.send(&mut gathered, tell, progress);
+        }
+        let end = match read {
+            Ok(()) if heard => {
                 let (scanned, processed, returned) = counts.now();
                 Told::End(scanned, processed, returned)
             }
-            // Nobody listens any more.
-            Ok(false) => return,
+            Ok(()) => return,
             Err(refused) => Told::Failed(refused),
         };
         let _ = tell.blocking_send(end);

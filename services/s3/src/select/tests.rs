@@ -277,12 +277,13 @@ async fn what_is_wrong_has_a_code() {
     for (body, code) in [("a\n\"b\nc\"\n", "CSVEscapingRecordDelimiter"), ("a\n\"b", "CSVUnescapedQuote")] {
         assert_eq!(run("SELECT * FROM S3Object", true, body).await.unwrap_err(), code);
     }
-    let long: &'static str =
-        Box::leak(format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 20 | 1)).into_boxed_str());
-    assert_eq!(run("SELECT s.a FROM S3Object s", false, long).await.unwrap_err(), "ColumnTooLong");
     let wide: &'static str = Box::leak(format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 19)).into_boxed_str());
-    let query = "SELECT s.a, s.a AS b, s.a AS c FROM S3Object s";
-    assert_eq!(run(query, false, wide).await.unwrap_err(), "OverMaxRecordSize");
+    for (query, code) in [
+        ("SELECT s.a || s.a || 'x' FROM S3Object s", "ColumnTooLong"),
+        ("SELECT s.a, s.a AS b, s.a AS c FROM S3Object s", "OverMaxRecordSize"),
+    ] {
+        assert_eq!(run(query, false, wide).await.unwrap_err(), code);
+    }
     let deep = format!("SELECT {}1{} FROM S3Object", "(".repeat(500), ")".repeat(500));
     assert_eq!(Plan::read(&request(&deep, true), 1).err().unwrap().code(), "UnsupportedSyntax");
 }
@@ -339,5 +340,57 @@ async fn long_queries_are_no_deep_ones() {
         let query = format!("SELECT Name FROM S3Object WHERE 1=1{}", more.repeat(times));
         let answer = run(&query, true, PEOPLE).await;
         assert_eq!(answer.map(|rows| rows.lines().count()), Ok(rows), "{more}");
+    }
+}
+
+/// Reads a list that never ends, of which a query takes some.
+#[test]
+fn documents_are_read_as_they_come() {
+    struct Endless(usize);
+    impl Read for Endless {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            const ITEM: &[u8] = b"{\"n\":1,\"x\":[1,2,3]},";
+            for byte in out.iter_mut() {
+                *byte = if self.0 == 0 { b'[' } else { ITEM[(self.0 - 1) % ITEM.len()] };
+                self.0 += 1;
+            }
+            Ok(out.len())
+        }
+    }
+    let mut seen = 0;
+    let read = document::each(
+        BufReader::new(Endless(0)),
+        &[Step::All, Step::Name("n".into(), false)],
+        &mut |record| {
+            assert!(matches!(record, record::Record::Json(json) if json == 1));
+            seen += 1;
+            Ok(seen < 10_000)
+        },
+    );
+    assert!(read.is_ok() && seen == 10_000);
+    // What would have to be held whole is too long.
+    let whole = document::each(BufReader::new(Endless(0)), &[], &mut |_| Ok(true));
+    assert_eq!(whole.unwrap_err().code, "OverMaxRecordSize");
+    let never: &[u8] = b"[1, 2, {\"a\": [5, 6]} , \"x\", null] {\"a\": 1} 7";
+    for (steps, count, missing) in [
+        (vec![], 3, 0),
+        (vec![Step::All], 7, 0),
+        (vec![Step::All, Step::Name("A".into(), false)], 7, 5),
+        (vec![Step::Index(2), Step::Name("a".into(), true), Step::Index(1)], 3, 2),
+        (vec![Step::Index(9)], 3, 3),
+        (vec![Step::All, Step::All], 7, 0),
+    ] {
+        let (mut all, mut none) = (0, 0);
+        let read = document::each(never, &steps, &mut |record| {
+            all += 1;
+            none += usize::from(matches!(record, record::Record::Missing));
+            Ok(true)
+        });
+        assert!(read.is_ok());
+        assert_eq!((all, none), (count, missing), "{steps:?}");
+    }
+    for bad in ["[1,", "{\"a\":", "[1 2]", "x", "{\"a\" 1}", "[1]]"] {
+        let read = document::each(bad.as_bytes(), &[Step::All], &mut |_| Ok(true));
+        assert_eq!(read.unwrap_err().code, "JSONParsingError", "{bad}");
     }
 }
