@@ -341,6 +341,8 @@ async fn long_queries_are_no_deep_ones() {
         let answer = run(&query, true, PEOPLE).await;
         assert_eq!(answer.map(|rows| rows.lines().count()), Ok(rows), "{more}");
     }
+    let far = format!("SELECT * FROM S3Object{}", "[*]".repeat(80_000));
+    assert_eq!(run(&far, false, "{}").await.unwrap_err(), "ParseInvalidPathComponent");
 }
 
 /// Reads a list that never ends, of which a query takes some.

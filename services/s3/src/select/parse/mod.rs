@@ -11,6 +11,9 @@ use super::words::{refused, unexpected};
 /// How deep expressions may nest.
 const DEEPEST: usize = 64;
 
+/// The longest path: no document that is read nests deeper.
+const LONGEST_PATH: usize = 128;
+
 #[derive(Debug)]
 pub(super) struct Query {
     /// `None` is `*`.
@@ -335,6 +338,9 @@ impl Parser {
     fn steps(&mut self) -> Result<Vec<Step>, Refused> {
         let mut steps = Vec::new();
         loop {
+            if steps.len() > LONGEST_PATH {
+                return Err(refused("ParseInvalidPathComponent"));
+            }
             if self.symbol(".") {
                 match self.tokens.next() {
                     Some(Token::Word(name)) => steps.push(Step::Name(name, false)),
