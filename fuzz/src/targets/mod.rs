@@ -11,6 +11,7 @@ mod ion;
 mod log_pattern;
 mod operations;
 mod policy;
+mod select;
 mod sigv4;
 mod store;
 mod tokens;
@@ -67,6 +68,7 @@ pub(crate) static ALL: &[&Target] = &[
     &log_pattern::TARGET,
     &dynamodb::TARGET,
     &ion::TARGET,
+    &select::TARGET,
     &tokens::TARGET,
     &assertions::TARGET,
 ];

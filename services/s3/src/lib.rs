@@ -43,6 +43,7 @@ mod versions;
 mod website;
 mod words;
 
+pub use crate::select::select;
 pub use crate::verify::{Verified, verify};
 
 use crate::errors::{Result, access_denied, no_such_bucket};

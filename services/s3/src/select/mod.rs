@@ -175,6 +175,28 @@ impl Plan {
         told
     }
 
+    /// Runs over bytes that are at hand, on this thread.
+    fn over(self, object: &[u8]) -> Result<Vec<u8>, Refused> {
+        let (tell, mut told) = mpsc::channel(4);
+        let counts = Counts { scanned: Arc::default(), processed: Arc::default(), returned: 0 };
+        std::thread::scope(|scope| {
+            let gathering = scope.spawn(move || {
+                let mut out = Vec::new();
+                while let Some(one) = told.blocking_recv() {
+                    match one {
+                        Told::Records(rows) => out.extend_from_slice(&rows),
+                        Told::Failed(refused) => return Err(refused),
+                        Told::Progress(..) | Told::End(..) => {}
+                    }
+                }
+                Ok(out)
+            });
+            self.work(object, 0, &tell, counts);
+            drop(tell);
+            gathering.join().unwrap_or_else(|_| Err(refused("ExternalEvalException")))
+        })
+    }
+
     fn work(self, reader: impl BufRead, millis: i64, tell: &mpsc::Sender<Told>, mut counts: Counts) {
         let Self { query, output, form, scan, progress, .. } = self;
         let from = match query.from.split_first() {
@@ -226,6 +248,13 @@ impl Plan {
         };
         let _ = tell.blocking_send(end);
     }
+}
+
+/// Answers a query over the bytes of an object that is not compressed, as one text: for whoever has no cloud.
+///
+/// Errors: S3 Select's own.
+pub fn select(request: &api::SelectObjectContentInput, object: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok(Plan::read(request, object.len() as u64)?.over(object)?)
 }
 
 /// Errors: `InvalidScanRange`.
