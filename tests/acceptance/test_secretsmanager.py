@@ -440,3 +440,40 @@ def test_what_the_service_itself_checks(client, secrets, account):
     assert refused(bare.batch_get_secret_value, SecretIdList=[]) == (
         "ValidationException", "1 validation error detected: Value '[]' at 'secretIdList' failed to satisfy constraint: Member "
         "must have length greater than or equal to 1")
+
+
+def test_an_update_makes_a_new_version_or_none(secrets):
+    made = secrets.create_secret(Name="updated", SecretString="x")
+    for value in ("x", "y"):
+        assert refused(secrets.update_secret, SecretId="updated", SecretString=value, ClientRequestToken=made["VersionId"]) == (
+            "ResourceExistsException",
+            f"You can't use ClientRequestToken {made['VersionId']} because that value is already in use for a version of secret "
+            f"{made['ARN']}.")
+
+
+def test_a_new_key_takes_over_what_the_caller_may_seal_with_it(cloud, client, secrets, account):
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    made = secrets.create_secret(Name="moving", SecretString="1")
+    secrets.put_secret_value(SecretId="moving", SecretString="mine", VersionStages=["custom"])
+
+    def keys():
+        versions = secrets.list_secret_version_ids(SecretId="moving", IncludeDeprecated=True)["Versions"]
+        return {",".join(v.get("VersionStages", [])): v["KmsKeyIds"] for v in versions}
+
+    iam = client("iam")
+    iam.create_user(UserName="mover")
+    iam.put_user_policy(UserName="mover", PolicyName="p", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}))
+    access = iam.create_access_key(UserName="mover")["AccessKey"]
+    mover = cloud.client("secretsmanager", account=account, key=access["AccessKeyId"], secret=access["SecretAccessKey"])
+    mover.update_secret(SecretId="moving", KmsKeyId=key)
+    default = ["DefaultEncryptionKey"]
+    assert secrets.describe_secret(SecretId="moving")["KmsKeyId"] == key
+    assert keys() == {"AWSCURRENT": default, "custom": default}
+    secrets.update_secret(SecretId="moving", KmsKeyId="alias/aws/secretsmanager")
+    # With a new value at once: the version that was current is sealed again, too; other labels' versions stay as they are.
+    updated = secrets.update_secret(SecretId="moving", KmsKeyId=key, SecretString="2")
+    assert keys() == {"AWSPREVIOUS": [key], "AWSCURRENT": [key], "custom": default}
+    assert secrets.get_secret_value(SecretId="moving", VersionId=made["VersionId"])["SecretString"] == "1"
+    assert secrets.get_secret_value(SecretId="moving", VersionId=updated["VersionId"])["SecretString"] == "2"

@@ -328,3 +328,16 @@ def test_patterns_may_look_ahead(ssm):
         "ParameterPatternMismatchException", f"Parameter value, cannot be validated against allowedPattern: {pattern}")
     assert refused(ssm.put_parameter, Name="bad", Value="x", Type="String", AllowedPattern="[")[0] == (
         "InvalidAllowedPatternException")
+
+
+def test_spaces_around_names_are_taken_away(ssm):
+    put(ssm, "spaced", AllowedPattern="v.*")
+    assert ssm.get_parameter(Name=" spaced ")["Parameter"]["Name"] == "spaced"
+    assert ssm.get_parameter_history(Name=" spaced")["Parameters"][0]["AllowedPattern"] == "v.*"
+    for call, kw in ((ssm.get_parameter_history, {}), (ssm.label_parameter_version, dict(Labels=["l"])),
+                     (ssm.unlabel_parameter_version, dict(Labels=["l"], ParameterVersion=1))):
+        assert refused(call, Name="a b", **kw)[0] == "ValidationException"
+    # An empty pattern takes the older one away.
+    put(ssm, "spaced", "other", Overwrite=True, AllowedPattern="")
+    [shown] = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": ["spaced"]}])["Parameters"]
+    assert "AllowedPattern" not in shown

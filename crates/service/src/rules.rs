@@ -539,7 +539,7 @@ impl ShapeSerializer for Checker {
     fn write_string(&mut self, schema: &Schema<'_>, value: &str) -> Result<(), SerdeError> {
         if let Some(gathered) = &mut self.gathered {
             if gathered.len() <= MOST {
-                gathered.push(value.chars().take(256).collect());
+                gathered.push(value.chars().take(2048).collect());
             }
             return Ok(());
         }

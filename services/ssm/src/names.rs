@@ -30,6 +30,8 @@ impl Named {
     ///
     /// Errors: `ParameterNotFound` for what is no parameter's ARN.
     pub(crate) fn read(cx: &Context, text: &str) -> Result<Self, Error> {
+        // The service takes spaces at both ends away.
+        let text = text.trim();
         let (account, region, rest, by_arn) = if text.starts_with("arn:") {
             let missing = || no_parameter(text);
             let arn = Arn::parse(text).filter(|arn| arn.service == "ssm").ok_or_else(missing)?;
@@ -97,6 +99,7 @@ pub(crate) fn check_new(name: &str) -> Result<(), Error> {
 ///
 /// Errors: `ValidationException`.
 pub(crate) fn check_asked(text: &str) -> Result<(), Error> {
+    let text = text.trim();
     if text.starts_with("arn:") {
         return Ok(());
     }

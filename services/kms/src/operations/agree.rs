@@ -21,10 +21,8 @@ impl Kms {
         dry_run(input.dry_run)?;
         let (_, secret) = self.current(&key)?;
         let shared = secret.agree(input.public_key.as_ref()).map_err(|_| {
-            validation(
-                "The specified public key is not valid. It must be a DER-encoded X.509 public key on the curve of the \
-                 KMS key.",
-            )
+            // AWS says no word more.
+            validation("")
         })?;
         self.note_use(cx, &key, "DeriveSharedSecret").await;
         Ok(DeriveSharedSecretOutput {

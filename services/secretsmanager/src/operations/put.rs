@@ -4,7 +4,7 @@ use super::create::{both, own_key, token};
 use crate::SecretsManager;
 use crate::errors::{Failure, bad_request, invalid, token_used};
 use crate::rotation;
-use crate::state::{CURRENT, DAY, Secret, Value, Version};
+use crate::state::{CURRENT, DAY, PENDING, PREVIOUS, Secret, Value, Version};
 use crate::values::Plain;
 use cloudlet_api_secretsmanager::*;
 use cloudlet_store::Tx;
@@ -28,7 +28,7 @@ impl SecretsManager {
             plain.ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;
         let secret = self.primary(cx, &input.secret_id)?;
         let stages = input.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
-        let secret = self.add_version(cx, &secret, &token, &plain, &stages, |_| {}).await?;
+        let secret = self.add_version(cx, &secret, &token, &plain, &stages, |_| {}, &[]).await?;
         Ok(PutSecretValueOutput {
             arn: Some(secret.arn()),
             name: Some(secret.name.clone()),
@@ -64,24 +64,17 @@ impl SecretsManager {
                 secret.kind = Some(kind.clone());
             }
         };
+        let again = match &key {
+            Some(key) if *key != secret.kms_key => self.reseal(cx, &secret, &described).await?,
+            _ => Vec::new(),
+        };
         let Some(plain) = plain else {
-            let again = match &key {
-                Some(key) if *key != secret.kms_key => self.reseal(cx, &secret, &described).await?,
-                _ => Vec::new(),
-            };
             let now = cx.millis();
             let changed = self
                 .change_all(cx, &secret, &[], &[], |tx, secret| {
                     settle(secret);
                     secret.changed = now;
-                    for (id, value) in &again {
-                        tx.put(&secret.value_place(id), value)?;
-                        let key = secret.kms_key.clone();
-                        if let Some(version) = secret.versions.iter_mut().find(|version| version.id == *id) {
-                            version.kms_key = key;
-                        }
-                    }
-                    Ok(())
+                    put_again(tx, secret, &again)
                 })
                 .await?;
             return Ok(UpdateSecretOutput {
@@ -90,7 +83,12 @@ impl SecretsManager {
                 ..Default::default()
             });
         };
-        let changed = self.add_version(cx, &described, &token, &plain, &[CURRENT.to_owned()], settle).await?;
+        // Unlike PutSecretValue, this one makes a version or none.
+        if secret.version(&token).is_some_and(|version| !version.empty) {
+            return Err(token_used(&token, &secret.arn()));
+        }
+        let current = [CURRENT.to_owned()];
+        let changed = self.add_version(cx, &described, &token, &plain, &current, settle, &again).await?;
         Ok(UpdateSecretOutput {
             arn: Some(changed.arn()),
             name: Some(changed.name),
@@ -100,6 +98,7 @@ impl SecretsManager {
     }
 
     /// Adds a version, or finds that the very same one is there.
+    #[allow(clippy::too_many_arguments)]
     async fn add_version(
         &self,
         cx: &Context,
@@ -108,6 +107,7 @@ impl SecretsManager {
         plain: &Plain,
         stages: &[String],
         settle: impl Fn(&mut Secret) + Send + Sync,
+        again: &[(String, Value)],
     ) -> Result<Secret, Error> {
         if secret.version(token).is_some_and(|version| !version.empty) {
             if self.open(cx, secret, token).await?.same(plain) {
@@ -122,6 +122,7 @@ impl SecretsManager {
             if secret.deletion.is_some() {
                 return Err(Failure(crate::errors::marked()));
             }
+            put_again(tx, secret, again)?;
             let first = !secret.versions.iter().any(|version| !version.empty);
             let key = secret.kms_key.clone();
             match secret.versions.iter_mut().find(|version| version.id == token) {
@@ -155,15 +156,36 @@ impl SecretsManager {
         .await
     }
 
-    /// The labelled versions again, sealed with another key.
+    /// The versions with labels of AWS's again, sealed with another key; none where the caller may not use that.
     async fn reseal(&self, cx: &Context, old: &Secret, new: &Secret) -> Result<Vec<(String, Value)>, Error> {
         let mut out = Vec::new();
-        for version in old.versions.iter().filter(|version| !version.empty && !version.stages.is_empty()) {
-            let plain = self.open(cx, old, &version.id).await?;
-            out.push((version.id.clone(), self.seal(cx, new, &version.id, &plain).await?));
+        let labelled = |version: &&Version| {
+            version.stages.iter().any(|stage| [CURRENT, PREVIOUS, PENDING].contains(&stage.as_str()))
+        };
+        for version in old.versions.iter().filter(|version| !version.empty).filter(labelled) {
+            let plain = match self.open(cx, old, &version.id).await {
+                Err(error) if error.is("AccessDeniedException") => return Ok(Vec::new()),
+                plain => plain?,
+            };
+            match self.seal(cx, new, &version.id, &plain).await {
+                Err(error) if error.is("AccessDeniedException") => return Ok(Vec::new()),
+                value => out.push((version.id.clone(), value?)),
+            }
         }
         Ok(out)
     }
+}
+
+/// Puts values that were sealed with the secret's new key in the place of the old ones.
+fn put_again(tx: &mut Tx<'_>, secret: &mut Secret, again: &[(String, Value)]) -> Result<(), Failure> {
+    for (id, value) in again {
+        tx.put(&secret.value_place(id), value)?;
+        let key = secret.kms_key.clone();
+        if let Some(version) = secret.versions.iter_mut().find(|version| version.id == *id) {
+            version.kms_key = key;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets old versions that no label holds.

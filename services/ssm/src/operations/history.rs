@@ -3,7 +3,7 @@
 use super::page;
 use crate::errors::stored;
 use crate::state::Version;
-use crate::{Ssm, shown};
+use crate::{Ssm, names, shown};
 use cloudlet_api_ssm::*;
 
 impl Ssm {
@@ -13,6 +13,7 @@ impl Ssm {
         cx: &Context,
         input: GetParameterHistoryInput,
     ) -> Result<GetParameterHistoryOutput, Error> {
+        names::check_asked(&input.name)?;
         let (_, parameter) = self.look_up(cx, &input.name)?;
         let rows = self.store.table::<Version>().scan(parameter.place().prefix_range(), false);
         let versions: Vec<Version> =

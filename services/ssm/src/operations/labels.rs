@@ -4,7 +4,7 @@
 
 use crate::Ssm;
 use crate::errors::{Failure, no_version};
-use crate::names::Named;
+use crate::names::{Named, check_asked};
 use crate::state::Version;
 use cloudlet_api_ssm::*;
 
@@ -18,6 +18,7 @@ impl Ssm {
         cx: &Context,
         input: LabelParameterVersionInput,
     ) -> Result<LabelParameterVersionOutput, Error> {
+        check_asked(&input.name)?;
         let named = Named::read(cx, &input.name)?;
         let (good, bad): (Vec<String>, Vec<String>) =
             input.labels.into_iter().partition(|label| is_label(label));
@@ -56,6 +57,7 @@ impl Ssm {
         cx: &Context,
         input: UnlabelParameterVersionInput,
     ) -> Result<UnlabelParameterVersionOutput, Error> {
+        check_asked(&input.name)?;
         let named = Named::read(cx, &input.name)?;
         let number = input.parameter_version;
         let (removed, invalid) = self

@@ -59,7 +59,8 @@ impl Ssm {
             data_type.or_else(|| latest.map(|l| l.data_type.clone())).unwrap_or_else(|| "text".to_owned());
         kinds::check_type(&data_type, &kind, &input.value)?;
         let pattern = input.allowed_pattern.or_else(|| latest.and_then(|l| l.pattern.clone()));
-        if let Some(pattern) = pattern.as_deref().filter(|pattern| !pattern.is_empty()) {
+        let pattern = pattern.filter(|pattern| !pattern.is_empty());
+        if let Some(pattern) = &pattern {
             kinds::check_pattern(pattern, &input.value)?;
         }
         let (policies, expires) = match input.policies.as_deref() {
