@@ -256,3 +256,85 @@ def test_grants_of_other_accounts_can_be_found_and_retired(cloud, kms, account):
     theirs.retire_grant(KeyId=key["Arn"], GrantId=made["GrantId"])
     assert theirs.list_retirable_grants(RetiringPrincipal=retiring)["Grants"] == []
     assert refused(theirs.encrypt, KeyId=key["Arn"], Plaintext=b"x")[0] == "AccessDeniedException"
+
+
+def test_statements_without_actions_or_resources_have_no_effect(cloud, client, kms, account):
+    frank = user(cloud, client, account, "frank")
+    who = {"AWS": f"arn:aws:iam::{account}:user/frank"}
+    root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "kms:*", "Resource": "*"}
+
+    def policy(*statements):
+        return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+    whole = policy(root, {"Effect": "Allow", "Principal": who, "Action": "kms:Encrypt"},
+                   {"Effect": "Allow", "Principal": who, "Resource": "*"})
+    key = make(kms, Policy=whole)["KeyId"]
+    assert kms.get_key_policy(KeyId=key)["Policy"] == whole
+    kms.encrypt(KeyId=key, Plaintext=b"x")
+    assert refused(frank.encrypt, KeyId=key, Plaintext=b"x")[0] == "AccessDeniedException"
+    # Grants stand beside such a policy.
+    kms.create_grant(KeyId=key, GranteePrincipal=who["AWS"], Operations=["Encrypt"])
+    frank.encrypt(KeyId=key, Plaintext=b"x")
+    # What has no effect cannot keep the key manageable; what is wrong beside stays wrong.
+    del root["Resource"]
+    assert refused(kms.create_key, Policy=policy(root)) == (
+        "MalformedPolicyDocumentException",
+        "The new key policy will not allow you to update the key policy in the future.")
+    assert refused(kms.create_key, Policy=policy({**root, "Effect": "Maybe"}), BypassPolicyLockoutSafetyCheck=True)[0] == (
+        "MalformedPolicyDocumentException")
+    assert refused(kms.create_key, Policy=policy({"Effect": "Allow", "Action": "kms:*"}))[0] == "MalformedPolicyDocumentException"
+
+
+def test_ciphertexts_of_other_accounts_are_opened_by_a_bare_id(cloud, kms, account):
+    other = f"{(int(account) + 400_011) % 10**12:012d}"
+    theirs = cloud.client("kms", account=other)
+    key = make(kms)
+    sealed = kms.encrypt(KeyId=key["KeyId"], Plaintext=b"x")["CiphertextBlob"]
+    policy = kms.get_key_policy(KeyId=key["KeyId"])["Policy"]
+    kms.put_key_policy(KeyId=key["KeyId"], Policy=policy.replace(
+        f'"arn:aws:iam::{account}:root"', f'["arn:aws:iam::{account}:root", "arn:aws:iam::{other}:root"]'))
+    for name in (key["Arn"], key["KeyId"]):
+        assert theirs.decrypt(CiphertextBlob=sealed, KeyId=name)["Plaintext"] == b"x"
+    own = make(theirs)["KeyId"]
+    assert theirs.re_encrypt(CiphertextBlob=sealed, SourceKeyId=key["KeyId"], DestinationKeyId=own)["SourceKeyId"] == key["Arn"]
+    assert refused(theirs.decrypt, CiphertextBlob=sealed, KeyId=own)[0] == "IncorrectKeyException"
+    assert refused(theirs.encrypt, KeyId=key["KeyId"], Plaintext=b"x")[0] == "NotFoundException"
+
+
+def test_material_that_waits_for_replicas(cloud, kms, account):
+    key = make(kms, Origin="EXTERNAL", MultiRegion=True)["KeyId"]
+    forever = dict(ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")
+    kms.import_key_material(**forever, **wrapped(kms, key, b"k" * 32))
+    kms.replicate_key(KeyId=key, ReplicaRegion="eu-west-1")
+    there = cloud.client("kms", account=account, region="eu-west-1")
+    there.import_key_material(**forever, **wrapped(there, key, b"k" * 32))
+    second = kms.import_key_material(**forever, ImportType="NEW_KEY_MATERIAL", **wrapped(kms, key, b"n" * 32))["KeyMaterialId"]
+
+    def states(region):
+        shown = region.list_key_rotations(KeyId=key, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+        return [(r["KeyMaterialState"], r["ImportState"]) for r in shown]
+
+    assert states(kms) == [("CURRENT", "IMPORTED"), ("PENDING_MULTI_REGION_IMPORT_AND_ROTATION", "IMPORTED")]
+    there.import_key_material(**forever, **wrapped(there, key, b"n" * 32))
+    assert states(kms) == states(there) == [("CURRENT", "IMPORTED"), ("PENDING_ROTATION", "IMPORTED")]
+    # Taken from the primary, it is taken from the replicas; it was never used, and both work on.
+    kms.delete_imported_key_material(KeyId=key, KeyMaterialId=second)
+    for region in (kms, there):
+        assert states(region) == [("CURRENT", "IMPORTED")]
+        assert region.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    kms.import_key_material(**forever, ImportType="NEW_KEY_MATERIAL", **wrapped(kms, key, b"o" * 32))
+    assert len(states(kms)) == 2
+
+
+def test_the_first_of_all_materials_to_expire_counts(kms):
+    key = make(kms, Origin="EXTERNAL")
+    created = key["CreationDate"].timestamp()
+    early, late = int(created) + 10 * 86400, int(created) + 20 * 86400
+    kms.import_key_material(ValidTo=early, **wrapped(kms, key["KeyId"], b"1" * 32))
+    kms.import_key_material(ValidTo=late, ImportType="NEW_KEY_MATERIAL", **wrapped(kms, key["KeyId"], b"2" * 32))
+    kms.rotate_key_on_demand(KeyId=key["KeyId"])
+    shown = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+    assert shown["ValidTo"].timestamp() == early and shown["ExpirationModel"] == "KEY_MATERIAL_EXPIRES"
+    assert refused(kms.import_key_material, KeyMaterialDescription="d", ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+                   **wrapped(kms, make(kms, Origin="EXTERNAL", KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyId"],
+                             b"h" * 32))[0] == "ValidationException"

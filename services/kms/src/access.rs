@@ -265,7 +265,8 @@ impl Kms {
         input: &dyn Structure,
     ) -> Result<Access, Error> {
         if let Some(key_id) = key_id {
-            return self.on_key(cx, op, action, &Named::parse(cx, key_id)?, asked, input).await;
+            let named = Named::parse_source(cx, key_id, ciphertext)?;
+            return self.on_key(cx, op, action, &named, asked, input).await;
         }
         let ciphertext = ciphertext.ok_or_else(no_ciphertext)?;
         let head = envelope::head(ciphertext).ok_or_else(bad_ciphertext)?;

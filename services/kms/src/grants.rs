@@ -5,10 +5,11 @@
 use crate::Kms;
 use crate::access::Asked;
 use crate::errors::stored;
+use crate::policy::effective;
 use crate::state::{Grant, KeyRecord, grant_place};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use cloudlet_access::{Policy, PolicyKind};
+use cloudlet_access::Policy;
 use cloudlet_api_kms::*;
 use cloudlet_service::api::Operation;
 use cloudlet_service::{Access, Arn, Principal};
@@ -60,7 +61,8 @@ impl Kms {
             Some(one) => *one = json!([one.take(), statement]),
             None => return Ok(None),
         }
-        let policy = Policy::parse(&document.to_string(), PolicyKind::Resource).map_err(Error::internal)?;
+        let policy = effective(&document.to_string()).map_err(Error::internal)?;
+        let Some(policy) = policy else { return Ok(None) };
         let mut all = key.granted.merged.lock();
         if all.len() >= MERGED {
             all.clear();

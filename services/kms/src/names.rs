@@ -2,6 +2,7 @@
 //!
 //! Source: AWS KMS Developer Guide, "Key identifiers (KeyId)".
 
+use crate::crypto::envelope;
 use crate::errors::bad_key_id;
 use cloudlet_api_kms::{InvalidArnException, NotFoundException};
 use cloudlet_service::{Arn, Context, Error};
@@ -41,6 +42,17 @@ impl Named {
         }
         check_id(text)?;
         Ok(Self::Key { account, region, id: text.to_owned() })
+    }
+
+    /// The key that a decryption names: a bare id may be that of another account's key, where the ciphertext tells whose.
+    pub(crate) fn parse_source(cx: &Context, text: &str, ciphertext: Option<&[u8]>) -> Result<Self, Error> {
+        let head = ciphertext.and_then(envelope::head);
+        match (Self::parse(cx, text)?, head) {
+            (Self::Key { region, id, .. }, Some(head)) if text == head.key_id => {
+                Ok(Self::Key { account: head.account, region, id })
+            }
+            (named, _) => Ok(named),
+        }
     }
 
     /// The same where no alias will do.

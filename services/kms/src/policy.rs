@@ -5,10 +5,11 @@
 use crate::Kms;
 use crate::errors::{bad_policy, limit};
 use crate::state::KeyRecord;
-use cloudlet_access::{Policy, PolicyKind, PrincipalKind};
+use cloudlet_access::{Policy, PolicyError, PolicyKind, PrincipalKind};
 use cloudlet_api_kms::API;
 use cloudlet_service::api::{Access, AccessRequest};
 use cloudlet_service::{Context, Error};
+use serde_json::Value;
 
 /// The largest key policy, in bytes.
 const MOST: usize = 32 * 1024;
@@ -21,6 +22,56 @@ pub(crate) fn default(account: &str, partition: &str) -> String {
          \"AWS\" : \"arn:{partition}:iam::{account}:root\"\n    }},\n    \"Action\" : \"kms:*\",\n    \
          \"Resource\" : \"*\"\n  }} ]\n}}"
     )
+}
+
+/// The policy as it is evaluated: a statement without actions or without resources is let in and has no effect, as the API
+/// Reference says of `PutKeyPolicy`. `None` where nothing is left.
+///
+/// Errors: what is wrong with the rest.
+pub(crate) fn effective(document: &str) -> Result<Option<Policy>, PolicyError> {
+    let lacks = |statement: &Value, one: &str, other: &str| {
+        statement.is_object() && statement.get(one).is_none() && statement.get(other).is_none()
+    };
+    let idle = |statement: &Value| {
+        lacks(statement, "Action", "NotAction") || lacks(statement, "Resource", "NotResource")
+    };
+    let Ok(mut parsed) = serde_json::from_str::<Value>(document) else {
+        return Policy::parse(document, PolicyKind::Resource).map(Some);
+    };
+    match parsed.get_mut("Statement") {
+        Some(Value::Array(all)) if all.iter().any(idle) => {
+            // What is wrong beside that is wrong all the same.
+            for statement in all.iter_mut().filter(|statement| idle(statement)) {
+                complete(statement);
+            }
+            let whole = parsed.to_string();
+            Policy::parse(&whole, PolicyKind::Resource)?;
+            let Ok(Value::Object(mut original)) = serde_json::from_str::<Value>(document) else {
+                return Ok(None);
+            };
+            let Some(Value::Array(all)) = original.get_mut("Statement") else { return Ok(None) };
+            all.retain(|statement| !idle(statement));
+            if all.is_empty() {
+                return Ok(None);
+            }
+            Policy::parse(&Value::Object(original).to_string(), PolicyKind::Resource).map(Some)
+        }
+        Some(one) if idle(one) => {
+            complete(one);
+            Policy::parse(&parsed.to_string(), PolicyKind::Resource).map(|_| None)
+        }
+        _ => Policy::parse(document, PolicyKind::Resource).map(Some),
+    }
+}
+
+/// Adds what a statement lacks.
+fn complete(statement: &mut Value) {
+    let Value::Object(statement) = statement else { return };
+    for (one, other, value) in [("Action", "NotAction", "kms:*"), ("Resource", "NotResource", "*")] {
+        if !statement.contains_key(one) && !statement.contains_key(other) {
+            statement.insert(one.to_owned(), Value::from(value));
+        }
+    }
 }
 
 impl Kms {
@@ -37,9 +88,8 @@ impl Kms {
         if document.len() > MOST {
             return Err(limit(format!("The key policy exceeds the limit of {MOST} bytes.")));
         }
-        let policy =
-            Policy::parse(document, PolicyKind::Resource).map_err(|error| bad_policy(error.message()))?;
-        for statement in policy.statements() {
+        let policy = effective(document).map_err(|error| bad_policy(error.message()))?;
+        for statement in policy.iter().flat_map(Policy::statements) {
             for (kind, principal) in statement.principals() {
                 if kind == PrincipalKind::Aws && !cx.cloud.identity()?.principal_exists(principal) {
                     return Err(bad_policy(
@@ -48,7 +98,7 @@ impl Kms {
                 }
             }
         }
-        if !bypass && !self.may_still_change(cx, key, &policy)? {
+        if !bypass && !self.may_still_change(cx, key, policy.as_ref())? {
             return Err(bad_policy(
                 "The new key policy will not allow you to update the key policy in the future.",
             ));
@@ -57,7 +107,13 @@ impl Kms {
     }
 
     /// Whether the caller could change the policy again under this one: the lockout safety check.
-    fn may_still_change(&self, cx: &Context, key: &KeyRecord, policy: &Policy) -> Result<bool, Error> {
+    fn may_still_change(
+        &self,
+        cx: &Context,
+        key: &KeyRecord,
+        policy: Option<&Policy>,
+    ) -> Result<bool, Error> {
+        let Some(policy) = policy else { return Ok(false) };
         let Some(operation) = API.operations.iter().find(|op| op.name == "PutKeyPolicy") else {
             return Ok(true);
         };

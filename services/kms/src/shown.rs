@@ -18,7 +18,9 @@ pub(crate) fn metadata(key: &KeyRecord, materials: &Materials) -> KeyMetadata {
         if key.usage == usage { list(spec::algorithms(&key.spec, usage)) } else { None }
     };
     let current = materials.current().filter(|material| !material.sealed.is_empty());
-    let expires = current.and_then(|material| material.expires);
+    // The first to expire of all that the key was ever used with.
+    let used = materials.all.iter().filter(|material| !material.waiting && !material.sealed.is_empty());
+    let expires = current.and(used.filter_map(|material| material.expires).min());
     let member = |region: &String| MultiRegionKey {
         arn: Some(key.arn_in(region)),
         region: Some(region.clone()),

@@ -4,7 +4,7 @@
 
 use crate::crypto::Secret;
 use crate::spec;
-use cloudlet_access::{Policy, PolicyKind};
+use cloudlet_access::Policy;
 use cloudlet_store::{Key, Record};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -179,7 +179,7 @@ impl KeyRecord {
 
     /// The key policy. `None` where a stored one no longer parses, which then allows nothing.
     pub(crate) fn compiled(&self) -> Option<&Policy> {
-        self.compiled.0.get_or_init(|| Policy::parse(&self.policy, PolicyKind::Resource).ok()).as_ref()
+        self.compiled.0.get_or_init(|| crate::policy::effective(&self.policy).ok().flatten()).as_ref()
     }
 
     pub(crate) fn set_policy(&mut self, policy: String) {

@@ -6,6 +6,7 @@ use crate::access::unknown_source;
 use crate::crypto::envelope::{self, Head};
 use crate::crypto::{Rng, Secret};
 use crate::errors::{bad_ciphertext, dry_run, internal, no_ciphertext, no_recipient, validation, wrong_key};
+use crate::names::Named;
 use crate::spec::{ENCRYPT, SYMMETRIC};
 use crate::state::KeyRecord;
 use cloudlet_api_kms::*;
@@ -136,7 +137,10 @@ impl Kms {
     async fn unseal_from(&self, cx: &Context, sealed: &Sealed<'_>) -> Result<Opened, Error> {
         let ignore = sealed.dry_run && sealed.ignore_ciphertext;
         let named = match sealed.key_id {
-            Some(id) => Some(self.key(cx, id).await?),
+            Some(id) => {
+                let ciphertext = sealed.ciphertext.filter(|_| !ignore);
+                Some(self.find(cx, &Named::parse_source(cx, id, ciphertext)?).await?)
+            }
             None => None,
         };
         let Some(ciphertext) = sealed.ciphertext.filter(|_| !ignore) else {

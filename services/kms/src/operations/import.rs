@@ -104,6 +104,11 @@ impl Kms {
         let expires = expiry(&input, now)?;
         external(&key)?;
         living(&key)?;
+        if input.key_material_description.is_some() && !key.is_symmetric() {
+            return Err(validation(
+                "The KeyMaterialDescription parameter can only be used with symmetric encryption keys.",
+            ));
+        }
         let secret = self.unwrapped(cx, &key, &input)?;
         let plain = secret.write().map_err(internal)?;
         let digest = Sha256::new()
@@ -161,6 +166,20 @@ impl Kms {
             .change(&key, |tx, key| {
                 let mut materials = tx.get::<Materials>(&place)?.unwrap_or_default();
                 let id = input.key_material_id.clone().unwrap_or_else(|| materials.current.clone());
+                if materials.get(&id).is_some_and(|material| material.waiting) {
+                    // What was never used goes without a trace, and the key works on. What a primary has waiting goes
+                    // from the replicas, too.
+                    materials.all.retain(|material| material.id != id);
+                    tx.put(&place, &materials)?;
+                    let replicas = key.family.iter().filter(|_| !key.is_replica()).flat_map(|f| &f.replicas);
+                    for region in replicas {
+                        let place = key_place(&key.account, region, &key.id);
+                        let Some(mut theirs) = tx.get::<Materials>(&place)? else { continue };
+                        theirs.all.retain(|material| material.id != id);
+                        tx.put(&place, &theirs)?;
+                    }
+                    return Ok(id);
+                }
                 let found = materials.all.iter_mut().find(|material| material.id == id);
                 match found {
                     Some(material) => material.sealed.clear(),

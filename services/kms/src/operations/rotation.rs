@@ -3,11 +3,12 @@
 //! Source: AWS KMS Developer Guide, "Rotate AWS KMS keys".
 
 use super::page;
-use crate::errors::{Failure, bad_state, limit, unsupported, validation};
+use crate::errors::{Failure, bad_state, limit, stored, unsupported, validation};
 use crate::shown::{expiration_model, when};
 use crate::state::{DAY, KeyRecord, Material, Materials, Rotation, State, key_place};
 use crate::{Kms, deadlines, living, usable};
 use cloudlet_api_kms::*;
+use std::sync::Arc;
 
 /// Days between two automatic rotations where nobody says otherwise.
 const PERIOD: i32 = 365;
@@ -148,6 +149,18 @@ impl Kms {
         Ok(RotateKeyOnDemandOutput { key_id: Some(key.id.clone()), ..Default::default() })
     }
 
+    /// What the replicas of a primary key with imported material have of their own.
+    fn materials_of_replicas(&self, key: &KeyRecord) -> Result<Vec<Arc<Materials>>, Error> {
+        let family = key.family.as_ref().filter(|_| key.origin == "EXTERNAL" && !key.is_replica());
+        let regions = family.iter().flat_map(|family| &family.replicas);
+        let places = regions.map(|region| key_place(&key.account, region, &key.id));
+        places
+            .map(|place| {
+                Ok(self.store.table::<Materials>().get_arc(&place).map_err(stored)?.unwrap_or_default())
+            })
+            .collect()
+    }
+
     /// Errors: `UnsupportedOperationException`, `InvalidMarkerException`.
     pub async fn list_key_rotations(
         &self,
@@ -160,13 +173,14 @@ impl Kms {
             return Err(unsupported(""));
         }
         let materials = self.materials(&key)?;
+        let replicas = self.materials_of_replicas(&key)?;
         let all = input.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL");
         let rotations: Vec<(String, RotationsListEntry)> = materials
             .all
             .iter()
             .enumerate()
             .filter(|(_, material)| all || material.rotated.is_some())
-            .map(|(at, material)| (format!("{at:010}"), entry(&key, &materials, material, all)))
+            .map(|(at, material)| (format!("{at:010}"), entry(&key, &materials, &replicas, material, all)))
             .collect();
         let (rotations, next_marker, truncated) =
             page(rotations, input.limit, (100, 1000), input.marker.as_deref(), |(at, _)| at.clone())?;
@@ -179,12 +193,23 @@ impl Kms {
     }
 }
 
-fn entry(key: &KeyRecord, materials: &Materials, material: &Material, all: bool) -> RotationsListEntry {
+fn entry(
+    key: &KeyRecord,
+    materials: &Materials,
+    replicas: &[Arc<Materials>],
+    material: &Material,
+    all: bool,
+) -> RotationsListEntry {
     let imported = key.origin == "EXTERNAL";
     let state = if material.id == materials.current {
         "CURRENT"
     } else if material.waiting {
-        "PENDING_ROTATION"
+        let there = |theirs: &Arc<Materials>| theirs.get(&material.id).is_some_and(|m| !m.sealed.is_empty());
+        if replicas.iter().all(there) {
+            "PENDING_ROTATION"
+        } else {
+            "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+        }
     } else {
         "NON_CURRENT"
     };
