@@ -197,6 +197,13 @@ def test_resource_policies(cloud, secrets, account):
         "MalformedPolicyDocumentException")
     assert secrets.validate_resource_policy(ResourcePolicy=policy)["PolicyValidationPassed"] is True
     assert secrets.validate_resource_policy(ResourcePolicy=public)["PolicyValidationPassed"] is False
+    assert refused(secrets.put_resource_policy, SecretId="shared", ResourcePolicy=policy, PolicyName="other")[0] == (
+        "InvalidParameterException")
+    locked = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": {"AWS": account}, "Action": "secretsmanager:PutResourcePolicy", "Resource": "*"}]})
+    assert secrets.validate_resource_policy(SecretId="shared", ResourcePolicy=policy)["PolicyValidationPassed"] is True
+    checked = secrets.validate_resource_policy(SecretId="shared", ResourcePolicy=locked)
+    assert checked["PolicyValidationPassed"] is False and len(checked["ValidationErrors"]) == 1
     secrets.delete_resource_policy(SecretId="shared")
     assert "ResourcePolicy" not in secrets.get_resource_policy(SecretId="shared")
     assert secrets.list_resource_policies(SecretId="shared")["ResourcePolicies"] == []
@@ -206,7 +213,11 @@ def test_replicas(cloud, secrets, account):
     made = secrets.create_secret(Name="wide", SecretString="x", AddReplicaRegions=[{"Region": "eu-west-1"}])
     assert [r["Status"] for r in made["ReplicationStatus"]] == ["InSync"]
     there = cloud.client("secretsmanager", account=account, region="eu-west-1")
+    [status] = secrets.describe_secret(SecretId="wide")["ReplicationStatus"]
+    assert "LastAccessedDate" not in status
     assert there.get_secret_value(SecretId="wide")["SecretString"] == "x"
+    [status] = secrets.describe_secret(SecretId="wide")["ReplicationStatus"]
+    assert status["LastAccessedDate"] == there.describe_secret(SecretId="wide")["LastAccessedDate"]
     secrets.put_secret_value(SecretId="wide", SecretString="y")
     assert there.get_secret_value(SecretId="wide")["SecretString"] == "y"
     described = there.describe_secret(SecretId="wide")
@@ -356,6 +367,8 @@ def test_a_rotation_that_fails_stays_pending_and_is_taken_up_again(client, secre
     assert refused(secrets.rotate_secret, **ask) == unfinished
     stages = secrets.describe_secret(SecretId="stuck")["VersionIdsToStages"]
     assert stages[begun["VersionId"]] == ["AWSPENDING"]
+    # Versions are listed that have a value.
+    assert begun["VersionId"] not in [v["VersionId"] for v in secrets.list_secret_version_ids(SecretId="stuck")["Versions"]]
     assert secrets.get_secret_value(SecretId="stuck")["SecretString"] == "old"
     assert refused(secrets.get_secret_value, SecretId="stuck", VersionStage="AWSPENDING")[0] == "ResourceNotFoundException"
     # The function mends its ways, and the next call makes it try again, with the same version.
@@ -373,7 +386,11 @@ def test_a_rotation_that_fails_stays_pending_and_is_taken_up_again(client, secre
             break
         time.sleep(0.2)
     assert "AWSCURRENT" in described["VersionIdsToStages"][begun["VersionId"]], described
-    assert described["RotationRules"] == {"ScheduleExpression": "rate(10 days)"} and "NextRotationDate" in described
+    # Once a rotation has succeeded, the expression is told in days, too.
+    assert described["RotationRules"] == {"ScheduleExpression": "rate(10 days)", "AutomaticallyAfterDays": 10}
+    assert "NextRotationDate" in described
+    secrets.cancel_rotate_secret(SecretId="stuck")
+    assert "LastRotatedDate" not in secrets.describe_secret(SecretId="stuck")
 
 
 def test_rotation_through_all_four_steps(client, cloud, secrets, account):
@@ -477,3 +494,21 @@ def test_a_new_key_takes_over_what_the_caller_may_seal_with_it(cloud, client, se
     assert keys() == {"AWSPREVIOUS": [key], "AWSCURRENT": [key], "custom": default}
     assert secrets.get_secret_value(SecretId="moving", VersionId=made["VersionId"])["SecretString"] == "1"
     assert secrets.get_secret_value(SecretId="moving", VersionId=updated["VersionId"])["SecretString"] == "2"
+
+
+def test_nobody_takes_permissions_from_himself_by_tags(cloud, client, secrets, account):
+    secrets.create_secret(Name="tagged", SecretString="x", Tags=[{"Key": "team", "Value": "red"}])
+    iam = client("iam")
+    iam.create_user(UserName="red")
+    iam.put_user_policy(UserName="red", PolicyName="p", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*",
+             "Condition": {"StringEquals": {"aws:ResourceTag/team": "red"}}}]}))
+    access = iam.create_access_key(UserName="red")["AccessKey"]
+    red = cloud.client("secretsmanager", account=account, key=access["AccessKeyId"], secret=access["SecretAccessKey"])
+    red.tag_resource(SecretId="tagged", Tags=[{"Key": "other", "Value": "1"}])
+    assert refused(red.tag_resource, SecretId="tagged", Tags=[{"Key": "team", "Value": "blue"}])[0] == "AccessDeniedException"
+    assert refused(red.untag_resource, SecretId="tagged", TagKeys=["team"])[0] == "AccessDeniedException"
+    red.untag_resource(SecretId="tagged", TagKeys=["other"])
+    assert secrets.describe_secret(SecretId="tagged")["Tags"] == [{"Key": "team", "Value": "red"}]
+    secrets.untag_resource(SecretId="tagged", TagKeys=["team"])

@@ -3,8 +3,10 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Secrets Manager".
 
 use crate::SecretsManager;
+use crate::state::Secret;
+use cloudlet_access::Policy;
 use cloudlet_api_secretsmanager::*;
-use cloudlet_service::api::{Access, Operation, default_access};
+use cloudlet_service::api::{Access, AccessRequest, Operation, default_access};
 use cloudlet_service::rules::text_member;
 use cloudlet_service::{ConditionKeys, Structure, condition_keys};
 
@@ -24,16 +26,7 @@ impl SecretsManager {
                     access.resource = secret.arn();
                     access.resource_account = Some(secret.account.clone());
                     access.resource_policy = secret.compiled();
-                    let older = Some("secretsmanager:ResourceTag");
-                    let tags = secret.tags.iter().map(|(name, value)| (name, value));
-                    condition_keys::resource_tags(&mut access.keys, older, tags);
-                    let mut key =
-                        |name: String, value: &str| access.keys.push((name, vec![value.to_owned()]));
-                    let primary = secret.primary.as_ref().unwrap_or(&secret.region);
-                    key("secretsmanager:SecretPrimaryRegion".to_owned(), primary);
-                    if let Some(rotation) = &secret.rotation {
-                        key("secretsmanager:resource/AllowRotationLambdaArn".to_owned(), &rotation.lambda);
-                    }
+                    facts(&secret, &mut access.keys);
                 }
                 access.keys.push(("secretsmanager:SecretId".to_owned(), vec![access.resource.clone()]));
             } else if op.name == "CreateSecret" {
@@ -42,8 +35,13 @@ impl SecretsManager {
             }
             requested(input, &mut access.keys);
         }
-        if id.is_none() && op.name == "ValidateResourcePolicy" {
-            accesses.iter_mut().for_each(|access| access.resource = "*".to_owned());
+        if op.name == "ValidateResourcePolicy" {
+            if id.is_none() {
+                accesses.iter_mut().for_each(|access| access.resource = "*".to_owned());
+            }
+            if let Some(first) = accesses.first().cloned() {
+                accesses.push(Access { action: "secretsmanager:PutResourcePolicy".into(), ..first });
+            }
         }
         self.between_accounts(op, input, &mut accesses)?;
         if let Some(batch) = input.as_any().downcast_ref::<BatchGetSecretValueInput>()
@@ -55,7 +53,70 @@ impl SecretsManager {
     }
 }
 
+/// What a caller may lose by tags.
+const LOST_BY_TAGS: &[(&str, &str)] = &[
+    ("DescribeSecret", "secretsmanager:DescribeSecret"),
+    ("GetSecretValue", "secretsmanager:GetSecretValue"),
+    ("PutSecretValue", "secretsmanager:PutSecretValue"),
+    ("UpdateSecret", "secretsmanager:UpdateSecret"),
+    ("DeleteSecret", "secretsmanager:DeleteSecret"),
+    ("TagResource", "secretsmanager:TagResource"),
+    ("UntagResource", "secretsmanager:UntagResource"),
+];
+
+/// The condition keys that follow from a secret.
+fn facts(secret: &Secret, keys: &mut ConditionKeys) {
+    let tags = secret.tags.iter().map(|(name, value)| (name, value));
+    condition_keys::resource_tags(keys, Some("secretsmanager:ResourceTag"), tags);
+    let mut key = |name: &str, value: &str| keys.push((name.to_owned(), vec![value.to_owned()]));
+    let primary = secret.primary.as_ref().unwrap_or(&secret.region);
+    key("secretsmanager:SecretPrimaryRegion", primary);
+    if let Some(rotation) = &secret.rotation {
+        key("secretsmanager:resource/AllowRotationLambdaArn", &rotation.lambda);
+    }
+}
+
 impl SecretsManager {
+    /// Whether the caller may do something with a secret as it is given, under this resource policy.
+    pub(crate) fn may(
+        &self,
+        cx: &Context,
+        operation: &str,
+        action: &'static str,
+        secret: &Secret,
+        policy: Option<Policy>,
+    ) -> Result<bool, Error> {
+        let Some(operation) = API.operations.iter().find(|op| op.name == operation) else { return Ok(true) };
+        let mut access = Access::new(action, secret.arn());
+        access.resource_policy = policy;
+        access.resource_account = Some(secret.account.clone());
+        facts(secret, &mut access.keys);
+        access.keys.push(("secretsmanager:SecretId".to_owned(), vec![access.resource.clone()]));
+        let request = AccessRequest { access: &access, operation, service: &API };
+        match cx.cloud.identity()?.authorize(cx, &request) {
+            Ok(()) => Ok(true),
+            Err(denied) if denied.is("AccessDeniedException") || denied.is("AccessDenied") => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Refuses a change of tags that would take permissions from the caller.
+    ///
+    /// Errors: `AccessDeniedException`.
+    pub(crate) fn check_tags(&self, cx: &Context, before: &Secret, after: &Secret) -> Result<(), Error> {
+        for (operation, action) in LOST_BY_TAGS {
+            if self.may(cx, operation, action, before, before.compiled())?
+                && !self.may(cx, operation, action, after, after.compiled())?
+            {
+                return Err(Error::sender(
+                    "AccessDeniedException",
+                    "You can't make this change because it would remove your permissions for this secret.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// What replication between accounts needs beside its own action.
     fn between_accounts(
         &self,

@@ -151,6 +151,16 @@ impl SecretsManager {
             return Ok(());
         }
         for step in if finished { &[][..] } else { &STEPS[..] } {
+            // Somebody may have cancelled it, or deleted the secret.
+            let now = self.store.table::<Secret>().get_arc(&secret.place()).map_err(stored)?;
+            let goes_on = now.is_some_and(|now| {
+                now.suffix == secret.suffix
+                    && now.deletion.is_none()
+                    && now.rotation.as_ref().is_some_and(|rotation| rotation.enabled)
+            });
+            if !goes_on {
+                return Ok(());
+            }
             self.step(secret, step, token).await?;
         }
         let Some(cloud) = self.cloud.upgrade() else { return Ok(()) };

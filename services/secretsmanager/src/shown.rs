@@ -1,6 +1,7 @@
 //! Secrets as answers show them.
 
-use crate::state::{CrossLink, Replica, Rotation, Secret, Version};
+use crate::schedule;
+use crate::state::{CrossLink, DAY, Replica, Rotation, Secret, Version};
 use cloudlet_api_secretsmanager::*;
 
 pub(crate) fn when(millis: i64) -> DateTime {
@@ -22,9 +23,14 @@ pub(crate) fn stages(secret: &Secret) -> Option<BTreeMap<String, Vec<String>>> {
     (!stages.is_empty()).then_some(stages)
 }
 
-pub(crate) fn rules(rotation: &Rotation) -> RotationRulesType {
+/// The schedule; once a rotation has succeeded, an expression is told in days, too.
+fn rules(rotation: &Rotation, rotated: Option<i64>) -> RotationRulesType {
+    let between = |from: i64| {
+        let next = schedule::next(rotation, from).ok().flatten()?;
+        Some(((next - from).max(1) as u64).div_ceil(DAY as u64) as i64)
+    };
     RotationRulesType {
-        automatically_after_days: rotation.days,
+        automatically_after_days: rotation.days.or_else(|| rotated.and_then(between)),
         duration: rotation.duration.clone(),
         schedule_expression: rotation.expression.clone(),
         ..Default::default()
@@ -76,8 +82,8 @@ pub(crate) fn entry(secret: &Secret) -> SecretListEntry {
         kms_key_id: secret.kms_key.clone(),
         rotation_enabled: rotation.map(|rotation| rotation.enabled),
         rotation_lambda_arn: rotation.map(|rotation| rotation.lambda.clone()),
-        rotation_rules: rotation.map(rules),
-        last_rotated_date: secret.rotated.map(when),
+        rotation_rules: rotation.map(|rotation| rules(rotation, secret.rotated)),
+        last_rotated_date: secret.rotated.filter(|_| rotation.is_none_or(|r| r.enabled)).map(when),
         last_changed_date: Some(when(secret.changed)),
         last_accessed_date: secret.accessed.map(when),
         deleted_date: secret.deletion.map(when),

@@ -2,9 +2,9 @@
 
 use super::list::{check, matching, page};
 use crate::SecretsManager;
-use crate::errors::{bad_request, invalid, no_stage, no_version};
+use crate::errors::{bad_request, invalid, no_stage, no_version, stored};
 use crate::shown::{self, when};
-use crate::state::{CURRENT, DAY, Secret, Version};
+use crate::state::{CURRENT, DAY, Secret, Version, secret_place};
 use crate::values::Plain;
 use cloudlet_api_secretsmanager::*;
 
@@ -116,7 +116,7 @@ impl SecretsManager {
             version_ids_to_stages: shown.secret_versions_to_stages,
             created_date: shown.created_date,
             primary_region: shown.primary_region,
-            replication_status: shown::replication(&secret.replicas),
+            replication_status: self.replication_of(&secret)?,
             cross_account_primary: secret.cross_primary.as_ref().map(shown::cross_primary),
             cross_account_replicas: secret
                 .cross_replica
@@ -138,7 +138,7 @@ impl SecretsManager {
             .versions
             .iter()
             .enumerate()
-            .filter(|(_, version)| all || !version.stages.is_empty())
+            .filter(|(_, version)| !version.empty && (all || !version.stages.is_empty()))
             .map(|(at, version)| (at, shown::version(version)))
             .collect();
         let limit = input.max_results.and_then(|most| usize::try_from(most).ok()).unwrap_or(100);
@@ -156,6 +156,20 @@ impl SecretsManager {
             name: Some(secret.name.clone()),
             ..Default::default()
         })
+    }
+
+    /// How the replicas are, and when each was last accessed.
+    fn replication_of(&self, secret: &Secret) -> Result<Option<Vec<ReplicationStatusType>>, Error> {
+        let mut shown = shown::replication(&secret.replicas);
+        for status in shown.iter_mut().flatten().filter(|status| status.status.as_deref() == Some("InSync")) {
+            let region = status.region.clone().unwrap_or_default();
+            let at = secret_place(&secret.account, &region, &secret.name);
+            let there = self.store.table::<Secret>().get_arc(&at).map_err(stored)?;
+            let accessed =
+                there.filter(|there| there.suffix == secret.suffix).and_then(|there| there.accessed);
+            status.last_accessed_date = accessed.map(when);
+        }
+        Ok(shown)
     }
 
     /// Notes the day of an access, which is all that AWS tells.

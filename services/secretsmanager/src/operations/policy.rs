@@ -15,7 +15,9 @@ impl SecretsManager {
         cx: &Context,
         input: PutResourcePolicyInput,
     ) -> Result<PutResourcePolicyOutput, Error> {
-        only_default(input.policy_name.as_deref())?;
+        if input.policy_name.as_deref().is_some_and(|name| name != DEFAULT) {
+            return Err(invalid("You can only attach the default resource policy."));
+        }
         let secret = self.primary(cx, &input.secret_id)?;
         let policy = parse(&input.resource_policy)?;
         for (kind, name) in policy.statements().iter().flat_map(|statement| statement.principals()) {
@@ -102,11 +104,37 @@ impl SecretsManager {
         cx: &Context,
         input: ValidateResourcePolicyInput,
     ) -> Result<ValidateResourcePolicyOutput, Error> {
-        if let Some(id) = &input.secret_id {
-            self.living(cx, id)?;
-        }
+        let secret = match &input.secret_id {
+            Some(id) => Some(self.living(cx, id)?),
+            None => None,
+        };
         let policy = parse(&input.resource_policy)?;
         let mut errors = Vec::new();
+        if let Some(secret) = secret
+            && self.may(
+                cx,
+                "PutResourcePolicy",
+                "secretsmanager:PutResourcePolicy",
+                &secret,
+                secret.compiled(),
+            )?
+            && !self.may(
+                cx,
+                "PutResourcePolicy",
+                "secretsmanager:PutResourcePolicy",
+                &secret,
+                Some(policy.clone()),
+            )?
+        {
+            errors.push(ValidationErrorsEntry {
+                check_name: Some("PreventLockout".to_owned()),
+                error_message: Some(
+                    "The resource policy will not allow you to change the resource policy in the future."
+                        .to_owned(),
+                ),
+                ..Default::default()
+            });
+        }
         if is_public(&policy) {
             errors.push(ValidationErrorsEntry {
                 check_name: Some("BlockPublicAccess".to_owned()),

@@ -2,13 +2,15 @@
 
 use crate::SecretsManager;
 use crate::errors::{Failure, invalid};
+use crate::state::Secret;
 use cloudlet_api_secretsmanager::*;
 
 /// AWS: the most tags of one secret.
 const MOST: usize = 50;
 
 impl SecretsManager {
-    /// Errors: `ResourceNotFoundException`, `InvalidParameterException`.
+    /// Errors: `ResourceNotFoundException`, `InvalidParameterException`; `AccessDeniedException` where the caller would lose
+    /// permissions.
     pub async fn tag_resource(
         &self,
         cx: &Context,
@@ -16,7 +18,7 @@ impl SecretsManager {
     ) -> Result<TagResourceOutput, Error> {
         let secret = self.primary(cx, &input.secret_id)?;
         let tags = checked(input.tags)?;
-        self.change_all(cx, &secret, &[], &[], |_, secret| {
+        let add = |secret: &mut Secret| {
             secret.tagged = true;
             for (key, value) in &tags {
                 match secret.tags.iter_mut().find(|(there, _)| there == key) {
@@ -24,19 +26,28 @@ impl SecretsManager {
                     None => secret.tags.push((key.clone(), value.clone())),
                 }
             }
+        };
+        let mut after = Secret::clone(&secret);
+        add(&mut after);
+        self.check_tags(cx, &secret, &after)?;
+        self.change_all(cx, &secret, &[], &[], |_, secret| {
+            add(secret);
             Ok::<_, Failure>(count(secret.tags.len())?)
         })
         .await?;
         Ok(TagResourceOutput::default())
     }
 
-    /// Errors: `ResourceNotFoundException`.
+    /// Errors: `ResourceNotFoundException`; `AccessDeniedException` where the caller would lose permissions.
     pub async fn untag_resource(
         &self,
         cx: &Context,
         input: UntagResourceInput,
     ) -> Result<UntagResourceOutput, Error> {
         let secret = self.primary(cx, &input.secret_id)?;
+        let mut after = Secret::clone(&secret);
+        after.tags.retain(|(key, _)| !input.tag_keys.contains(key));
+        self.check_tags(cx, &secret, &after)?;
         self.change_all(cx, &secret, &[], &[], |_, secret| {
             secret.tags.retain(|(key, _)| !input.tag_keys.contains(key));
             Ok(())
