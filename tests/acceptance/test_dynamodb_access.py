@@ -117,3 +117,26 @@ def test_transactions_full_scans_and_consumed_capacity(people):
     quiet = people({"StringEquals": {"dynamodb:ReturnConsumedCapacity": "NONE"}})
     assert allowed(quiet.get_item, **ALL, Key=key("ann"))
     assert not allowed(quiet.get_item, **ALL, Key=key("ann"), ReturnConsumedCapacity="TOTAL")
+
+
+def test_replicas_are_made_by_those_who_may_make_them(cloud):
+    account, table = "777000000002", "Everywhere"
+    ddb, iam = cloud.client("dynamodb", account=account), cloud.client("iam", account=account)
+    ddb.create_table(TableName=table, KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+                     AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])
+    iam.create_user(UserName="u")
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    theirs = cloud.client("dynamodb", account=account, key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+    region = "eu-west-1"
+    for action, update in (("CreateTableReplica", "Create"), ("UpdateTable", "Update"), ("DeleteTableReplica", "Delete")):
+        more = {"TableClassOverride": "STANDARD"} if update == "Update" else {}
+        change = dict(TableName=table, ReplicaUpdates=[{update: {"RegionName": region, **more}}])
+        may = [f"arn:aws:dynamodb:us-east-1:{account}:table/{table}"]
+        for there in (False, True):
+            statements = [{"Effect": "Allow", "Action": "dynamodb:UpdateTable", "Resource": may}]
+            if there:
+                arn = f"arn:aws:dynamodb:{region}:{account}:table/{table}"
+                statements.append({"Effect": "Allow", "Action": f"dynamodb:{action}", "Resource": arn})
+            iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(
+                {"Version": "2012-10-17", "Statement": statements}))
+            assert allowed(theirs.update_table, **change) == there, update

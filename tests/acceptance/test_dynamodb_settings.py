@@ -130,6 +130,9 @@ def test_policies_that_are_too_large_or_lock_out(ddb):
     policy = ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},'
               f'"Action":"dynamodb:GetItem","Resource":"{arn}"}}]}}')
     assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=policy + " " * 20_480)[0] == "LimitExceededException"
+    nobody = policy.replace("111111111111", f"arn:aws:iam::{arn.split(':')[4]}:user/nobody")
+    assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=nobody) == (
+        "ValidationException", "Invalid policy document: Invalid principal in policy")
     lockout = ('{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"dynamodb:PutResourcePolicy",'
                f'"Resource":"{arn}"}}]}}')
     assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=lockout)[0] == "ValidationException"
@@ -145,6 +148,7 @@ def test_what_members_of_a_global_table_have_in_common(client, ddb):
     absent = "Update global table operation failed because one or more replicas were not part of the global table."
     for update, message in (
             ({"Create": {"RegionName": "us-east-1"}}, local), ({"Delete": {"RegionName": "us-east-1"}}, local),
+            ({"Create": {"RegionName": "nowhere"}}, "The Region 'nowhere' is not valid."),
             ({"Delete": {"RegionName": "eu-west-1"}}, absent), ({"Update": {"RegionName": "eu-west-1"}}, absent)):
         assert refusal(ddb.update_table, **replicas(**update)) == ("ValidationException", message)
     assert refusal(ddb.update_table, TableName=table, ReplicaUpdates=[{}])[0] == "ValidationException"

@@ -8,7 +8,7 @@ use crate::fine::Facts;
 use crate::names::{self, Place};
 use crate::state::{self, Table};
 use crate::{DynamoDb, Streams};
-use cloudlet_access::{Policy, PolicyKind};
+use cloudlet_access::{Policy, PolicyKind, PrincipalKind};
 use cloudlet_api_dynamodb as api;
 use cloudlet_service::rules::text_member;
 use cloudlet_service::{Access, ConditionKeys, Context, Operation, Structure, condition_keys};
@@ -31,15 +31,21 @@ pub(crate) fn parse_policy(document: &str) -> Result<Policy> {
         .map_err(|why| invalid(format!("Invalid policy document: {why}")))
 }
 
-/// [`parse_policy`] of a document that is to be kept. Errors: a large one.
-pub(crate) fn check_policy(document: &str) -> Result<Policy> {
+/// [`parse_policy`] of a document that is to be kept. Errors: a large one, or one that names nobody who is there.
+pub(crate) fn check_policy(cx: &Context, document: &str) -> Result<Policy> {
     if document.len() > MOST_BYTES {
         return Err(crate::errors::limit(format!(
             "Resource-based policy size of {} bytes exceeds the limit of {MOST_BYTES} bytes",
             document.len()
         )));
     }
-    parse_policy(document)
+    let policy = parse_policy(document)?;
+    for (kind, principal) in policy.statements().iter().flat_map(|statement| statement.principals()) {
+        if kind == PrincipalKind::Aws && !cx.cloud.identity()?.principal_exists(principal) {
+            return Err(invalid("Invalid policy document: Invalid principal in policy"));
+        }
+    }
+    Ok(policy)
 }
 
 impl Policies {
@@ -211,10 +217,41 @@ impl DynamoDb {
             for access in &mut all {
                 of_tagging(input, &mut access.keys);
             }
+            if let Some(input) = any.downcast_ref::<api::UpdateTableInput>() {
+                all.extend(of_replicas(cx, input));
+            }
             return Ok(all);
         }
         Ok(cloudlet_service::api::default_access(op, cx, input))
     }
+}
+
+/// What an update does in other regions. Source: API Reference, `ReplicationGroupUpdate`.
+fn of_replicas(cx: &Context, input: &api::UpdateTableInput) -> Vec<Access> {
+    let mut all = Vec::new();
+    let place = names::of_arn(&input.table_name);
+    let account = place.as_ref().map_or(&*cx.account, |place| place.account.as_str());
+    let name = place.as_ref().map_or(input.table_name.as_str(), |place| place.name.as_str());
+    let mut needs = |action: &'static str, region: &str| {
+        let mut access = Access::new(action, names::table_arn(account, region, name));
+        access.resource_account = (*account != *cx.account).then(|| account.to_owned());
+        all.push(access);
+    };
+    for update in input.replica_updates.iter().flatten() {
+        if let Some(create) = &update.create {
+            needs("dynamodb:CreateTableReplica", &create.region_name);
+        }
+        if let Some(update) = &update.update {
+            needs("dynamodb:UpdateTable", &update.region_name);
+        }
+        if let Some(delete) = &update.delete {
+            needs("dynamodb:DeleteTableReplica", &delete.region_name);
+        }
+        if let Some(away) = &update.disassociate {
+            needs("dynamodb:DisassociateTableReplica", &away.region_name);
+        }
+    }
+    all
 }
 
 /// The tags that a request brings or takes away.

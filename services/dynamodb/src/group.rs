@@ -302,6 +302,9 @@ fn add(
 ) -> Result<(), Failure> {
     let region = &create.region_name;
     not_here(table, region)?;
+    if !cloudlet_service::regions::exists(region) {
+        return Err(invalid(format!("The Region '{region}' is not valid.")).into());
+    }
     let key = table_key(&table.account, region, &table.name);
     if table.replicas.iter().any(|replica| replica.region == *region) || tx.exists::<Table>(&key)? {
         return Err(invalid(format!(

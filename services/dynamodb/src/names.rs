@@ -57,15 +57,7 @@ pub(crate) fn of_stream_arn(text: &str) -> Option<(Place, String)> {
     is_name(&place.name).then_some((place, label))
 }
 
-pub(crate) fn partition(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
-    }
-}
+pub(crate) use cloudlet_service::regions::partition;
 
 impl Place {
     /// The table's ARN.

@@ -32,7 +32,7 @@ impl DynamoDb {
         input: PutResourcePolicyInput,
     ) -> Result<PutResourcePolicyOutput> {
         let (table, stream) = self.governed(&input.resource_arn)?;
-        let policy = crate::access::check_policy(&input.policy)?;
+        let policy = crate::access::check_policy(cx, &input.policy)?;
         if input.confirm_remove_self_resource_access != Some(true)
             && !may_still_change(cx, &table, &input.resource_arn, policy)?
         {

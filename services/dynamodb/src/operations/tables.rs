@@ -182,7 +182,7 @@ impl DynamoDb {
         table.region = place.region;
         table.name = place.name;
         if let Some(document) = &input.resource_policy {
-            crate::access::check_policy(document)?;
+            crate::access::check_policy(cx, document)?;
             table.policy = Some(Policy { document: document.clone(), revision: cx.random().uuid() });
         }
         let table = self.make(cx, table, view).await?;
