@@ -23,6 +23,12 @@ def ddb(client):
     ({"Tags": [{"Key": "<a>", "Value": "b"}]},
      PARAMETERS + "Tag keys and values can contain only letters, whitespace, numbers and the characters + - = . _ : / @. "
      "Key: <a>"),
+    ({"LocalSecondaryIndexes": [{"IndexName": "l-1", "Projection": {"ProjectionType": "ALL"}, "KeySchema": [
+        {"AttributeName": n, "KeyType": "HASH"} for n in ("pk", "g", "h")]}]},
+     "1 validation error detected: Value '[KeySchemaElement(attributeName=pk, keyType=HASH), "
+     "KeySchemaElement(attributeName=g, keyType=HASH), KeySchemaElement(attributeName=h, keyType=HASH)]' at "
+     "'localSecondaryIndexes.1.member.keySchema' failed to satisfy constraint: Member must have length less than or equal "
+     "to 2"),
     ({"OnDemandThroughput": {}},
      PARAMETERS + "At least one of MaxReadRequestUnits or MaxWriteRequestUnits must be specified in OnDemandThroughput"),
 ])

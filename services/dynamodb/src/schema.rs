@@ -57,28 +57,41 @@ fn simple_keys(given: &[api::KeySchemaElement]) -> Result<Keys> {
         }
         keys.range.push(second.attribute_name.clone());
     }
-    if given.len() > 2 {
-        return Err(too_many(given));
-    }
     Ok(keys)
 }
 
-fn too_many(given: &[api::KeySchemaElement]) -> cloudlet_service::Error {
-    let shown = given.iter().map(|key| {
-        format!("KeySchemaElement(attributeName={}, keyType={})", key.attribute_name, key.key_type)
+/// The keys of a table and of its local indexes, which are shorter than those that the model lets global indexes have.
+///
+/// Errors: more than two attributes.
+pub(crate) fn check_lengths(
+    table: &[api::KeySchemaElement],
+    locals: Option<&[api::LocalSecondaryIndex]>,
+) -> Result<()> {
+    let locals = locals.unwrap_or_default().iter().enumerate().map(|(at, index)| {
+        (format!("localSecondaryIndexes.{}.member.keySchema", at + 1), index.key_schema.as_slice())
     });
-    invalid(format!(
-        "1 validation error detected: Value '[{}]' at 'keySchema' failed to satisfy constraint: Member must have length \
-         less than or equal to 2",
-        shown.collect::<Vec<_>>().join(", ")
-    ))
+    let all = std::iter::once(("keySchema".to_owned(), table)).chain(locals);
+    let said: Vec<String> = all
+        .filter(|(_, keys)| keys.len() > 2)
+        .map(|(path, keys)| {
+            let shown = keys.iter().map(|key| {
+                format!("KeySchemaElement(attributeName={}, keyType={})", key.attribute_name, key.key_type)
+            });
+            format!(
+                "Value '[{}]' at '{path}' failed to satisfy constraint: Member must have length less than or equal to 2",
+                shown.collect::<Vec<_>>().join(", ")
+            )
+        })
+        .collect();
+    if said.is_empty() {
+        return Ok(());
+    }
+    let s = if said.len() == 1 { "" } else { "s" };
+    Err(invalid(format!("{} validation error{s} detected: {}", said.len(), said.join("; "))))
 }
 
 /// The key schema of a table.
 pub(crate) fn table_keys(given: &[api::KeySchemaElement], defined: &[(String, KeyKind)]) -> Result<Keys> {
-    if given.len() > 2 {
-        return Err(too_many(given));
-    }
     if defined.len() < given.len() {
         return Err(invalid("Invalid KeySchema: Some index key attribute have no definition"));
     }

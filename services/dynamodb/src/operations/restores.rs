@@ -223,6 +223,7 @@ fn like_another(cx: &Context, like: &Table, overrides: &Overrides<'_>) -> Result
     let locals = match overrides.locals {
         Some([]) => Vec::new(),
         Some(given) => {
+            schema::check_lengths(&[], Some(given))?;
             let locals = schema::locals(Some(given), &like.keys, &like.attributes, &mut seen)?;
             check_known(locals.iter().map(|index| index.name.as_str()), &like.locals)?;
             locals

@@ -320,6 +320,7 @@ pub(crate) fn new_table(cx: &Context, input: &CreateTableInput) -> Result<Table>
     let (Some(definitions), Some(key_schema)) = (&input.attribute_definitions, &input.key_schema) else {
         return Err(missing(input));
     };
+    schema::check_lengths(key_schema, input.local_secondary_indexes.as_deref())?;
     let mut billing = billing(input.billing_mode.as_deref(), input.provisioned_throughput.as_ref())?;
     billing.to_on_demand = billing.on_demand.then(|| cx.millis());
     for index in input.global_secondary_indexes.iter().flatten() {
