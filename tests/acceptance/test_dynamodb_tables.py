@@ -107,6 +107,10 @@ def test_throughput_that_is_enforced(new_cloud):
     with pytest.raises(ClientError) as caught:
         ddb.transact_write_items(TransactItems=[{"Put": {"TableName": table, "Item": {"pk": {"S": "b"}}}}])
     assert caught.value.response["CancellationReasons"][0]["Code"] == "ProvisionedThroughputExceeded"
+    insert = f"INSERT INTO \"{table}\" VALUE {{'pk': 'c'}}"
+    assert refusal(ddb.execute_statement, Statement=insert)[0] == "ProvisionedThroughputExceededException"
+    (one,) = ddb.batch_execute_statement(Statements=[{"Statement": insert}])["Responses"]
+    assert one["Error"]["Code"] == "ProvisionedThroughputExceeded"
     other = make(ddb, OnDemandThroughput={"MaxWriteRequestUnits": 1})
     ddb.put_item(TableName=other, Item={"pk": {"S": "a"}, **big})
     assert refusal(ddb.put_item, TableName=other, Item={"pk": {"S": "b"}}) == (

@@ -286,21 +286,10 @@ impl DynamoDb {
             Ok(table)
         });
         let table = deleted.await?;
-        let whole = self.describe(&table, Phase::Deleting, cx.millis())?;
+        let mut description = self.describe(&table, Phase::Deleting, cx.millis())?;
+        description.warm_throughput = None;
+        description.global_secondary_indexes = None;
         self.live.forget(table.number);
-        // No more than this is said of a table that goes.
-        let description = TableDescription {
-            table_name: whole.table_name,
-            table_status: whole.table_status,
-            provisioned_throughput: whole.provisioned_throughput,
-            table_size_bytes: whole.table_size_bytes,
-            item_count: whole.item_count,
-            table_arn: whole.table_arn,
-            table_id: whole.table_id,
-            billing_mode_summary: whole.billing_mode_summary,
-            deletion_protection_enabled: whole.deletion_protection_enabled,
-            ..Default::default()
-        };
         Ok(DeleteTableOutput { table_description: Some(description), ..Default::default() })
     }
 }
