@@ -90,6 +90,10 @@ def test_indexes_that_are_changed(ddb):
     assert refusal(ddb.update_table, **update(10**13)) == (
         "ValidationException", "Given value 10000000000000 for ReadCapacityUnits is out of bounds for index by-g")
     assert refusal(ddb.update_table, **change(Update={"IndexName": "by-g"}))[0] == "ValidationException"
+    shown = ddb.update_table(TableName=table, ProvisionedThroughput=units(6))["TableDescription"]["ProvisionedThroughput"]
+    assert shown == {"NumberOfDecreasesToday": 0, **UNITS}, "as it is until the table is active again"
+    shown = ddb.describe_table(TableName=table)["Table"]["ProvisionedThroughput"]
+    assert shown["ReadCapacityUnits"] == 6 and "LastIncreaseDateTime" in shown
     (index,) = ddb.update_table(**update(7))["TableDescription"]["GlobalSecondaryIndexes"]
     assert (index["IndexStatus"], index["ProvisionedThroughput"]["ReadCapacityUnits"]) == ("UPDATING", 5)
     (index,) = ddb.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]

@@ -409,6 +409,9 @@ impl DynamoDb {
             };
             match item {
                 Some((table, item)) if !too_old && expires(table, &item.0) == Some(when) => {
+                    if !crate::replicas::expires_here(tx, table, &key)? {
+                        return Ok(());
+                    }
                     let change =
                         Change { table, key: &key, old: Some(&item), new: None, cause: Cause::Expiry };
                     attempt.write(tx, change)?;

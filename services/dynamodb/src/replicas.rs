@@ -66,6 +66,19 @@ pub(crate) fn note(
     Ok(())
 }
 
+/// Whether it is this member that time to live takes an item from: the one that wrote it last, from which the others
+/// learn that it is gone. AWS: only there the deletion is marked as that of time to live.
+pub(crate) fn expires_here(tx: &mut Tx<'_>, table: &Table, key: &Key) -> Result<bool, Failure> {
+    if table.replicas.is_empty() || table.legacy {
+        return Ok(true);
+    }
+    let mut members: Vec<&str> = table.replicas.iter().map(|other| other.region.as_str()).collect();
+    members.push(&table.region);
+    let wrote = tx.get::<Stamp>(&stamp_key(table, key))?.map(|stamp| stamp.region).unwrap_or_default();
+    let takes = members.iter().find(|region| **region == wrote).or_else(|| members.iter().min());
+    Ok(takes.is_none_or(|region| **region == table.region))
+}
+
 fn news(table: &Table, region: &str, key: Item, now: i64) -> Message {
     let news = News {
         account: table.account.clone(),

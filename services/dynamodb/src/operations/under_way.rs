@@ -7,15 +7,18 @@ use crate::state::Table;
 use cloudlet_api_dynamodb::*;
 
 impl DynamoDb {
-    /// Shows the indexes that are being changed or deleted as they were, and what happens to them.
-    pub(super) fn show_indexes_under_way(
+    /// Shows the table's units and the indexes that are being changed or deleted as they were, and what happens to them.
+    pub(super) fn show_before(
         &self,
         found: &Table,
         input: &UpdateTableInput,
         description: &mut TableDescription,
         now: i64,
     ) -> Result<()> {
-        let before = self.describe(found, Phase::Settled, now)?.global_secondary_indexes.unwrap_or_default();
+        let before = self.describe(found, Phase::Settled, now)?;
+        // The units are those of before until the table is active again.
+        description.provisioned_throughput = before.provisioned_throughput;
+        let before = before.global_secondary_indexes.unwrap_or_default();
         for update in input.global_secondary_index_updates.iter().flatten() {
             let changed = update.update.as_ref().map(|update| (&update.index_name, "UPDATING"));
             let deleted = update.delete.as_ref().map(|delete| (&delete.index_name, "DELETING"));

@@ -82,13 +82,8 @@ impl DynamoDb {
         });
         let table = changed.await?;
         let mut description = self.describe(&table, Phase::Updating, cx.millis())?;
-        // The units are those of before until the table is active again.
-        if let Some(shown) = &mut description.provisioned_throughput {
-            shown.read_capacity_units = Some(found.billing.throughput.read);
-            shown.write_capacity_units = Some(found.billing.throughput.write);
-        }
         super::under_way::replicas(&input, &mut description);
-        self.show_indexes_under_way(&found, &input, &mut description, cx.millis())?;
+        self.show_before(&found, &input, &mut description, cx.millis())?;
         if changes_only_settings(&input) || same_mode(&found, &input) {
             description.table_status = Some("ACTIVE".to_owned());
         }

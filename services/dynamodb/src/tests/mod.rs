@@ -1,5 +1,7 @@
 //! The service over an ephemeral store and a clock that tests move.
 
+mod regions;
+
 use crate::state::{Entry, Undo};
 use crate::{DynamoDb, Streams};
 use cloudlet_api_dynamodb::*;
