@@ -103,6 +103,13 @@ def test_indexes_that_are_changed(ddb):
     (index,) = ddb.update_table(**change(Delete={"IndexName": "by-g"}))["TableDescription"]["GlobalSecondaryIndexes"]
     assert index["IndexStatus"] == "DELETING"
     assert "GlobalSecondaryIndexes" not in ddb.describe_table(TableName=table)["Table"]
+    for n in range(0, 500, 25):
+        ddb.batch_write_item(RequestItems={table: [
+            {"PutRequest": {"Item": {"pk": {"S": str(n + m)}, "g": {"S": "G"}}}} for m in range(25)]})
+    ddb.update_table(AttributeDefinitions=[{"AttributeName": "g", "AttributeType": "S"}],
+                     **change(Create={**gsi("late", "g"), "ProvisionedThroughput": UNITS}))
+    ddb.update_table(**change(Delete={"IndexName": "late"}))  # also while it is being filled
+    assert "GlobalSecondaryIndexes" not in ddb.describe_table(TableName=table)["Table"]
 
 
 def test_throughput_that_is_lowered_too_often(new_cloud):

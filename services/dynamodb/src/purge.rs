@@ -135,6 +135,11 @@ async fn blocking(
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(stored)
 }
 
+/// Whether a global index of the table has this number.
+fn has(table: &Table, number: u64) -> bool {
+    table.globals.iter().any(|index| index.number == number)
+}
+
 impl DynamoDb {
     pub(crate) async fn work(&self, task: &Task) -> Result<(), Error> {
         match task {
@@ -304,6 +309,11 @@ impl DynamoDb {
                 rows.map(|row| row.map(|(key, _)| key)).collect::<Result<_, _>>().map_err(stored)?;
             let Some(last) = found.last().cloned() else { break };
             let filled = self.store.transact(|tx| {
+                // An index that was deleted meanwhile, perhaps with its table, must not be given any more.
+                let there = tx.get::<Table>(key)?.is_some_and(|table| has(&table, number));
+                if !there {
+                    return Ok(None);
+                }
                 let (mut items, mut bytes) = (0, 0);
                 for key in &found {
                     let Some(item) = tx.get::<Stored>(key)? else { continue };
@@ -316,9 +326,9 @@ impl DynamoDb {
                     items += 1;
                     tx.put(&at, &entry)?;
                 }
-                Ok::<_, Failure>((items, bytes))
+                Ok::<_, Failure>(Some((items, bytes)))
             });
-            let (items, bytes) = filled.await?;
+            let Some((items, bytes)) = filled.await? else { return Ok(()) };
             self.live.space(number).count(items, bytes);
             after = Some(last);
             tokio::task::yield_now().await;

@@ -32,7 +32,8 @@ impl DynamoDb {
         let key = found.key();
         let changed = self.store.transact(|tx| {
             let mut table = tx.get::<Table>(&key)?.ok_or_else(|| no_table(&found.name))?;
-            if table.globals.iter().any(|index| index.filling) && changes_shape(&input) {
+            let filling = table.globals.iter().any(|index| index.filling);
+            if filling && changes_shape(&input) && !only_deletes_filling(&table, &input) {
                 let message = format!(
                     "Attempt to change a resource which is still in use: Table is being updated: {}",
                     table.name
@@ -121,6 +122,19 @@ fn change_encryption(table: &mut Table, wanted: Option<&Sse>) -> Result<()> {
         _ => table.sse = wanted.cloned(),
     }
     Ok(())
+}
+
+/// Whether an update only deletes an index that is still being filled, which may be done at any time.
+fn only_deletes_filling(table: &Table, input: &UpdateTableInput) -> bool {
+    let updates = input.global_secondary_index_updates.as_deref().unwrap_or_default();
+    let filling = |name: &str| table.global(name).is_some_and(|index| index.filling);
+    !updates.is_empty()
+        && updates
+            .iter()
+            .all(|update| update.delete.as_ref().is_some_and(|delete| filling(&delete.index_name)))
+        && input.provisioned_throughput.is_none()
+        && input.billing_mode.is_none()
+        && input.replica_updates.is_none()
 }
 
 /// Whether a table is only told to be paid for as it is.
