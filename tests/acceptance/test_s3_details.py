@@ -147,3 +147,86 @@ def test_forms_name_the_condition_as_it_was_written(cloud, public, account):
     wrong = post(key="k", Content_Type="c/d", x_amz_checksum_sha512="x")
     assert code(wrong) == ("AccessDenied", 403) and b"[&quot;eq&quot;, &quot;$Content-Type&quot;, &quot;a/b&quot;]" in wrong[2]
     assert code(post(key="k", Content_Type="a/b", x_amz_checksum_sha512="x")) == ("InvalidRequest", 400)
+
+
+def test_queries_about_two_things(ask, bucket):
+    answer = ask("GET", f"/{bucket}?policy&acl")
+    assert code(answer) == ("InvalidArgument", 400)
+    assert b"<Message>Conflicting query string parameters: acl, policy</Message><ArgumentName>ResourceType</ArgumentName>" in answer[2]
+    assert code(ask("PUT", f"/{bucket}/k?tagging&retention", body=b"x")) == ("InvalidArgument", 400)
+    assert ask("GET", f"/{bucket}?uploads&prefix=a&max-uploads=1")[0] == 200
+
+
+def test_locations(cloud, s3, public, account):
+    upload = s3.create_multipart_upload(Bucket=public, Key="a/b c")["UploadId"]
+    part = s3.upload_part(Bucket=public, Key="a/b c", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    done = s3.complete_multipart_upload(Bucket=public, Key="a/b c", UploadId=upload, MultipartUpload=parts)
+    assert done["Location"] == f"{cloud.endpoint}/{public}/a%2Fb%20c"
+    headers, body = form({"key": "a/b", "success_action_status": "201"})
+    headers["Host"] = f"{public}.s3.amazonaws.com"
+    status, head, document = plain(cloud, "POST", "/", headers, body)
+    assert (status, head["location"]) == (201, f"http://{public}.s3.amazonaws.com/a%2Fb")
+    assert f"<Location>{head['location']}</Location>".encode() in document
+
+
+def test_every_name_of_s3(cloud, s3, public):
+    s3.put_object(Bucket=public, Key="k", Body=b"x", ACL="public-read")
+    for name in ("s3", "s3.us-east-1", "s3-us-east-1", "s3.dualstack.us-east-1", "s3-fips.us-east-1", "s3-accelerate"):
+        for host, path in [(f"{public}.{name}", "/k"), (name, f"/{public}/k")]:
+            assert plain(cloud, "GET", path, {"Host": f"{host}.amazonaws.com"})[2] == b"x", host
+
+
+@pytest.fixture
+def other(cloud, their_account):
+    return cloud.client("s3", account=their_account)
+
+
+def test_conditions_and_tags_need_permissions_of_their_own(s3, other, bucket):
+    s3.delete_public_access_block(Bucket=bucket)
+    put, delete = "s3:PutObject", "s3:DeleteObject"
+
+    def may(*actions):
+        allow(s3, bucket, statement(bucket, list(actions)))
+
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ETag"]
+    batch = {"Objects": [{"Key": "k", "ETag": '"x"'}]}
+    may(put, delete)
+    for call, more in [(other.put_object, {"Body": b"x"}), (other.delete_object, {})]:
+        assert refused(call, Bucket=bucket, Key="k", IfMatch=etag, **more) == ("AccessDenied", 403)
+    assert other.delete_objects(Bucket=bucket, Delete=batch)["Errors"][0]["Code"] == "AccessDenied"
+    may(put, delete, "s3:GetObject")
+    assert other.delete_objects(Bucket=bucket, Delete=batch)["Errors"][0]["Code"] == "PreconditionFailed"
+    other.put_object(Bucket=bucket, Key="k", Body=b"x", IfMatch=etag)
+    other.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    copy = lambda **more: other.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k", **more)
+    assert refused(copy) == ("AccessDenied", 403)
+    copy(TaggingDirective="REPLACE")
+    may(put, "s3:GetObject", "s3:GetObjectTagging")
+    assert refused(copy) == ("AccessDenied", 403)
+    may(put, "s3:GetObject", "s3:GetObjectTagging", "s3:PutObjectTagging")
+    copy()
+
+
+def test_what_will_be_locked_comes_with_a_digest(cloud, s3, ask, unique):
+    bucket = unique("b")
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    assert ask("PUT", f"/{bucket}/k", body=b"x")[0] == 200
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    for path, what in [("k", b"Put Object"), (f"k?partNumber=1&uploadId={upload}", b"Put Part")]:
+        answer = ask("PUT", f"/{bucket}/{path}", body=b"x")
+        assert code(answer) == ("InvalidRequest", 400)
+        assert b"HTTP header is required for %s requests with Object Lock parameters" % what in answer[2]
+        assert ask("PUT", f"/{bucket}/{path}", {"Content-MD5": md5(b"x")}, b"x")[0] == 200
+
+
+def test_trailers_of_another_algorithm(ask, bucket):
+    body = b"1\r\nx\r\n0\r\nx-amz-checksum-crc32:jNwWgw==\r\n\r\n"
+    headers = {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-decoded-content-length": "1",
+               "x-amz-trailer": "x-amz-checksum-crc32"}
+    answer = ask("PUT", f"/{bucket}/k", {**headers, "x-amz-sdk-checksum-algorithm": "SHA1"}, body)
+    assert code(answer) == ("InvalidRequest", 400) and b"x-amz-sdk-checksum-algorithm header is invalid" in answer[2]
+    assert ask("PUT", f"/{bucket}/k", {**headers, "x-amz-sdk-checksum-algorithm": "CRC32"}, body)[0] == 200

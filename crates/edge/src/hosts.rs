@@ -122,10 +122,29 @@ fn split_at_s3(labels: &str) -> Option<(&str, &str)> {
     if let Some(at) = labels.rfind(".s3.") {
         return Some((&labels[..at], &labels[at + 4..]));
     }
+    if let Some(found) = split_at_other(labels) {
+        return Some(found);
+    }
     match labels.strip_prefix("s3") {
         Some("") => Some(("", "")),
         Some(rest) => rest.strip_prefix('.').map(|rest| ("", rest)),
         None => None,
+    }
+}
+
+/// The same at S3's other names: `s3-accelerate`, `s3-fips`, and `s3-eu-west-1` as older regions have it.
+/// Source: AWS General Reference, "Amazon S3 endpoints and quotas".
+fn split_at_other(labels: &str) -> Option<(&str, &str)> {
+    let (start, bucket) = match labels.rfind(".s3-") {
+        Some(at) => (at + 1, &labels[..at]),
+        None => (labels.starts_with("s3-").then_some(0)?, ""),
+    };
+    let name = labels.get(start + "s3-".len()..)?;
+    let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+    match first {
+        "accelerate" | "fips" => Some((bucket, rest)),
+        region if is_region(region) => Some((bucket, name)),
+        _ => None,
     }
 }
 
@@ -196,6 +215,12 @@ mod tests {
             ("photos.s3.dualstack.eu-west-1.amazonaws.com", (s3, Some("eu-west-1"), Some("photos"), true)),
             ("s3.us-east-1.amazonaws.com", (s3, Some("us-east-1"), None, true)),
             ("a.s3.b.s3.localhost", (s3, None, Some("a.s3.b"), true)),
+            ("a.b.s3-eu-west-1.amazonaws.com", (s3, Some("eu-west-1"), Some("a.b"), true)),
+            ("s3-us-west-2.amazonaws.com", (s3, Some("us-west-2"), None, true)),
+            ("photos.s3-accelerate.amazonaws.com", (s3, None, Some("photos"), true)),
+            ("photos.s3-accelerate.dualstack.amazonaws.com", (s3, None, Some("photos"), true)),
+            ("photos.s3-fips.us-east-2.amazonaws.com", (s3, Some("us-east-2"), Some("photos"), true)),
+            ("s3-photos.localhost", (s3, None, Some("s3-photos"), true)),
             ("sqs.localhost", (Some("sqs"), None, None, true)),
             ("lambda.eu-west-1.cloud.example.org", (Some("lambda"), Some("eu-west-1"), None, true)),
             ("abc.execute-api.localhost", (Some("execute-api"), None, None, true)),

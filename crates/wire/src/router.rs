@@ -4,7 +4,7 @@ use crate::head::{Head, Labels, Params, decode, decode_plus, is_encoded};
 use crate::path::{self, Literal, Pattern};
 use crate::{refusal, s3};
 use cloudlet_service::{Api, Error, Operation, Protocol, rules};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The operation that a request means.
 #[derive(Debug, Clone)]
@@ -344,6 +344,8 @@ impl Table {
             let Some(candidate) = group.choose(head, &params) else { continue };
             if s3::is(self.api) {
                 s3::check(head, &params).map_err(|e| self.refuse(protocol, e))?;
+                s3::check_subresources(&self.subresources(head, &params))
+                    .map_err(|e| self.refuse(protocol, e))?;
                 if head.method == "POST" && !candidate.query.iter().all(|name| params.has(name)) {
                     return Err(self.refuse(protocol, s3::no_such_method(head, &params)));
                 }
@@ -374,6 +376,17 @@ impl Table {
     }
 
     /// The subresource that the query names and only other methods of this path know.
+    /// All that a query names of what a resource has, by name.
+    fn subresources(&self, head: &Head<'_>, params: &Params<'_>) -> BTreeSet<&'static str> {
+        if params.0.len() < 2 {
+            return BTreeSet::new();
+        }
+        let mut labels = Vec::new();
+        let here = self.groups.iter().filter(|g| g.pattern.matches(head.bucket, head.path, &mut labels));
+        let literals = here.flat_map(|g| g.candidates.iter()).flat_map(|c| c.literals.iter());
+        literals.filter(|l| l.value.is_none() && params.has(l.name)).map(|l| l.name).collect()
+    }
+
     fn subresource(&self, head: &Head<'_>, params: &Params<'_>) -> Option<&'static str> {
         let mut labels = Vec::new();
         let others = self.groups.iter().filter(|g| g.method != head.method);

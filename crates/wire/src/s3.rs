@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use cloudlet_service::{Api, Error, Operation, Protocol};
 use http::HeaderMap;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// The namespace of S3's documents. Source: S3 API Reference, every response syntax.
 pub(crate) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -204,6 +205,14 @@ pub(crate) fn check(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
         return Err(Error::sender("RequestTorrentOfBucketError", message));
     }
     Ok(())
+}
+
+/// A request is about one thing of a resource. Errors: `InvalidArgument`.
+pub(crate) fn check_subresources(named: &BTreeSet<&'static str>) -> Result<(), Error> {
+    let (Some(first), true) = (named.first(), named.len() > 1) else { return Ok(()) };
+    let all: Vec<&str> = named.iter().copied().collect();
+    let message = format!("Conflicting query string parameters: {}", all.join(", "));
+    Err(argument("ResourceType", message).with("ArgumentValue", *first))
 }
 
 /// What a path means.

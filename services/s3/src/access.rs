@@ -159,6 +159,9 @@ impl S3 {
                 hold: put.object_lock_legal_hold_status.is_some(),
             };
             self.also(cx, &put.bucket, &put.key, &also, &mut all)?;
+            if put.if_match.is_some() {
+                all.extend(self.one(cx, &put.bucket, Some(&put.key), None, "s3:GetObject")?);
+            }
             return Ok(all);
         }
         let member = |name: &str| text_member(input, name);
@@ -204,6 +207,10 @@ impl S3 {
             "DeleteObjects" => self.located(cx, &name).map(|_| Vec::new()),
             "DeleteObject" => {
                 let mut all = one("s3:DeleteObject")?;
+                // Who asks what the entity tag is may know it.
+                if member("IfMatch").is_some_and(|etag| etag != "*") {
+                    all.extend(one("s3:GetObject")?);
+                }
                 if header(cx, "x-amz-bypass-governance-retention")
                     .is_some_and(|v| v.eq_ignore_ascii_case("true"))
                 {
@@ -222,6 +229,13 @@ impl S3 {
                 Ok(all)
             }
             "CopyObject" | "UploadPartCopy" => self.copy(op, cx, input, &name, key.unwrap_or_default()),
+            "CompleteMultipartUpload" => {
+                let mut all = one("s3:PutObject")?;
+                if member("IfMatch").is_some() {
+                    all.extend(one("s3:GetObject")?);
+                }
+                Ok(all)
+            }
             "CreateMultipartUpload" => {
                 let mut all = one("s3:PutObject")?;
                 let also = Also::from_members(&member);
@@ -328,7 +342,24 @@ impl S3 {
         let from = self.bucket(&source.bucket)?;
         let asked = Asked { bucket: &from, key: Some(&source.key), version: source.version.as_deref() };
         all.push(self.access_to(cx, &asked, "s3:GetObject", Vec::new())?);
+        if op.name == "CopyObject" {
+            if text_member(input, "IfMatch").is_some() {
+                all.extend(self.one(cx, bucket, Some(key), None, "s3:GetObject")?);
+            }
+            let copied = text_member(input, "TaggingDirective").as_deref() != Some("REPLACE");
+            if copied && self.has_tags(&asked)? {
+                all.push(self.access_to(cx, &asked, "s3:GetObjectTagging", Vec::new())?);
+                all.extend(self.one(cx, bucket, Some(key), None, "s3:PutObjectTagging")?);
+            }
+        }
         Ok(all)
+    }
+
+    /// Whether the object has tags, which a copy takes along.
+    fn has_tags(&self, asked: &Asked<'_>) -> Result<bool> {
+        let Ok(which) = Which::parse(asked.version) else { return Ok(false) };
+        let found = find(&self.store, asked.bucket.id, asked.key.unwrap_or_default(), which)?;
+        Ok(found.is_some_and(|found| !found.version.tags.is_empty()))
     }
 
     /// One access, with everything that decides it.

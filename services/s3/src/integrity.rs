@@ -55,6 +55,11 @@ impl Claim {
             return Ok(Self { md5, checksum: Some((algorithm, Some(value))) });
         }
         let trailer = trailer(cx)?;
+        if let (Some(trailer), Some(named)) = (trailer, named)
+            && trailer != named
+        {
+            return Err(invalid_request("Value for x-amz-sdk-checksum-algorithm header is invalid."));
+        }
         if trailer.is_none() && named.is_some() && cx.origin.headers.is_some() {
             return Err(invalid_request(
                 "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers \
@@ -67,6 +72,17 @@ impl Claim {
     /// The algorithm that the client chose.
     pub(crate) fn algorithm(&self) -> Option<Algorithm> {
         self.checksum.as_ref().map(|(algorithm, _)| *algorithm)
+    }
+
+    /// What is to be locked comes with a digest. Errors: `InvalidRequest`.
+    /// Source: S3 API Reference, PutObject and UploadPart, `Content-MD5`.
+    pub(crate) fn check_locked(&self, cx: &Context, what: &str) -> Result<(), Error> {
+        if self.md5.is_some() || self.checksum.is_some() || cx.origin.headers.is_none() {
+            return Ok(());
+        }
+        Err(invalid_request(format!(
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for {what} requests with Object Lock parameters"
+        )))
     }
 
     /// Compares, after the body was read to its end. Errors: `BadDigest`, `InvalidRequest`.

@@ -201,6 +201,17 @@ pub(crate) fn url_encode(text: &str) -> String {
     out
 }
 
+/// The URL of an object as the caller can reach it, its key encoded to the last slash. Source: S3 API Reference,
+/// CompleteMultipartUpload and POST Object, `Location`.
+pub(crate) fn location(cx: &Context, bucket: &str, key: &str) -> String {
+    let key = url_encode(key).replace('/', "%2F").replace('+', "%20");
+    let virtual_host = cx.origin.host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.'));
+    match virtual_host {
+        true => format!("{}/{key}", cx.endpoint()),
+        false => format!("{}/{bucket}/{key}", cx.endpoint()),
+    }
+}
+
 /// Where a copy comes from.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CopySource {

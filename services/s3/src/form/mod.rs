@@ -9,7 +9,7 @@ use crate::access::Asked;
 use crate::condition_keys::CREATES;
 use crate::cors::{element, refuse};
 use crate::errors::{Result, invalid_argument};
-use crate::names::url_encode;
+use crate::names::{location, url_encode};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use base64::Engine;
@@ -345,7 +345,7 @@ fn answer(
     output: &PutObjectOutput,
 ) -> Result<Response<Bytes>, Error> {
     let etag = output.e_tag.clone().unwrap_or_default();
-    let location = format!("{}/{bucket}/{}", cx.endpoint(), url_encode(key));
+    let location = location(cx, bucket, key);
     let header = |text: &str| HeaderValue::from_str(text).map_err(crate::errors::internal);
     let mut response = Response::new(Bytes::new());
     response.headers_mut().insert(ETAG, header(&etag)?);

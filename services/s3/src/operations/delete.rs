@@ -149,6 +149,9 @@ impl S3 {
             return Ok(());
         }
         self.allowed(cx, bucket, Some(wanted.key), wanted.version, "s3:DeleteObject")?;
+        if wanted.etag.is_some_and(|etag| etag != "*") {
+            self.allowed(cx, bucket, Some(wanted.key), wanted.version, "s3:GetObject")?;
+        }
         if wanted.bypass {
             self.allowed(cx, bucket, Some(wanted.key), wanted.version, "s3:BypassGovernanceRetention")?;
         }

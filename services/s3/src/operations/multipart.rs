@@ -198,6 +198,9 @@ impl S3 {
         let upload = upload_ref.find(&self.store)?;
         let md5 = input.content_md5.as_deref();
         let claim = Claim::read(cx, md5, given_checksums!(input), input.checksum_algorithm.as_deref())?;
+        if upload.draft.retention.is_some() || upload.draft.hold.is_some() {
+            claim.check_locked(cx, "Put Part")?;
+        }
         let (expected, actual) = (upload.algorithm, claim.algorithm());
         let missing = actual.is_none() && upload.kind == Some(Kind::Composite);
         if expected.is_some() && (missing || actual.is_some_and(|actual| expected != Some(actual))) {

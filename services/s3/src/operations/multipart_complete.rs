@@ -312,7 +312,7 @@ fn answer(
     version: Option<&Version>,
 ) -> CompleteMultipartUploadOutput {
     let mut output = CompleteMultipartUploadOutput {
-        location: Some(format!("{}/{}/{}", cx.endpoint(), bucket.name, crate::names::url_encode(key))),
+        location: Some(crate::names::location(cx, &bucket.name, key)),
         bucket: Some(bucket.name.clone()),
         key: Some(key.to_owned()),
         e_tag: Some(format!("\"{}\"", done.etag)),

@@ -7,7 +7,7 @@ use crate::checksums::{Algorithm, given_checksums, show_checksum};
 use crate::conditions::WriteConditions;
 use crate::content;
 use crate::draft::{self, headers, lock_request};
-use crate::errors::{Result, conditional_conflict, invalid_request, not_implemented_header};
+use crate::errors::{Result, conditional_conflict, not_implemented_header};
 use crate::events::{self, Event};
 use crate::integrity::{Claim, computed};
 use crate::kms::{asked_encryption, show_encryption};
@@ -53,14 +53,13 @@ impl S3 {
         conditions.supported()?;
         let md5 = input.content_md5.as_deref();
         let claim = Claim::read(cx, md5, given_checksums!(input), input.checksum_algorithm.as_deref())?;
+        // Forms are signed in other ways, and have fields for it that no old page sends.
         let locks = input.object_lock_mode.is_some()
             || input.object_lock_retain_until_date.is_some()
-            || input.object_lock_legal_hold_status.is_some();
-        if locks && md5.is_none() && claim.algorithm().is_none() && cx.origin.headers.is_some() {
-            return Err(invalid_request(
-                "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock \
-                 parameters",
-            ));
+            || input.object_lock_legal_hold_status.is_some()
+            || (retains(&bucket) && !cx.origin.form);
+        if locks {
+            claim.check_locked(cx, "Put Object")?;
         }
         let sealing = self.sealing(cx, &bucket, &input.key, &asked_encryption!(input)).await?;
         let headers = headers!(input);
@@ -148,6 +147,11 @@ pub(crate) fn check_length(cx: &Context, body: &ByteStream) -> Result<(), Error>
         return Err(not_implemented_header("Transfer-Encoding", "Send Content-Length"));
     }
     Err(Error::new("MissingContentLength", 411, "You must provide the Content-Length HTTP header."))
+}
+
+/// Whether the bucket retains every new object.
+pub(crate) fn retains(bucket: &Bucket) -> bool {
+    bucket.lock.as_ref().is_some_and(|lock| lock.default.is_some())
 }
 
 /// An entity tag that says nothing of the bytes, as encrypted objects have.
