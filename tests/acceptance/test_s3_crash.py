@@ -2,6 +2,7 @@
 import base64
 import concurrent.futures
 import hashlib
+import json
 import pathlib
 import random
 import socket
@@ -22,7 +23,7 @@ from test_crash import Ledger, loop
 
 BUCKET = "torn"
 #: In the record, beside it, in a file, in a file that is written in several pieces.
-SIZES = (9, 9_000, 120_000, 1_200_000)
+SIZES = (40, 9_000, 120_000, 1_200_000)
 
 
 def contents(name, n):
@@ -315,3 +316,51 @@ def test_every_byte_is_checked(new_cloud, tmp_path):
     for name in [*found, "checked/copied", "checked/copied annotation notes"]:
         assert f" {name}: " in done.stdout, (name, done.stdout)
     assert f"{len(found) + 2} of " in done.stdout, done.stdout
+
+
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
+RIGHTS = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", "Action": "s3:*"}]})
+
+
+@pytest.mark.timeout(300)
+def test_replicas_are_made_although_the_cloud_dies(new_cloud, tmp_path):
+    data = tmp_path / "data"
+    dice, acked, tried = random.Random(5), {}, {}
+    cloud = new_cloud("--data", str(data))
+    s3, iam = cloud.client("s3"), cloud.client("iam")
+    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=RIGHTS)
+    for bucket in ("near", "far"):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_replication(Bucket="near", ReplicationConfiguration={"Role": role, "Rules": [{
+        "ID": "all", "Status": "Enabled", "Priority": 1, "Filter": {"Prefix": ""}, "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::far"}}]})
+
+    def work(s3, _, n):
+        key, body = f"k{n % 5}", contents("replica", n)
+        tried[body] = key
+        acked[s3.put_object(Bucket="near", Key=key, Body=body)["VersionId"]] = (key, body)
+
+    for round_ in range(4):
+        stop, begin = threading.Event(), threading.Barrier(2)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(loop, cloud, work, None, round_ * 10_000, stop, begin)
+            begin.wait(60)
+            time.sleep(dice.uniform(0.1, 0.4))  # the moment of death, not a wait for anything
+            cloud.kill()
+            stop.set()
+        cloud = new_cloud("--data", str(data))
+    s3 = cloud.client("s3")
+    listed = lambda bucket: {v["VersionId"]: v["Key"] for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+                             for v in page.get("Versions", [])}
+    near = listed("near")
+    assert len(acked) > 20 and set(acked) <= set(near)
+    assert eventually(lambda: listed("far") == near), "replicas are missing"
+    for version, key in near.items():
+        body = s3.get_object(Bucket="far", Key=key, VersionId=version)["Body"].read()
+        assert tried[body] == key and acked.get(version, (key, body)) == (key, body)
+    done = lambda: all(s3.head_object(Bucket="near", Key=key, VersionId=version)["ReplicationStatus"] == "COMPLETED" for version, key in near.items())
+    assert eventually(done)
+    assert doctor(data, cloud).returncode == 0

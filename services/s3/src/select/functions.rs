@@ -7,6 +7,7 @@ use super::value::Value;
 use super::words::refused;
 use serde_json::Value as Json;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 /// What a function of this name, in upper case, gives.
 /// Errors: `IncorrectSqlFunctionArgumentType`, `IllegalSqlFunctionArgument`, `ValueParseFailure`, those of patterns.
@@ -86,7 +87,8 @@ fn substring(of: &str, from: i64, length: Option<&Value>) -> Result<Value, Refus
 }
 
 fn trim(side: &str, of: &str, set: &str) -> Value {
-    let inside = |c: char| set.contains(c);
+    let set: HashSet<char> = set.chars().collect();
+    let inside = |c: char| set.contains(&c);
     let of = if side == "TRAILING" { of } else { of.trim_start_matches(inside) };
     let of = if side == "LEADING" { of } else { of.trim_end_matches(inside) };
     Value::Text(of.to_owned())

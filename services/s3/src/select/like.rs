@@ -3,8 +3,11 @@
 use super::Refused;
 use super::words::refused;
 
+/// How many characters are compared at most: a long pattern in a long text would otherwise take minutes.
+const MOST: u64 = 100_000_000;
+
 /// `LIKE`: `%` stands for any text, `_` for any character. Errors: `EvaluatorLikePatternInvalidEscapeSequence` where what is
-/// escaped is none of these, nor the escape itself.
+/// escaped is none of these, nor the escape itself; `ExternalEvalException`.
 pub(super) fn like(text: &str, pattern: &str, escape: Option<char>) -> Result<bool, Refused> {
     #[derive(PartialEq)]
     enum Part {
@@ -28,7 +31,12 @@ pub(super) fn like(text: &str, pattern: &str, escape: Option<char>) -> Result<bo
     let text: Vec<char> = text.chars().collect();
     // The last `%` is where a mismatch goes back to; no other choice needs to be remembered.
     let (mut t, mut p, mut back) = (0, 0, None);
+    let mut steps = 0;
     while t < text.len() {
+        steps += 1;
+        if steps > MOST {
+            return Err(refused("ExternalEvalException"));
+        }
         match parts.get(p) {
             Some(Part::Any) => {
                 back = Some((p, t));

@@ -217,6 +217,11 @@ impl Plan {
         let mut heard = true;
         let wanted = left > 0 || aggregated;
         let mut take = |record: record::Record| -> Result<bool, Refused> {
+            // Whoever has left waits for nothing that is still to be read.
+            heard &= !tell.is_closed();
+            if !heard {
+                return Ok(false);
+            }
             if !evaluator.passes(&record)? {
                 return Ok(true);
             }
