@@ -7,6 +7,7 @@ use crate::S3;
 use crate::draft::delete_marker;
 use crate::errors::Result;
 use crate::events::{self, Event};
+use crate::logging::acted;
 use crate::operations::{check_lock, drop_parts};
 use crate::state::{Bucket, Completed, Object, Upload, Version, Versioning};
 use crate::versions::{self, Which};
@@ -21,6 +22,21 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a completed upload is remembered.
 const REMEMBERED: i64 = 7 * super::DAY;
+
+/// How access logs call the end of an object.
+const EXPIRED: &str = "S3.EXPIRE.OBJECT";
+
+/// How they call its way into a class.
+fn transition(class: &str) -> &'static str {
+    match class {
+        "STANDARD_IA" => "S3.TRANSITION_SIA.OBJECT",
+        "ONEZONE_IA" => "S3.TRANSITION_ZIA.OBJECT",
+        "INTELLIGENT_TIERING" => "S3.TRANSITION_INT.OBJECT",
+        "GLACIER_IR" => "S3.TRANSITION_GIR.OBJECT",
+        "DEEP_ARCHIVE" => "S3.TRANSITION_GDA.OBJECT",
+        _ => "S3.TRANSITION.OBJECT",
+    }
+}
 
 /// Sweeps for as long as the service lives, whenever a day has passed.
 pub(crate) fn start(s3: Weak<S3>, cloud: Weak<Cloud>) {
@@ -125,6 +141,7 @@ impl S3 {
                 self.store
                     .transact(|tx| -> Result<()> {
                         if let Some(gone) = versions::remove(tx, bucket.id, name, which)? {
+                            acted(tx, cx, bucket, EXPIRED, name, Some(&gone))?;
                             let name_of = "LifecycleExpiration:Delete";
                             events::emit(
                                 tx,
@@ -154,6 +171,7 @@ impl S3 {
                 if bucket.versioning == Versioning::Never {
                     let gone = object.version.clone();
                     versions::remove(tx, bucket.id, name, Which::Current)?;
+                    acted(tx, cx, bucket, EXPIRED, name, Some(&gone))?;
                     return events::emit(
                         tx,
                         cx,
@@ -163,6 +181,7 @@ impl S3 {
                 }
                 let marker =
                     versions::add(tx, cx, bucket, name, Some(object), delete_marker(cx.millis(), None))?;
+                acted(tx, cx, bucket, "S3.CREATE.DELETEMARKER", name, Some(&marker))?;
                 let event = "LifecycleExpiration:DeleteMarkerCreated";
                 events::emit(tx, cx, bucket, &Event { name: event, key: name, version: &marker })
             })
@@ -178,6 +197,7 @@ impl S3 {
                     return Ok(());
                 }
                 if let Some(gone) = versions::remove(tx, bucket.id, name, Which::Current)? {
+                    acted(tx, cx, bucket, EXPIRED, name, Some(&gone))?;
                     let event = "LifecycleExpiration:Delete";
                     events::emit(tx, cx, bucket, &Event { name: event, key: name, version: &gone })?;
                 }
@@ -204,6 +224,7 @@ impl S3 {
                 };
                 found.version.class = Some(class.to_owned());
                 versions::rewrite(tx, bucket.id, name, &found)?;
+                acted(tx, cx, bucket, transition(class), name, Some(&found.version))?;
                 let event = Event { name: "LifecycleTransition", key: name, version: &found.version };
                 let data = json!({ "transitionEventData": { "destinationStorageClass": class } });
                 events::emit_with(tx, cx, bucket, &event, Some(("lifecycleEventData", data)))
@@ -226,6 +247,7 @@ impl S3 {
                     if tx.exists::<Upload>(&stored)? {
                         drop_parts(tx, upload.seq)?;
                         tx.delete::<Upload>(&stored)?;
+                        acted(tx, cx, bucket, "S3.DELETE.UPLOAD", &name, None)?;
                     }
                     Ok(())
                 })

@@ -1,7 +1,7 @@
 //! One line of an access log. Source: S3 User Guide, "Amazon S3 server access log format".
 
-use crate::names::canonical_id;
-use crate::state::Bucket;
+use crate::names::{canonical_id, url_encode};
+use crate::state::{Bucket, Version};
 use cloudlet_service::{Answered, Principal};
 use std::fmt::Write;
 
@@ -62,6 +62,26 @@ pub(super) fn write(bucket: &Bucket, asked: &Answered) -> String {
         if bucket.acls_disabled() { "-" } else { "Yes" },
     );
     line
+}
+
+/// Writes the line of something that S3 did by itself. Source: S3 User Guide, "S3 Lifecycle and logging".
+pub(super) fn write_own(
+    bucket: &Bucket,
+    at: i64,
+    request_id: &str,
+    operation: &str,
+    key: &str,
+    version: Option<&Version>,
+) -> String {
+    let size = version.filter(|v| !v.marker).map_or_else(|| "-".to_owned(), |v| v.size.to_string());
+    let id = version.and_then(|v| v.id.as_deref()).unwrap_or("-");
+    format!(
+        "{} {} [{}] - AmazonS3 {request_id} {operation} {} \"-\" - - - {size} - - \"-\" \"-\" {id} - - - - - - - -\n",
+        canonical_id(&bucket.owner),
+        bucket.name,
+        time(at),
+        or_dash(cut(&url_encode(key))),
+    )
 }
 
 fn or_dash(text: &str) -> &str {

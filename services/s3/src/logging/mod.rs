@@ -12,10 +12,11 @@ mod line;
 pub(crate) use deliver::grants;
 
 use crate::S3;
+use crate::errors::Result;
 use crate::operations::LOGGING;
-use crate::state::Bucket;
-use cloudlet_service::{Answered, Cloud};
-use cloudlet_store::{Key, Record};
+use crate::state::{Bucket, Version};
+use cloudlet_service::{Answered, Cloud, Context};
+use cloudlet_store::{Key, Record, Tx};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -89,6 +90,25 @@ pub(crate) fn start(s3: Weak<S3>, cloud: Weak<Cloud>, mut notes: mpsc::Receiver<
     });
 }
 
+/// Writes down what S3 does by itself, where the bucket is logged, in the transaction that does it.
+pub(crate) fn acted(
+    tx: &mut Tx<'_>,
+    cx: &Context,
+    bucket: &Bucket,
+    operation: &str,
+    key: &str,
+    version: Option<&Version>,
+) -> Result<()> {
+    if !bucket.has(LOGGING.name) {
+        return Ok(());
+    }
+    let mut id = [0u8; 8];
+    cx.random().fill(&mut id);
+    let text = line::write_own(bucket, cx.millis(), &hex::encode_upper(id), operation, key, version);
+    let seq = tx.sequence(SEQUENCE)?;
+    Ok(tx.put(&Line::key(bucket.id, seq), &Line { at: cx.millis(), text })?)
+}
+
 impl S3 {
     /// Whether the bucket is logged.
     pub(crate) fn has_log(&self, bucket: &str) -> bool {
@@ -101,7 +121,7 @@ impl S3 {
         let _ = self.notes.try_send(request);
     }
 
-    async fn write_down(&self, answers: Vec<Answered>) -> crate::errors::Result<()> {
+    async fn write_down(&self, answers: Vec<Answered>) -> Result<()> {
         let mut lines = Vec::with_capacity(answers.len());
         for answered in &answers {
             let found: Option<Arc<Bucket>> =

@@ -326,3 +326,54 @@ async fn uploads_that_nobody_completes_end() {
         world.store.table::<crate::state::Part>().scan(cloudlet_store::KeyRange::all(), false).count();
     assert_eq!(parts, 0);
 }
+
+#[tokio::test]
+async fn what_rules_do_is_logged() {
+    use crate::logging::Line;
+    let abort = api::AbortIncompleteMultipartUpload { days_after_initiation: Some(1) };
+    let world = World::ruled(vec![
+        days(rule("gone", prefix("gone")), 1),
+        Rule { transitions: Some(vec![moves("GLACIER_IR", 1)]), ..rule("moved", prefix("moved")) },
+        Rule { abort_incomplete_multipart_upload: Some(abort), ..rule("abort", prefix("up")) },
+    ])
+    .await;
+    let enabled = api::LoggingEnabled {
+        target_bucket: "kept".into(),
+        target_prefix: "logs/".into(),
+        ..Default::default()
+    };
+    let input = api::PutBucketLoggingInput {
+        bucket: "kept".into(),
+        bucket_logging_status: api::BucketLoggingStatus { logging_enabled: Some(enabled) },
+        ..Default::default()
+    };
+    world.call::<op::PutBucketLogging>(input).await.unwrap();
+    world.put("kept", "gone/a b", "x").await;
+    world.put("kept", "moved", vec![0; 200_000]).await;
+    let upload =
+        api::CreateMultipartUploadInput { bucket: "kept".into(), key: "up".into(), ..Default::default() };
+    world.call::<op::CreateMultipartUpload>(upload).await.unwrap();
+    world.after(3 * DAY).await;
+    world.versioned("Enabled").await;
+    world.put("kept", "gone", "x").await;
+    world.after(3 * DAY).await;
+    let lines = world.store.table::<Line>().scan(cloudlet_store::KeyRange::all(), false);
+    let lines: Vec<String> = lines.map(|row| row.unwrap().1.text).collect();
+    let told: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!((words.len(), words[4], words[5]), (27, "-", "AmazonS3"), "{line}");
+            [words[7], words[8], words[13]].join(" ")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "S3.EXPIRE.OBJECT gone/a+b 1",
+            "S3.TRANSITION_GIR.OBJECT moved 200000",
+            "S3.DELETE.UPLOAD up -",
+            "S3.CREATE.DELETEMARKER gone -"
+        ]
+    );
+}
