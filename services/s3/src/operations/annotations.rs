@@ -290,6 +290,13 @@ impl S3 {
 /// The whole text. Errors: `EntityTooLarge`, `EntityTooSmall`, `UnsupportedMediaType`, what the stream says.
 async fn read_text(body: &mut ByteStream) -> Result<bytes::Bytes, Error> {
     if let Some(len) = body.len().filter(|len| *len > LARGEST) {
+        // Most clients listen only once they have sent everything, so that what is a little too long is taken first.
+        let mut left = 4 * LARGEST;
+        while left > 0
+            && let Some(Ok(chunk)) = body.next().await
+        {
+            left = left.saturating_sub(chunk.len() as u64);
+        }
         return Err(too_large(len, LARGEST));
     }
     let mut text = bytes::BytesMut::new();
