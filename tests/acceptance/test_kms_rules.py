@@ -168,6 +168,15 @@ def test_who_may_be_named_in_grants(kms, account):
     for who in ("x", "arn:aws:s3:::x", f"arn:aws:iam::{account}:group/g", f"arn:aws:iam::{account}:rootless"):
         assert refused(kms.create_grant, KeyId=key, GranteePrincipal=who, Operations=["Decrypt"]) == (
             "InvalidArnException", f"ARN does not refer to a valid principal: {who}")
+    ask = dict(KeyId=key, GranteePrincipal=f"arn:aws:iam::{account}:root", Operations=["Decrypt"])
+    for pairs in ({str(n): "" for n in range(9)}, {"a": "b" * 384}):
+        assert refused(kms.create_grant, **ask, Constraints={"EncryptionContextSubset": pairs})[0] == "ValidationException"
+    # The same grant again, by another token.
+    first, second = kms.create_grant(**ask, Name="one"), kms.create_grant(**ask, Name="one")
+    assert first["GrantId"] == second["GrantId"] and first["GrantToken"] != second["GrantToken"]
+    kms.describe_key(KeyId=key, GrantTokens=[first["GrantToken"], second["GrantToken"]])
+    kms.retire_grant(GrantToken=second["GrantToken"])
+    assert refused(kms.retire_grant, GrantToken=first["GrantToken"])[0] == "NotFoundException"
     both = dict(GranteePrincipal=f"arn:aws:iam::{account}:root", GranteeServicePrincipal="s3.amazonaws.com")
     assert refused(kms.list_grants, KeyId=key, **both)[0] == "ValidationException"
     assert refused(kms.list_retirable_grants, RetiringPrincipal=both["GranteePrincipal"],

@@ -4,6 +4,7 @@
 
 use crate::Kms;
 use crate::access::Asked;
+use crate::crypto::Rng;
 use crate::errors::stored;
 use crate::policy::effective;
 use crate::state::{Grant, KeyRecord, grant_place};
@@ -190,9 +191,10 @@ pub(crate) fn no_grant(id: &str) -> Error {
     NotFoundException::error(format!("Grant ID {id} not found"))
 }
 
-/// The token of a grant. It is a name, not a secret: what it allows, the grant allows without it.
-pub(crate) fn token(key: &KeyRecord, grant: &str) -> String {
-    STANDARD_NO_PAD.encode(format!("{TOKEN} {} {grant}", key.arn()))
+/// A token of a grant. It is a name, not a secret: what it allows, the grant allows without it. Every call that gives one
+/// gives another, and all of them will do.
+pub(crate) fn token(key: &KeyRecord, grant: &str, rng: &Rng<'_>) -> String {
+    STANDARD_NO_PAD.encode(format!("{TOKEN} {} {grant} {}", key.arn(), hex::encode(rng.bytes::<8>())))
 }
 
 /// The ARN of the key and the id of the grant in a token.
@@ -200,7 +202,8 @@ fn open_token(token: &str) -> Result<(String, String), Error> {
     let bad = || InvalidGrantTokenException::error("Invalid grant token");
     let text = String::from_utf8(STANDARD_NO_PAD.decode(token).map_err(|_| bad())?).map_err(|_| bad())?;
     let rest = text.strip_prefix(TOKEN).and_then(|rest| rest.strip_prefix(' ')).ok_or_else(bad)?;
-    let (key, grant) = rest.split_once(' ').ok_or_else(bad)?;
+    let mut parts = rest.split(' ');
+    let (key, grant) = parts.next().zip(parts.next()).ok_or_else(bad)?;
     Ok((key.to_owned(), grant.to_owned()))
 }
 

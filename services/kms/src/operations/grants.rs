@@ -14,6 +14,9 @@ use cloudlet_store::Key;
 
 /// AWS: the most grants of one key.
 const MOST: u32 = 50_000;
+/// AWS: the largest constraint. Source: API Reference, `CreateGrant`, `Constraints`.
+const MOST_PAIRS: usize = 8;
+const LONGEST_PAIRS: usize = 384;
 
 impl Kms {
     /// Makes a grant, or gives the one that is the same in everything and has the same name.
@@ -26,16 +29,18 @@ impl Kms {
     ) -> Result<CreateGrantOutput, Error> {
         let key = self.own_key(cx, &input.key_id).await?;
         usable(&key)?;
-        let id = hex::encode(Rng(cx.random()).bytes::<32>());
+        let rng = Rng(cx.random());
+        let id = hex::encode(rng.bytes::<32>());
+        let token = token(&key, &id, &rng);
         let issuer = format!("arn:{}:iam::{}:root", key.partition, key.account);
-        let grant = wanted(&key, input, id, issuer, cx.millis())?;
+        let grant = wanted(&key, input, (id, token), issuer, cx.millis())?;
         dry_run(grant.1)?;
         let grant = grant.0;
         if grant.name.is_some() {
             let same = self.grants(&key)?.into_iter().find(|there| is_same(there, &grant));
             if let Some(there) = same {
                 return Ok(CreateGrantOutput {
-                    grant_token: Some(there.token),
+                    grant_token: Some(crate::grants::token(&key, &there.id, &rng)),
                     grant_id: Some(there.id),
                     ..Default::default()
                 });
@@ -183,7 +188,7 @@ impl Kms {
 fn wanted(
     key: &KeyRecord,
     input: CreateGrantInput,
-    id: String,
+    (id, token): (String, String),
     issuer: String,
     now: i64,
 ) -> Result<(Grant, Option<bool>), Error> {
@@ -235,6 +240,16 @@ fn wanted(
             "Encryption context constraints are only supported in grants on symmetric encryption keys.",
         ));
     }
+    for pairs in [&subset, &equals].into_iter().flatten() {
+        let text =
+            pairs.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum::<usize>();
+        if pairs.len() > MOST_PAIRS || text > LONGEST_PAIRS {
+            return Err(validation(format!(
+                "A grant constraint can include up to {MOST_PAIRS} encryption context pairs of {LONGEST_PAIRS} characters \
+                 together.",
+            )));
+        }
+    }
     if grantee_is_service && (constraints.source_arn.is_none() || retiring.is_none()) {
         return Err(validation(
             "A grant to a GranteeServicePrincipal needs a SourceArn constraint and a RetiringPrincipal or \
@@ -242,7 +257,7 @@ fn wanted(
         ));
     }
     let grant = Grant {
-        token: token(key, &id),
+        token,
         id,
         name: input.name,
         created: now,
