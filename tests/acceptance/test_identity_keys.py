@@ -75,3 +75,35 @@ def test_tags_in_an_organization(client, ann, organization):
     mine = ann(["organizations:*"], **{"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}})("organizations")
     mine.untag_resource(ResourceId=member, TagKeys=["team"])
     assert refused(mine.untag_resource, ResourceId=member, TagKeys=["team", "cost"])
+
+
+def test_tags_on_new_things_need_the_permission_to_tag(client, ann):
+    tags, kms_tags = [{"Key": "a", "Value": "b"}], [{"TagKey": "a", "TagValue": "b"}]
+    mine = ann(["kms:CreateKey", "secretsmanager:CreateSecret", "ssm:PutParameter"])
+    kms, secrets, ssm = mine("kms"), mine("secretsmanager"), mine("ssm")
+    kms.create_key()
+    assert refused(kms.create_key, Tags=kms_tags)
+    secrets.create_secret(Name="plain")
+    assert refused(secrets.create_secret, Name="tagged", Tags=tags)
+    assert refused(secrets.create_secret, Name="wide", AddReplicaRegions=[{"Region": "eu-west-1"}])
+    ssm.put_parameter(Name="plain", Value="v", Type="String")
+    assert refused(ssm.put_parameter, Name="tagged", Value="v", Type="String", Tags=tags)
+    ann(["kms:CreateKey", "kms:TagResource", "secretsmanager:CreateSecret", "secretsmanager:TagResource",
+         "secretsmanager:ReplicateSecretToRegions", "ssm:PutParameter", "ssm:AddTagsToResource"])
+    kms.create_key(Tags=kms_tags)
+    secrets.create_secret(Name="tagged", Tags=tags, AddReplicaRegions=[{"Region": "eu-west-1"}])
+    ssm.put_parameter(Name="tagged", Value="v", Type="String", Tags=tags)
+
+
+def test_keys_of_kms(client, ann, account):
+    key = client("kms").create_key()["KeyMetadata"]["KeyId"]
+    mine = ann(["kms:GetKeyPolicy"], StringEquals={"kms:PolicyName": "default"})("kms")
+    mine.get_key_policy(KeyId=key)
+    mine.get_key_policy(KeyId=key, PolicyName="default")
+    assert refused(mine.get_key_policy, KeyId=key, PolicyName="other")
+    # Who may be retired for is the resource.
+    client("iam").put_user_policy(UserName="ann", PolicyName="p", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "kms:ListRetirableGrants", "Resource": f"arn:aws:iam::{account}:user/ann"}]}))
+    mine.list_retirable_grants(RetiringPrincipal=f"arn:aws:iam::{account}:user/ann")
+    assert refused(mine.list_retirable_grants, RetiringPrincipal=f"arn:aws:iam::{account}:root")

@@ -405,6 +405,15 @@ def test_rotation_through_all_four_steps(client, cloud, secrets, account):
         "Secrets Manager cannot invoke the specified Lambda function.")
     functions.add_permission(FunctionName="rotator", StatementId="s", Action="lambda:InvokeFunction",
                              Principal="secretsmanager.amazonaws.com")
+    # The caller needs the permission to invoke it, too.
+    iam = client("iam")
+    iam.create_user(UserName="turner")
+    iam.put_user_policy(UserName="turner", PolicyName="p", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}))
+    access = iam.create_access_key(UserName="turner")["AccessKey"]
+    turner = cloud.client("secretsmanager", account=account, key=access["AccessKeyId"], secret=access["SecretAccessKey"])
+    code, message = refused(turner.rotate_secret, **ask)
+    assert code == "AccessDeniedException" and "lambda:InvokeFunction" in message
     begun = secrets.rotate_secret(**ask)
     deadline = time.time() + 60
     while time.time() < deadline:

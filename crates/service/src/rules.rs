@@ -605,4 +605,36 @@ mod tests {
         assert!(matches(r"[\u0009\u000A\u000D\u0020-\u00FF]+", "hello"));
         assert!(matches(r"\S+", "abc") && !matches(r"\S+", "a c"));
     }
+
+    #[test]
+    fn enumerations_stand_in_the_order_of_aws() {
+        for known in [
+            "SecureString, StringList, String",
+            "ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW",
+            "HMAC_SHA_384, HMAC_SHA_256, HMAC_SHA_224, HMAC_SHA_512",
+            "IN, NULL, BETWEEN, LT, NOT_CONTAINS, EQ, GT, NOT_NULL, NE, LE, BEGINS_WITH, GE, CONTAINS",
+        ] {
+            let mut values: Vec<&str> = known.split(", ").collect();
+            values.reverse();
+            assert_eq!(enumeration(&values), known);
+        }
+    }
+
+    #[test]
+    fn whole_lists_are_quoted_once() {
+        let item = |at: usize| Violation {
+            path: format!("filters.1.member.values.{at}.member"),
+            member: "values".to_owned(),
+            value: Some("x".to_owned()),
+            constraint: "Member must have length less than or equal to 1".to_owned(),
+            absent: false,
+            list: Some("[xx, yy]".to_owned()),
+            all: Some("Member must have length less than or equal to 1, Member must be short".to_owned()),
+        };
+        assert_eq!(
+            Violations(vec![item(1), item(2)]).with_whole_lists().message(),
+            "1 validation error detected: Value '[xx, yy]' at 'filters.1.member.values' failed to satisfy constraint: \
+             Member must satisfy constraint: [Member must have length less than or equal to 1, Member must be short]"
+        );
+    }
 }

@@ -90,14 +90,21 @@ impl Kms {
                 for access in &mut accesses {
                     request_facts(op, input, &mut access.keys);
                     caller_facts(cx, &mut access.keys);
-                    if let Some(input) = input.as_any().downcast_ref::<CreateKeyInput>() {
-                        tag_facts(input.tags.as_deref().unwrap_or_default(), &mut access.keys);
-                    }
                 }
+                let create = input.as_any().downcast_ref::<CreateKeyInput>();
+                let tags = create.and_then(|input| input.tags.as_deref()).unwrap_or_default();
+                accesses.iter_mut().for_each(|access| tag_facts(tags, &mut access.keys));
+                accesses.extend(accesses.first().and_then(|create| tagging(cx, create, tags)));
                 Ok(accesses)
             }
-            "GenerateRandom" | "ListKeys" | "ListAliases" | "ListRetirableGrants" => {
-                Ok(default_access(op, cx, input))
+            "GenerateRandom" | "ListKeys" | "ListAliases" => Ok(default_access(op, cx, input)),
+            "ListRetirableGrants" => {
+                let mut accesses = default_access(op, cx, input);
+                let retiring = text_member(input, "RetiringPrincipal").filter(|who| who.starts_with("arn:"));
+                if let (Some(access), Some(retiring)) = (accesses.first_mut(), retiring) {
+                    access.resource = retiring;
+                }
+                Ok(accesses)
             }
             store if store.contains("CustomKeyStore") => Ok(default_access(op, cx, input)),
             "CreateAlias" | "UpdateAlias" | "DeleteAlias" => self.alias_access(op, cx, input, action).await,
@@ -145,8 +152,11 @@ impl Kms {
                     let mut create = Access::new("kms:CreateKey", "*");
                     caller_facts(&there, &mut create.keys);
                     request_facts(op, input, &mut create.keys);
-                    tag_facts(input.tags.as_deref().unwrap_or_default(), &mut create.keys);
+                    let tags = input.tags.as_deref().unwrap_or_default();
+                    tag_facts(tags, &mut create.keys);
+                    let tagging = tagging(&there, &create, tags);
                     all.push(create);
+                    all.extend(tagging);
                 }
                 Ok(all)
             }
@@ -408,6 +418,7 @@ fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut ConditionKeys
             copy("WrappingKeySpec", None, "kms:WrappingKeySpec");
         }
         "ImportKeyMaterial" => copy("ExpirationModel", Some("KEY_MATERIAL_EXPIRES"), "kms:ExpirationModel"),
+        "GetKeyPolicy" | "PutKeyPolicy" => copy("PolicyName", Some("default"), "kms:PolicyName"),
         "ReplicateKey" => copy("ReplicaRegion", None, "kms:ReplicaRegion"),
         "UpdatePrimaryRegion" => copy("PrimaryRegion", None, "kms:PrimaryRegion"),
         "CreateGrant" => {
@@ -454,6 +465,13 @@ fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut ConditionKeys
     } else if let Some(input) = any.downcast_ref::<UntagResourceInput>() {
         condition_keys::removed_tags(keys, &input.tag_keys);
     }
+}
+
+/// What tags on a new key need beside the permission to make it.
+fn tagging(cx: &Context, create: &Access, tags: &[Tag]) -> Option<Access> {
+    let mut access = Access { action: "kms:TagResource".into(), ..create.clone() };
+    access.resource = cx.arn("kms", "key/*");
+    (!tags.is_empty()).then_some(access)
 }
 
 fn tag_facts(tags: &[Tag], keys: &mut ConditionKeys) {

@@ -43,7 +43,7 @@ impl SecretsManager {
                 accesses.push(Access { action: "secretsmanager:PutResourcePolicy".into(), ..first });
             }
         }
-        self.between_accounts(op, input, &mut accesses)?;
+        self.further(op, input, &mut accesses)?;
         if let Some(batch) = input.as_any().downcast_ref::<BatchGetSecretValueInput>()
             && batch.filters.is_some()
         {
@@ -117,8 +117,8 @@ impl SecretsManager {
         Ok(())
     }
 
-    /// What replication between accounts needs beside its own action.
-    fn between_accounts(
+    /// What an operation needs beside its own action: for tags, replicas and replication between accounts.
+    fn further(
         &self,
         op: &'static Operation,
         input: &dyn Structure,
@@ -128,8 +128,18 @@ impl SecretsManager {
         let mut also =
             |action: &'static str| accesses.push(Access { action: action.into(), ..first.clone() });
         match op.name {
-            "CreateSecret" if text_member(input, "CrossAccountPrimaryARN").is_some() => {
-                also("secretsmanager:PutResourcePolicy");
+            "CreateSecret" => {
+                if text_member(input, "CrossAccountPrimaryARN").is_some() {
+                    also("secretsmanager:PutResourcePolicy");
+                }
+                if let Some(input) = input.as_any().downcast_ref::<CreateSecretInput>() {
+                    if input.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+                        also("secretsmanager:TagResource");
+                    }
+                    if input.add_replica_regions.as_ref().is_some_and(|regions| !regions.is_empty()) {
+                        also("secretsmanager:ReplicateSecretToRegions");
+                    }
+                }
             }
             "StopReplicationToReplica"
                 if self.by_arn(&first.resource)?.is_some_and(|secret| secret.cross_primary.is_some()) =>

@@ -27,7 +27,15 @@ impl Ssm {
                 None => return default_access(op, cx, input),
             }
         };
-        names.iter().map(|name| self.on(cx, action, name, input)).collect()
+        let mut all: Vec<Access> = names.iter().map(|name| self.on(cx, action, name, input)).collect();
+        // Tags on a new parameter need the permission to tag.
+        let put = any.downcast_ref::<PutParameterInput>();
+        if put.and_then(|put| put.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
+            && let Some(first) = all.first().cloned()
+        {
+            all.push(Access { action: "ssm:AddTagsToResource".into(), ..first });
+        }
+        all
     }
 
     fn on(&self, cx: &Context, action: &'static str, name: &str, input: &dyn Structure) -> Access {

@@ -108,8 +108,13 @@ impl SecretsManager {
         self.seal(cx, secret, token, &plain).await.ok()
     }
 
-    /// Whether the function is there and lets the service invoke it.
+    /// Whether the caller may invoke the function, and whether it is there and lets the service invoke it.
     async fn check_function(&self, cx: &Context, secret: &Secret) -> Result<(), Error> {
+        let caller = cx.through(PRINCIPAL);
+        match self.invoke(&caller, secret, "{}".to_owned(), Some("DryRun")).await {
+            Err(error) if error.is("AccessDeniedException") => return Err(error),
+            _ => {}
+        }
         let service = cx.as_service(PRINCIPAL, Some(&secret.arn()));
         match self.invoke(&service, secret, "{}".to_owned(), Some("DryRun")).await {
             Ok(_) => Ok(()),
