@@ -146,6 +146,13 @@ def test_policies_that_are_too_large_or_lock_out(ddb):
     arn = ddb.describe_table(TableName=table)["Table"]["TableArn"]
     policy = ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111111111111"},'
               f'"Action":"dynamodb:GetItem","Resource":"{arn}"}}]}}')
+    revision = ddb.put_resource_policy(ResourceArn=arn, Policy=policy, ExpectedRevisionId="NO_POLICY")["RevisionId"]
+    other = "Resource-based policy not found for the provided ResourceArn: Requested update for policy with revision id other, but {}."
+    change = dict(ResourceArn=arn, Policy=policy, ExpectedRevisionId="other")
+    assert refusal(ddb.put_resource_policy, **change) == ("PolicyNotFoundException", other.format(
+        f"the policy associated to target table {table} has revision id {revision}"))
+    ddb.delete_resource_policy(ResourceArn=arn, ExpectedRevisionId=revision)
+    assert refusal(ddb.put_resource_policy, **change)[0] == "PolicyNotFoundException"
     assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=policy + " " * 20_480)[0] == "LimitExceededException"
     nobody = policy.replace("111111111111", f"arn:aws:iam::{arn.split(':')[4]}:user/nobody")
     assert refusal(ddb.put_resource_policy, ResourceArn=arn, Policy=nobody) == (

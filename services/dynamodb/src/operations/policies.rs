@@ -44,7 +44,7 @@ impl DynamoDb {
         let revision = self
             .change_table(&table, |_, table| {
                 let policy = if stream { &mut table.stream_policy } else { &mut table.policy };
-                check_revision(&input.resource_arn, policy.as_ref(), input.expected_revision_id.as_deref())?;
+                check_revision(&table.name, policy.as_ref(), input.expected_revision_id.as_deref())?;
                 let same = policy.as_ref().filter(|policy| policy.document == input.policy);
                 let revision = same.map_or_else(|| cx.random().uuid(), |policy| policy.revision.clone());
                 *policy = Some(Policy { document: input.policy.clone(), revision: revision.clone() });
@@ -84,7 +84,7 @@ impl DynamoDb {
         let revision = self
             .change_table(&table, |_, table| {
                 let policy = if stream { &mut table.stream_policy } else { &mut table.policy };
-                check_revision(&input.resource_arn, policy.as_ref(), input.expected_revision_id.as_deref())?;
+                check_revision(&table.name, policy.as_ref(), input.expected_revision_id.as_deref())?;
                 Ok(policy.take().map(|policy| policy.revision))
             })
             .await?;
@@ -118,13 +118,18 @@ fn no_policy(arn: &str) -> Error {
 }
 
 /// `NO_POLICY` expects that there is none.
-fn check_revision(arn: &str, policy: Option<&Policy>, expected: Option<&str>) -> Result<()> {
-    match (policy, expected) {
-        (_, None) | (None, Some("NO_POLICY")) => Ok(()),
-        (Some(policy), Some(expected)) if policy.revision == expected => Ok(()),
-        (None, Some(_)) => Err(no_policy(arn)),
-        (Some(_), Some(expected)) => Err(PolicyNotFoundException::error(format!(
-            "Resource-based policy not found for the provided ResourceArn: {arn}, revision: {expected}"
-        ))),
-    }
+fn check_revision(name: &str, policy: Option<&Policy>, expected: Option<&str>) -> Result<()> {
+    let Some(expected) = expected else { return Ok(()) };
+    let has = match policy {
+        None if expected == "NO_POLICY" => return Ok(()),
+        Some(policy) if policy.revision == expected => return Ok(()),
+        Some(policy) => {
+            format!("the policy associated to target table {name} has revision id {}", policy.revision)
+        }
+        None => format!("there is no policy associated to target table {name}"),
+    };
+    Err(PolicyNotFoundException::error(format!(
+        "Resource-based policy not found for the provided ResourceArn: Requested update for policy with revision id \
+         {expected}, but {has}."
+    )))
 }
