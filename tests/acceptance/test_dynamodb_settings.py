@@ -112,9 +112,26 @@ def test_indexes_that_are_changed(ddb):
     assert "GlobalSecondaryIndexes" not in ddb.describe_table(TableName=table)["Table"]
 
 
+def test_a_table_that_is_paid_for_in_another_way(ddb):
+    table = make(ddb, definitions={"g": "S"}, BillingMode="PROVISIONED", ProvisionedThroughput=UNITS,
+                 GlobalSecondaryIndexes=[{**gsi("by-g", "g"), "ProvisionedThroughput": UNITS}])
+    shown = ddb.update_table(TableName=table, BillingMode="PAY_PER_REQUEST")["TableDescription"]
+    assert (shown["TableStatus"], shown["BillingModeSummary"]) == ("UPDATING", {"BillingMode": "PAY_PER_REQUEST"})
+    (index,) = shown["GlobalSecondaryIndexes"]
+    assert index["IndexStatus"] == "UPDATING" and shown["ProvisionedThroughput"]["ReadCapacityUnits"] == 5
+    shown = ddb.describe_table(TableName=table)["Table"]
+    assert shown["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"]
+    for of in (shown, *shown["GlobalSecondaryIndexes"]):
+        units = of["ProvisionedThroughput"]
+        assert units.pop("LastDecreaseDateTime")
+        assert units == {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+
+
 def test_throughput_that_is_lowered_too_often(new_cloud):
     ddb = new_cloud("--ephemeral", "--enforce-throughput").client("dynamodb")
-    table = make(ddb, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 9, "WriteCapacityUnits": 9})
+    nine = {"ReadCapacityUnits": 9, "WriteCapacityUnits": 9}
+    table = make(ddb, BillingMode="PROVISIONED", ProvisionedThroughput=nine, definitions={"g": "S"},
+                 GlobalSecondaryIndexes=[{**gsi("by-g", "g"), "ProvisionedThroughput": nine}])
     lower = lambda n: dict(TableName=table, ProvisionedThroughput={"ReadCapacityUnits": 9, "WriteCapacityUnits": n})
     for n in (8, 7, 6, 5):
         ddb.update_table(**lower(n))
@@ -124,6 +141,11 @@ def test_throughput_that_is_lowered_too_often(new_cloud):
         "decreases, each subsequent decrease in the same UTC day can be performed at most once every 3600 seconds. Number "
         "of decreases today: 4. Last decrease at ")
     ddb.update_table(**lower(10))
+    index = lambda n: dict(TableName=table, GlobalSecondaryIndexUpdates=[{"Update": {
+        "IndexName": "by-g", "ProvisionedThroughput": {"ReadCapacityUnits": n, "WriteCapacityUnits": 9}}}])
+    for n in (8, 7, 6, 5):
+        ddb.update_table(**index(n))
+    assert refusal(ddb.update_table, **index(4))[0] == "LimitExceededException", "each index by itself"
 
 
 def test_insights(ddb):

@@ -56,8 +56,13 @@ pub(crate) fn projection(projection: &Projection) -> api::Projection {
     }
 }
 
+/// Whether units were lowered on this day (UTC).
+pub(crate) fn lowered_today(throughput: &Throughput, now: i64) -> bool {
+    throughput.decreased.is_some_and(|at| at.div_euclid(DAY) == now.div_euclid(DAY))
+}
+
 fn throughput(throughput: &Throughput, now: i64) -> api::ProvisionedThroughputDescription {
-    let today = throughput.decreased.is_some_and(|at| at.div_euclid(DAY) == now.div_euclid(DAY));
+    let today = lowered_today(throughput, now);
     api::ProvisionedThroughputDescription {
         last_increase_date_time: throughput.increased.map(time),
         last_decrease_date_time: throughput.decreased.map(time),

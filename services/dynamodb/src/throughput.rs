@@ -202,8 +202,9 @@ pub(crate) fn check_decreases(old: &Table, new: &Table, now: i64) -> Result<()> 
     let pairs = std::iter::once((&old.billing.throughput, &new.billing.throughput))
         .chain(indexes.map(|(old, new)| (&old.throughput, &new.throughput)));
     for (old, new) in pairs {
-        let Some(last) =
-            old.decreased.filter(|_| new.decreased == Some(now) && new.decreases > FREE_DECREASES)
+        let Some(last) = old
+            .decreased
+            .filter(|_| new.decreased == Some(now) && new.decreases > FREE_DECREASES.max(old.decreases))
         else {
             continue;
         };

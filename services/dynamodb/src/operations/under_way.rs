@@ -18,19 +18,36 @@ impl DynamoDb {
         let before = self.describe(found, Phase::Settled, now)?;
         // The units are those of before until the table is active again.
         description.provisioned_throughput = before.provisioned_throughput;
+        let mode =
+            |summary: Option<&BillingModeSummary>| summary.and_then(|summary| summary.billing_mode.clone());
+        let switches =
+            mode(before.billing_mode_summary.as_ref()) != mode(description.billing_mode_summary.as_ref());
+        if let Some(summary) = description.billing_mode_summary.as_mut().filter(|_| switches) {
+            let known = before.billing_mode_summary.as_ref();
+            summary.last_update_to_pay_per_request_date_time =
+                known.and_then(|known| known.last_update_to_pay_per_request_date_time);
+        }
         let before = before.global_secondary_indexes.unwrap_or_default();
-        for update in input.global_secondary_index_updates.iter().flatten() {
-            let changed = update.update.as_ref().map(|update| (&update.index_name, "UPDATING"));
-            let deleted = update.delete.as_ref().map(|delete| (&delete.index_name, "DELETING"));
-            let Some((name, status)) = changed.or(deleted) else { continue };
-            let of = |index: &&GlobalSecondaryIndexDescription| index.index_name.as_ref() == Some(name);
+        let updates = input.global_secondary_index_updates.iter().flatten();
+        let named = updates.filter_map(|update| {
+            let changed = update.update.as_ref().map(|update| (update.index_name.as_str(), "UPDATING"));
+            let deleted = update.delete.as_ref().map(|delete| (delete.index_name.as_str(), "DELETING"));
+            changed.or(deleted)
+        });
+        // All indexes switch with their table.
+        let all = before
+            .iter()
+            .filter(|_| switches)
+            .filter_map(|index| Some((index.index_name.as_deref()?, "UPDATING")));
+        for (name, status) in all.chain(named) {
+            let of = |index: &&GlobalSecondaryIndexDescription| index.index_name.as_deref() == Some(name);
             let Some(mut old) = before.iter().find(of).cloned() else { continue };
             old.index_status = Some(status.to_owned());
             if let Some(warm) = &mut old.warm_throughput {
                 warm.status = Some(status.to_owned());
             }
             let shown = description.global_secondary_indexes.get_or_insert_default();
-            match shown.iter_mut().find(|index| index.index_name.as_ref() == Some(name)) {
+            match shown.iter_mut().find(|index| index.index_name.as_deref() == Some(name)) {
                 Some(index) => *index = old,
                 None => shown.push(old),
             }

@@ -1,6 +1,7 @@
 //! Changes of what a table is: throughput, indexes, stream, encryption, class, protection, replicas.
 
 use crate::describe::Phase;
+use crate::describe::lowered_today;
 use crate::errors::{Failure, Result, in_use, invalid, limit, no_resource, no_table, parameters};
 use crate::operations::tables::{close_stream, open_stream, resolved, sse};
 use crate::purge::Task;
@@ -41,10 +42,10 @@ impl DynamoDb {
                 return Err(Failure(in_use(message)));
             }
             change_billing(&mut table, &input, cx.millis())?;
+            let gone = change_indexes(&mut table, &input, cx.millis())?;
             if limited {
                 crate::throughput::check_decreases(&found, &table, cx.millis())?;
             }
-            let gone = change_indexes(&mut table, &input, cx.millis())?;
             for index in table.globals.iter_mut().filter(|index| index.number == 0) {
                 index.number = tx.sequence(crate::SEQUENCE)?;
                 index.filling = true;
@@ -254,9 +255,7 @@ fn change_units(
         changed.increased = Some(now);
     }
     if new.read < old.read || new.write < old.write {
-        let day = crate::describe::DAY;
-        let today = old.decreased.is_some_and(|at| at.div_euclid(day) == now.div_euclid(day));
-        changed.decreases = if today { old.decreases + 1 } else { 1 };
+        changed.decreases = if lowered_today(old, now) { old.decreases + 1 } else { 1 };
         changed.decreased = Some(now);
     }
     Ok(changed)
@@ -269,9 +268,14 @@ fn change_billing(table: &mut Table, input: &UpdateTableInput, now: i64) -> Resu
             table.billing.on_demand = true;
             table.billing.shown = true;
             table.billing.to_on_demand = Some(now);
-            table.billing.throughput = Throughput::default();
+            // The units go down to none; of the decreases of a day that is none.
+            let none = |of: &Throughput| {
+                let decreases = if lowered_today(of, now) { of.decreases } else { 0 };
+                Throughput { read: 0, write: 0, decreased: Some(now), decreases, ..*of }
+            };
+            table.billing.throughput = none(&table.billing.throughput);
             for index in &mut table.globals {
-                index.throughput = Throughput::default();
+                index.throughput = none(&index.throughput);
             }
         }
         Some("PROVISIONED") if table.billing.on_demand => {
