@@ -234,6 +234,10 @@ def test_what_members_of_a_global_table_have_in_common(client, ddb):
     ddb.update_time_to_live(TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
     assert there.describe_time_to_live(TableName=table)["TimeToLiveDescription"] == {
         "TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
+    ddb.update_table(TableName=table, SSESpecification={"Enabled": True})
+    assert theirs()["SSEDescription"]["SSEType"] == "KMS"
+    there.update_table(TableName=table, SSESpecification={"Enabled": False})
+    assert "SSEDescription" not in ddb.describe_table(TableName=table)["Table"]
     there.update_table(TableName=table, DeletionProtectionEnabled=True)
     assert refusal(ddb.update_table, **replicas(Delete={"RegionName": "eu-west-1"}))[0] == "ValidationException"
     there.update_table(TableName=table, DeletionProtectionEnabled=False)

@@ -65,6 +65,7 @@ pub(crate) fn leave(tx: &mut Tx<'_>, table: &Table) -> Result<(), Failure> {
         let key = table_key(&table.account, &replica.region, &table.name);
         if let Some(mut other) = tx.get::<Table>(&key)? {
             other.replicas.retain(|replica| replica.region != table.region);
+            other.may_leave &= !other.replicas.is_empty();
             tx.put(&key, &other)?;
         }
     }
@@ -111,6 +112,16 @@ pub(crate) fn align(
     other.on_demand = table.on_demand;
     other.warm = table.warm;
     other.ttl.clone_from(&table.ttl);
+    // Whether with a key of DynamoDB's own or of the account's: which one is for each region to say.
+    match (&table.sse, other.sse.is_some()) {
+        (None, _) => other.sse = None,
+        (Some(sse), false) => {
+            other.sse = Some(Sse {
+                key: replica.key.clone().unwrap_or_else(|| there(sse, &table.region, &other.region)),
+            });
+        }
+        (Some(_), true) => {}
+    }
     let (kept, gone): (Vec<Index>, Vec<Index>) =
         std::mem::take(&mut other.globals).into_iter().partition(|index| table.global(&index.name).is_some());
     if !gone.is_empty() {
@@ -138,6 +149,11 @@ pub(crate) fn align(
     }
     own(replica, other);
     Ok(())
+}
+
+/// The same key in another region.
+fn there(sse: &Sse, here: &str, region: &str) -> String {
+    sse.key.replacen(&format!(":{here}:"), &format!(":{region}:"), 1)
 }
 
 /// What a member has for itself.
@@ -356,9 +372,8 @@ fn add(
         index.filling = false;
         index.insights = None;
     }
-    // The key of another region is that region's own.
     if let Some(sse) = &mut twin.sse {
-        sse.key = sse.key.replacen(&format!(":{}:", table.region), &format!(":{region}:"), 1);
+        sse.key = there(sse, &table.region, region);
     }
     settings.own(&replica, &mut twin, cx.millis());
     if !table.strong {
@@ -416,6 +431,7 @@ fn remove(cx: &Context, tx: &mut Tx<'_>, table: &mut Table, region: &str) -> Res
         tx.delete::<Table>(&key)?;
     }
     table.replicas.retain(|replica| replica.region != region);
+    table.may_leave &= !table.replicas.is_empty();
     each_other(tx, table, |_, _, other| {
         other.replicas.retain(|replica| replica.region != region);
         Ok(())

@@ -108,6 +108,7 @@ fn changes_members(input: &UpdateTableInput) -> bool {
         || input.billing_mode.is_some()
         || input.on_demand_throughput.is_some()
         || input.warm_throughput.is_some()
+        || input.sse_specification.is_some()
 }
 
 /// Errors: what is so already.
