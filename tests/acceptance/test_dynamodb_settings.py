@@ -267,6 +267,21 @@ def test_the_size_of_a_record(client, ddb):
         assert record["dynamodb"]["ApproximateCreationDateTime"].microsecond == 0
 
 
+def test_no_more_than_a_megabyte_of_records(client, ddb):
+    streams, table = client("dynamodbstreams"), make(ddb, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    for n in range(5):
+        ddb.put_item(TableName=table, Item={"pk": {"S": str(n)}, "x": {"S": "x" * 390_000}})
+    arn = streams.list_streams(TableName=table)["Streams"][0]["StreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    read = {"NextShardIterator": streams.get_shard_iterator(
+        StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]}
+    pages = []
+    while sum(pages) < 5:
+        read = streams.get_records(ShardIterator=read["NextShardIterator"])
+        pages.append(len(read["Records"]))
+    assert pages == [2, 2, 1]
+
+
 def test_reading_streams(client, ddb):
     streams, table = client("dynamodbstreams"), make(ddb, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
     none = name()

@@ -319,7 +319,8 @@ impl Streams {
             if number >= horizon {
                 break;
             }
-            if records.len() == limit || bytes >= MOST_BYTES {
+            // No more than fits, but one at the least.
+            if records.len() == limit || (bytes > 0 && bytes + entry.size > MOST_BYTES) {
                 whole = false;
                 break;
             }
