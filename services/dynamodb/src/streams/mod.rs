@@ -306,6 +306,8 @@ impl Streams {
         // What is known to be closed now stays so; the horizon is looked at before the records.
         let closed = at + 1 < shards.len() || stream.ended.is_some();
         let horizon = self.horizon(stream.number).await?;
+        // A record that was numbered before the next shard began may still be on its way.
+        let closed = closed && shards.get(at + 1).is_none_or(|next| horizon >= next.shard.first);
         let prefix = Key::new().number(stream.number).number(shard.number);
         let range = prefix
             .prefix_range()
