@@ -1,6 +1,7 @@
 //! Arithmetic, and what aggregates have come to.
 
 use super::Refused;
+use super::decimal::Decimal;
 use super::parse::Aggregate;
 use super::value::Value;
 use super::words::refused;
@@ -41,10 +42,12 @@ impl Sum {
         match kind {
             Aggregate::Count => Value::Int(i64::try_from(self.count).unwrap_or(i64::MAX)),
             Aggregate::Sum => self.sum.clone().unwrap_or(Value::Null),
-            Aggregate::Avg => match self.sum.as_ref().and_then(Value::float) {
-                Some(sum) => Value::Float(sum / self.count as f64),
-                None => Value::Null,
-            },
+            Aggregate::Avg => {
+                let count = Decimal::whole(i64::try_from(self.count).unwrap_or(i64::MAX));
+                let sum = self.sum.clone().unwrap_or(Value::Null);
+                let mean = sum.exact().and_then(|sum| sum.calculate("/", count)).map(Value::Decimal);
+                mean.or(sum.float().map(|sum| Value::Float(sum / self.count as f64))).unwrap_or(Value::Null)
+            }
             Aggregate::Min | Aggregate::Max => self.best.clone().unwrap_or(Value::Null),
         }
     }
@@ -73,6 +76,12 @@ pub(super) fn arithmetic(symbol: &str, left: &Value, right: &Value) -> Result<Va
         return result.map(Value::Int).ok_or_else(overflow);
     }
     let (a, b) = (left.float().unwrap_or_default(), right.float().unwrap_or_default());
+    // What has too many digits goes on as a floating point number.
+    if let (Some(a), Some(b)) = (left.exact(), right.exact())
+        && let Some(result) = a.calculate(symbol, b)
+    {
+        return Ok(Value::Decimal(result));
+    }
     Ok(Value::Float(match symbol {
         "+" => a + b,
         "-" => a - b,

@@ -58,6 +58,9 @@ fn text(value: &Value) -> Result<&str, Refused> {
 fn number(value: &Value) -> Result<i64, Refused> {
     match value.numeric() {
         Some(Value::Int(n)) => Ok(n),
+        Some(Value::Decimal(n)) => {
+            n.truncated().filter(|(_, whole)| *whole).map(|(n, _)| n).ok_or_else(wrong)
+        }
         Some(Value::Float(n)) if n.fract() == 0.0 && n.abs() < 9e15 => Ok(n as i64),
         _ => Err(wrong()),
     }

@@ -74,6 +74,7 @@ mod tests {
             ("-12", Value::Int(-12)),
             ("1_000", Value::Int(1000)),
             ("1.5d2", Value::Float(150.0)),
+            ("1.50", Value::number("1.50").unwrap()),
             ("\"a\\\"\\u00e9\"", Value::Text("a\"é".into())),
             ("'s y'", Value::Text("s y".into())),
             ("symbol", Value::Text("symbol".into())),

@@ -4,6 +4,7 @@
 //! that memory does not grow with the object. Source: S3 User Guide, "Querying data in place with Amazon S3 Select".
 
 mod aggregate;
+mod decimal;
 mod document;
 mod eval;
 mod functions;

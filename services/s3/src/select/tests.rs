@@ -98,6 +98,14 @@ async fn csv_queries() {
         ("SELECT Name FROM S3Object WHERE Name NOT LIKE '%n%'", "Cleo\n"),
         ("SELECT CASE Name WHEN 'Ben' THEN 1 WHEN 'Anna' THEN 2 END FROM S3Object", "2\n1\n\n"),
         ("SELECT Name FROM S3Object LIMIT 0", ""),
+        (
+            "SELECT 0.1 + 0.2, 1.10, 10 / 4, 10 / 4.0, CAST('1.50' AS DECIMAL(10, 2)) * 3, CAST(2.7 AS INT) FROM S3Object LIMIT 1",
+            "0.3,1.10,2,2.5,4.50,2\n",
+        ),
+        (
+            "SELECT AVG(CAST(Age AS INT)), SUM(CAST(Age AS DECIMAL) / 10) FROM S3Object WHERE Age <> ''",
+            "18.5,3.7\n",
+        ),
         ("SELECT s.\"Name\" AS n FROM S3Object AS s WHERE s.\"Age\" = `30`", "Anna\n"),
         (
             "SELECT MIN(CAST(Age AS INT)), SUM(CAST(Age AS INT)), COUNT(Name) FROM S3Object WHERE Age <> ''",

@@ -1,6 +1,7 @@
 //! Values, their order and their conversions.
 
 use super::Refused;
+use super::decimal::Decimal;
 use super::parse::Type;
 use super::stamp::Stamp;
 use super::words::refused;
@@ -14,6 +15,7 @@ pub(super) enum Value {
     Bool(bool),
     Int(i64),
     Float(f64),
+    Decimal(Decimal),
     Text(String),
     /// A field of a CSV file, which is a text until it is used as something else.
     Field(String),
@@ -30,6 +32,9 @@ impl Value {
         if let Ok(n) = text.parse::<i64>() {
             return Some(Int(n));
         }
+        if let Some(decimal) = Decimal::read(text) {
+            return Some(Self::Decimal(decimal));
+        }
         let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
         text.parse::<f64>().ok().filter(|n| plain && n.is_finite()).map(Float)
     }
@@ -38,7 +43,7 @@ impl Value {
         match json {
             Json::Null => Null,
             Json::Bool(b) => Bool(*b),
-            Json::Number(n) => n.as_i64().map_or_else(|| Float(n.as_f64().unwrap_or(f64::NAN)), Int),
+            Json::Number(n) => Self::number(&n.to_string()).unwrap_or(Null),
             Json::String(text) => Text(text.clone()),
             other => Self::Json(other.clone()),
         }
@@ -68,7 +73,7 @@ impl Value {
     /// The value as a number, where it is one or a field that reads like one.
     pub(super) fn numeric(&self) -> Option<Self> {
         match self {
-            Int(_) | Float(_) => Some(self.clone()),
+            Int(_) | Float(_) | Self::Decimal(_) => Some(self.clone()),
             Field(text) => Self::number(text),
             _ => None,
         }
@@ -78,6 +83,16 @@ impl Value {
         match self.numeric()? {
             Int(n) => Some(n as f64),
             Float(n) => Some(n),
+            Self::Decimal(n) => Some(n.float()),
+            _ => None,
+        }
+    }
+
+    /// The value as an exact number, where it is one.
+    pub(super) fn exact(&self) -> Option<Decimal> {
+        match self.numeric()? {
+            Int(n) => Some(Decimal::whole(n)),
+            Self::Decimal(n) => Some(n),
             _ => None,
         }
     }
@@ -89,6 +104,7 @@ impl Value {
             Bool(b) => b.to_string(),
             Int(n) => n.to_string(),
             Float(n) => n.to_string(),
+            Self::Decimal(n) => n.show(),
             Text(text) | Field(text) => text.clone(),
             Self::Time(time) => time.show(),
             Self::Json(json) => json.to_string(),
@@ -103,6 +119,10 @@ impl Value {
             Bool(b) => Json::Bool(*b),
             Int(n) => Json::from(*n),
             Float(n) => serde_json::Number::from_f64(*n).map_or(Json::Null, Json::Number),
+            Self::Decimal(n) => match n.truncated() {
+                Some((whole, true)) if !n.show().contains('.') => Json::from(whole),
+                _ => serde_json::Number::from_f64(n.float()).map_or(Json::Null, Json::Number),
+            },
             Text(text) | Field(text) => Json::String(text.clone()),
             Self::Time(time) => Json::String(time.show()),
             Self::Json(json) => json.clone(),
@@ -118,7 +138,12 @@ impl Value {
                 _ => Some(a.cmp(b)),
             },
             (Int(a), Int(b)) => Some(a.cmp(b)),
-            (Int(_) | Float(_), _) | (_, Int(_) | Float(_)) => self.float()?.partial_cmp(&other.float()?),
+            (Int(_) | Float(_) | Self::Decimal(_), _) | (_, Int(_) | Float(_) | Self::Decimal(_)) => {
+                match (self.exact(), other.exact()) {
+                    (Some(a), Some(b)) => a.order(b),
+                    _ => self.float()?.partial_cmp(&other.float()?),
+                }
+            }
             (Bool(_), _) | (_, Bool(_)) => Some(self.truth()?.cmp(&other.truth()?)),
             (Self::Time(a), Self::Time(b)) => Some(a.order(b)),
             (Self::Time(a), Text(b) | Field(b)) => Some(a.order(&Stamp::read(b)?)),
@@ -137,7 +162,7 @@ impl Value {
         let numeric = matches!(to, Type::Int | Type::Float | Type::Decimal);
         let strange = match self {
             Self::Time(_) => numeric || to == Type::Bool,
-            Bool(_) | Int(_) | Float(_) => to == Type::Timestamp,
+            Bool(_) | Int(_) | Float(_) | Self::Decimal(_) => to == Type::Timestamp,
             Self::Json(_) => to != Type::Text,
             _ => false,
         };
@@ -152,7 +177,7 @@ impl Value {
             Type::Text => Some(Text(self.shown())),
             Type::Bool => match self {
                 Int(n) => Some(Bool(*n != 0)),
-                Float(n) => Some(Bool(*n != 0.0)),
+                Float(_) | Self::Decimal(_) => self.float().map(|n| Bool(n != 0.0)),
                 Text(text) => Field(text.clone()).truth().map(Bool),
                 other => other.truth().map(Bool),
             },
@@ -160,9 +185,11 @@ impl Value {
                 Bool(b) => Some(Int(i64::from(*b))),
                 Float(n) if n.abs() < 9e18 => Some(Int(*n as i64)),
                 Int(n) => Some(Int(*n)),
+                Self::Decimal(n) => n.truncated().map(|(n, _)| Int(n)),
                 _ => text().and_then(Self::number).and_then(|n| match n {
                     Float(n) if n.abs() < 9e18 && n.fract() == 0.0 => Some(Int(n as i64)),
                     Int(n) => Some(Int(n)),
+                    Self::Decimal(n) => n.truncated().filter(|(_, whole)| *whole).map(|(n, _)| Int(n)),
                     _ => None,
                 }),
             },
@@ -171,10 +198,15 @@ impl Value {
                 Text(text) => Field(text.clone()).float().map(Float),
                 other => other.float().map(Float),
             },
-            Type::Decimal => match self {
-                Text(text) => Self::number(text),
-                other => other.numeric(),
-            },
+            Type::Decimal => {
+                let number = match self {
+                    Bool(b) => Some(Int(i64::from(*b))),
+                    Text(text) => Self::number(text),
+                    Float(n) => Some(Self::number(&n.to_string()).unwrap_or(Float(*n))),
+                    other => other.numeric(),
+                };
+                number.map(|number| number.exact().map_or(number, Self::Decimal))
+            }
             Type::Timestamp => match self {
                 Self::Time(time) => Some(Self::Time(*time)),
                 _ => text().and_then(Stamp::read).map(Self::Time),
