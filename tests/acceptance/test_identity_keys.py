@@ -95,6 +95,31 @@ def test_tags_on_new_things_need_the_permission_to_tag(client, ann):
     ssm.put_parameter(Name="tagged", Value="v", Type="String", Tags=tags)
 
 
+def test_tags_on_roles_tables_groups_and_buckets_need_it_too(client, ann, account):
+    tags = [{"Key": "a", "Value": "b"}]
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}]})
+    table = dict(KeySchema=[{"AttributeName": "a", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+                 AttributeDefinitions=[{"AttributeName": "a", "AttributeType": "S"}])
+
+    def calls(mine):
+        return (
+            lambda **kw: mine("iam").create_role(RoleName=f"r{len(kw)}", AssumeRolePolicyDocument=trust, **kw),
+            lambda **kw: mine("dynamodb").create_table(TableName=f"tab{len(kw)}", **table, **kw),
+            lambda **kw: mine("logs").create_log_group(
+                logGroupName=f"g{len(kw)}", **({"tags": {"a": "b"}} if kw else {})),
+            lambda **kw: mine("s3").create_bucket(
+                Bucket=f"b{account}-{len(kw)}", **({"CreateBucketConfiguration": kw} if kw else {})),
+        )
+
+    make = ["iam:CreateRole", "dynamodb:CreateTable", "logs:CreateLogGroup", "s3:CreateBucket"]
+    for call in calls(ann(make)):
+        call()
+        assert refused(call, Tags=tags)
+    for call in calls(ann(make + ["iam:TagRole", "dynamodb:TagResource", "logs:TagResource", "s3:TagResource"])):
+        call(Tags=tags)
+
+
 def test_keys_of_kms(client, ann, account):
     key = client("kms").create_key()["KeyMetadata"]["KeyId"]
     mine = ann(["kms:GetKeyPolicy"], StringEquals={"kms:PolicyName": "default"})("kms")

@@ -201,7 +201,7 @@ def test_keys_of_new_buckets(cloud, unique):
 
     def may(condition, **more):
         iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:PutBucketOwnershipControls", "s3:PutBucketTagging"],
+            {"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:PutBucketOwnershipControls", "s3:TagResource"],
              "Resource": "*", "Condition": condition}]}))
         try:
             theirs.create_bucket(Bucket=bucket, **more)

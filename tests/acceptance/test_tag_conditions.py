@@ -39,7 +39,7 @@ def test_tables_by_their_tags(client, cloud, account):
     dynamodb = user(
         client, cloud, account,
         {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:PutItem"], "Resource": "*", "Condition": BLUE},
-        {"Effect": "Allow", "Action": "dynamodb:CreateTable", "Resource": "*", "Condition": BRINGS_BLUE},
+        {"Effect": "Allow", "Action": ["dynamodb:CreateTable", "dynamodb:TagResource"], "Resource": "*", "Condition": BRINGS_BLUE},
         {"Effect": "Allow", "Action": "dynamodb:UntagResource", "Resource": "*",
          "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": ["cost"]}}},
     )("dynamodb")
@@ -71,7 +71,7 @@ def test_functions_by_their_tags_and_layers(client, cloud, account):
     functions = user(
         client, cloud, account,
         {"Effect": "Allow", "Action": ["lambda:GetFunction", "lambda:TagResource"], "Resource": "*", "Condition": BLUE},
-        {"Effect": "Allow", "Action": "lambda:CreateFunction", "Resource": "*", "Condition": BRINGS_BLUE},
+        {"Effect": "Allow", "Action": ["lambda:CreateFunction", "lambda:TagResource"], "Resource": "*", "Condition": BRINGS_BLUE},
         {"Effect": "Deny", "Action": "lambda:*", "Resource": "*",
          "Condition": {"ForAnyValue:StringLike": {"lambda:Layer": "*:layer:bad:*"}}},
         {"Effect": "Allow", "Action": ["lambda:CreateFunctionUrlConfig", "lambda:DeleteFunctionUrlConfig"],
@@ -106,7 +106,7 @@ def test_log_groups_by_their_tags(client, cloud, account):
     logs = user(
         client, cloud, account,
         {"Effect": "Allow", "Action": "logs:CreateLogStream", "Resource": "*", "Condition": BLUE},
-        {"Effect": "Allow", "Action": "logs:CreateLogGroup", "Resource": "*", "Condition": BRINGS_BLUE},
+        {"Effect": "Allow", "Action": ["logs:CreateLogGroup", "logs:TagLogGroup"], "Resource": "*", "Condition": BRINGS_BLUE},
     )("logs")
     logs.create_log_stream(logGroupName="mine", logStreamName="s")
     assert refused(logs.create_log_stream, logGroupName="theirs", logStreamName="s") == "AccessDeniedException"

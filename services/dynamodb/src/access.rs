@@ -220,6 +220,13 @@ impl DynamoDb {
             if let Some(input) = any.downcast_ref::<api::UpdateTableInput>() {
                 all.extend(of_replicas(cx, input));
             }
+            // Source: Developer Guide, "Tagging resources in DynamoDB".
+            let create = any.downcast_ref::<api::CreateTableInput>();
+            if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
+                && let Some(first) = all.first().cloned()
+            {
+                all.push(Access { action: "dynamodb:TagResource".into(), ..first });
+            }
             return Ok(all);
         }
         Ok(cloudlet_service::api::default_access(op, cx, input))

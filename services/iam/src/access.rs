@@ -29,6 +29,13 @@ impl Iam {
             }
             out.push(access);
         }
+        // Tags on something new need the permission to tag beside the one to make it.
+        if let Some(action) = tagging(op.name)
+            && requested_tags(input).is_some_and(|tags| !tags.is_empty())
+            && let Some(first) = out.first().cloned()
+        {
+            out.push(Access { action: action.into(), ..first });
+        }
         Ok(out)
     }
 
@@ -143,6 +150,21 @@ fn fill(template: &str, cx: &Context, input: &dyn Structure) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// The action that tags what an operation makes. Source: User Guide, "Tags for AWS Identity and Access Management resources".
+fn tagging(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "CreateUser" => "iam:TagUser",
+        "CreateRole" => "iam:TagRole",
+        "CreatePolicy" => "iam:TagPolicy",
+        "CreateInstanceProfile" => "iam:TagInstanceProfile",
+        "CreateOpenIDConnectProvider" => "iam:TagOpenIDConnectProvider",
+        "CreateSAMLProvider" => "iam:TagSAMLProvider",
+        "UploadServerCertificate" => "iam:TagServerCertificate",
+        "CreateVirtualMFADevice" => "iam:TagMFADevice",
+        _ => return None,
+    })
 }
 
 /// The tags that a request brings.

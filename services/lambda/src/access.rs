@@ -79,6 +79,13 @@ impl Lambda {
             let keys = self.keys_of(op, cx, input);
             accesses.iter_mut().for_each(|access| access.keys.clone_from(&keys));
         }
+        // Source: API Reference, `CreateFunction`, `Tags`.
+        let create = input.as_any().downcast_ref::<api::CreateFunctionInput>();
+        if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
+            && let Some(first) = accesses.first().cloned()
+        {
+            accesses.push(Access { action: "lambda:TagResource".into(), ..first });
+        }
         // Whoever gives a function a layer must be allowed to read it.
         let layers = match input.as_any() {
             any if any.is::<api::CreateFunctionInput>() => {

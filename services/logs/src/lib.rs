@@ -18,7 +18,7 @@ mod tests;
 use cloudlet_access::Policy;
 use cloudlet_api_logs as api;
 use cloudlet_bus::{Bus, Delivery};
-use cloudlet_service::api::default_access;
+use cloudlet_service::api::{AccessRequest, default_access};
 use cloudlet_service::rules::{Violations, text_member};
 use cloudlet_service::{
     Access, Arn, BoxFuture, Cloud, ConditionKeys, Context, Error, Operation, Service, Structure,
@@ -135,6 +135,21 @@ impl Service for Logs {
                 if services {
                     access.resource_policy = self.resource_policy(cx)?;
                 }
+            }
+            // Source: API Reference, `CreateLogGroup`, `tags`.
+            let create = input.as_any().downcast_ref::<api::CreateLogGroupInput>();
+            if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
+                && let Some(first) = accesses.first().cloned()
+            {
+                // Either of the two will do.
+                let older = Access { action: "logs:TagLogGroup".into(), ..first.clone() };
+                let request = AccessRequest { access: &older, operation: op, service: &api::API };
+                let may = cx.cloud.identity()?.authorize(cx, &request).is_ok();
+                accesses.push(if may {
+                    older
+                } else {
+                    Access { action: "logs:TagResource".into(), ..first }
+                });
             }
             Ok(accesses)
         })
