@@ -1,5 +1,6 @@
 """What AWS does with single parameters of the operations on objects, where it is not what one would guess."""
 import base64
+import http.client
 
 import pytest
 
@@ -40,6 +41,16 @@ def test_metadata_that_is_not_ascii_is_read_as_latin_1(cloud, s3, public):
     again = {"x-amz-meta-nonascii": headers["x-amz-meta-nonascii"], "x-amz-acl": "public-read"}
     assert plain(cloud, "PUT", f"/{public}/again", again, b"x")[0] == 200
     assert plain(cloud, "HEAD", f"/{public}/again")[1]["x-amz-meta-nonascii"] == again["x-amz-meta-nonascii"]
+
+
+def test_metadata_that_comes_several_times_is_a_list(cloud, public):
+    connection = http.client.HTTPConnection("localhost", cloud.port, timeout=60)
+    connection.putrequest("PUT", f"/{public}/k")
+    for name, value in [("x-amz-meta-a", "1"), ("x-amz-meta-a", "2"), ("x-amz-acl", "public-read"), ("Content-Length", "0")]:
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 200
+    assert plain(cloud, "HEAD", f"/{public}/k")[1]["x-amz-meta-a"] == "1,2"
 
 
 def test_overrides(cloud, s3, public, ask):

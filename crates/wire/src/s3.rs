@@ -274,12 +274,14 @@ pub(crate) fn metadata_value<'a>(
     name: &http::HeaderName,
     value: Cow<'a, str>,
 ) -> Cow<'a, str> {
-    if value.is_ascii() {
+    let several = head.headers.get_all(name).iter().nth(1).is_some();
+    if value.is_ascii() && !several {
         return decode_words(value);
     }
     let latin = |v: &http::HeaderValue| v.as_bytes().iter().map(|&b| char::from(b)).collect::<String>();
     let all: Vec<String> = head.headers.get_all(name).iter().map(latin).collect();
-    Cow::Owned(all.join(", "))
+    // No space between the values of a header that came several times.
+    Cow::Owned(decode_words(Cow::Owned(all.join(","))).into_owned())
 }
 
 /// Decodes the encoded words of RFC 2047 in a metadata value: `=?UTF-8?B?w6k=?=`. What is none stays as it is.

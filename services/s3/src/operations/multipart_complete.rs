@@ -81,7 +81,8 @@ impl S3 {
                 }
                 let checksum = checksum(&found, &parts)?;
                 check_claim(&claimed, checksum.as_ref())?;
-                let mut version = found.draft.clone().version(cx.millis());
+                // Such an object is as old as its upload. Source: S3 User Guide, "System-defined object metadata".
+                let mut version = found.draft.clone().version(found.initiated);
                 version.size = size;
                 version.etag = etag(&parts);
                 version.parts = parts.len() as u32;

@@ -180,3 +180,16 @@ async fn uploads_and_parts_are_listed() {
     let page = world.call::<op::ListParts>(next).await.unwrap();
     assert_eq!(page.parts.unwrap()[0].size, Some(20));
 }
+
+#[tokio::test]
+async fn the_object_is_as_old_as_its_upload() {
+    let world = World::with_bucket("parts").await;
+    let begun = world.root(ME).millis();
+    let upload = begin(&world, None, None).await;
+    world.clock.advance(std::time::Duration::from_secs(60));
+    let one = part(&world, &upload, 1, bytes(10)).await;
+    world.call::<op::CompleteMultipartUpload>(complete(&upload, &[(1, &one)])).await.unwrap();
+    let input = api::HeadObjectInput { bucket: "parts".into(), key: "big".into(), ..Default::default() };
+    let head = world.call::<op::HeadObject>(input).await.unwrap();
+    assert_eq!(head.last_modified.unwrap().secs() * 1000, begun);
+}
