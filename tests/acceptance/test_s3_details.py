@@ -168,6 +168,12 @@ def test_queries_about_two_things(ask, bucket):
     assert ask("GET", f"/{bucket}?uploads&prefix=a&max-uploads=1")[0] == 200
 
 
+def test_what_is_written_names_no_version(ask, bucket):
+    for headers in ({}, {"x-amz-copy-source": f"{bucket}/k"}):
+        answer = ask("PUT", f"/{bucket}/k?versionId=null", headers, b"")
+        assert code(answer) == ("InvalidArgument", 400) and b"This operation does not accept a version-id." in answer[2]
+
+
 def test_locations(cloud, s3, public, account):
     upload = s3.create_multipart_upload(Bucket=public, Key="a/b c")["UploadId"]
     part = s3.upload_part(Bucket=public, Key="a/b c", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]

@@ -346,6 +346,9 @@ impl Table {
                 s3::check(head, &params).map_err(|e| self.refuse(protocol, e))?;
                 s3::check_subresources(&self.subresources(head, &params))
                     .map_err(|e| self.refuse(protocol, e))?;
+                if candidate.literals.is_empty() {
+                    s3::check_new_object(head, &params).map_err(|e| self.refuse(protocol, e))?;
+                }
                 if head.method == "POST" && !candidate.query.iter().all(|name| params.has(name)) {
                     return Err(self.refuse(protocol, s3::no_such_method(head, &params)));
                 }

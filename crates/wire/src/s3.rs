@@ -207,6 +207,17 @@ pub(crate) fn check(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// What is written gets a version, and names none. Errors: `InvalidArgument`.
+pub(crate) fn check_new_object(head: &Head<'_>, params: &Params<'_>) -> Result<(), Error> {
+    match params.get("versionId") {
+        Some(version) if head.method == "PUT" && kind(head) == "OBJECT" => {
+            let message = "This operation does not accept a version-id.";
+            Err(argument("versionId", message).with("ArgumentValue", version))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A request is about one thing of a resource. Errors: `InvalidArgument`.
 pub(crate) fn check_subresources(named: &BTreeSet<&'static str>) -> Result<(), Error> {
     let (Some(first), true) = (named.first(), named.len() > 1) else { return Ok(()) };
