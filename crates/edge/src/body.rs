@@ -10,9 +10,8 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -22,44 +21,74 @@ const UNCOUNTED: usize = 64 * 1024;
 
 /// The chunks of a body as they arrive, given up when the client stalls.
 pub(crate) struct Arriving {
-    inner: Incoming,
+    /// There until this is dropped.
+    inner: Option<Incoming>,
     stall: Duration,
     slowest: u64,
     begun: Option<Instant>,
     received: u64,
     timer: Option<Pin<Box<Sleep>>>,
-    read: Arc<AtomicBool>,
+    reading: Arc<Reading>,
+}
+
+/// What became of a body.
+#[derive(Default)]
+pub(crate) struct Reading {
+    over: AtomicBool,
+    rest: Mutex<Option<Incoming>>,
+}
+
+impl Reading {
+    /// Whether the last byte has been read.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// What nobody wanted to read, once that is clear.
+    pub(crate) fn rest(&self) -> Option<Incoming> {
+        self.rest.lock().ok()?.take()
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if !self.reading.is_over()
+            && let Ok(mut rest) = self.reading.rest.lock()
+        {
+            *rest = self.inner.take();
+        }
+    }
 }
 
 impl Arriving {
     pub(crate) fn new(inner: Incoming, limits: &Limits) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
             stall: limits.stall_time,
             slowest: limits.slowest_body,
             begun: None,
             received: 0,
             timer: None,
-            read: Arc::new(AtomicBool::new(false)),
+            reading: Arc::default(),
         }
     }
 
-    /// Becomes true once the last byte has been read.
-    pub(crate) fn read(&self) -> Arc<AtomicBool> {
+    /// What becomes of it.
+    pub(crate) fn reading(&self) -> Arc<Reading> {
         if self.is_over() {
-            self.read.store(true, Ordering::Relaxed);
+            self.reading.over.store(true, Ordering::Relaxed);
         }
-        self.read.clone()
+        self.reading.clone()
     }
 
     /// Whether no byte will come.
     pub(crate) fn is_over(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     /// The length that the head announced.
     pub(crate) fn announced(&self) -> Option<u64> {
-        self.inner.size_hint().exact()
+        self.inner.as_ref()?.size_hint().exact()
     }
 
     /// Nothing has come yet; how long may it still be?
@@ -85,17 +114,18 @@ impl Stream for Arriving {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match Pin::new(&mut self.inner).poll_frame(cx) {
+            let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+            match Pin::new(inner).poll_frame(cx) {
                 Poll::Pending => return self.wait(cx).map(|error| Some(Err(error))),
                 Poll::Ready(None) => {
-                    self.read.store(true, Ordering::Relaxed);
+                    self.reading.over.store(true, Ordering::Relaxed);
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(broken(&error)))),
                 Poll::Ready(Some(Ok(frame))) => {
                     self.timer = None;
-                    if self.inner.is_end_stream() {
-                        self.read.store(true, Ordering::Relaxed);
+                    if self.is_over() {
+                        self.reading.over.store(true, Ordering::Relaxed);
                     }
                     // HTTP's own trailers carry nothing that AWS's protocols read.
                     if let Ok(data) = frame.into_data()

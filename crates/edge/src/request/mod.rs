@@ -25,13 +25,35 @@ use headers::with_query_headers;
 use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use web::{first_segment, form, form_bucket, means_object, of_s3, preflight};
 
 /// Up to this size what is left of a body costs less than a new connection, in bytes.
 const DRAINED: u64 = 64 * 1024;
+
+/// How long a small rest of a body may take to arrive.
+const DRAINING: Duration = Duration::from_secs(2);
+
+/// Reads what nobody wanted to read: most clients listen only once they have sent everything.
+async fn is_drained(rest: Option<Incoming>) -> bool {
+    let Some(mut rest) = rest else { return true };
+    let drain = async move {
+        loop {
+            match poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
+                None => return true,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+            }
+        }
+    };
+    tokio::time::timeout(DRAINING, drain).await.unwrap_or(false)
+}
 
 /// Answers a request. It always gives an answer; a panic below becomes a 500 for this request alone.
 pub(crate) async fn answer(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>) -> Response<Out> {
@@ -40,7 +62,7 @@ pub(crate) async fn answer(gate: &Arc<Gate>, peer: &Peer, request: Request<Incom
     let page = gate.cors.page(&parts.headers, &gate.hosts);
     let keeps_alive = parts.version < http::Version::HTTP_2;
     let arriving = Arriving::new(incoming, &gate.config.limits);
-    let read = arriving.read();
+    let reading = arriving.reading();
     // A small rest of a body is drained; one that is waited for or long is not.
     let waits = parts.headers.contains_key(EXPECT) || arriving.announced().is_none_or(|n| n > DRAINED);
     let mut response = match AssertUnwindSafe(enter(gate, peer, parts, arriving, &page)).catch_unwind().await
@@ -55,7 +77,7 @@ pub(crate) async fn answer(gate: &Arc<Gate>, peer: &Peer, request: Request<Incom
     {
         cors::allow(response.headers_mut(), origin);
     }
-    if keeps_alive && waits && !read.load(std::sync::atomic::Ordering::Relaxed) {
+    if keeps_alive && !reading.is_over() && (waits || !is_drained(reading.rest()).await) {
         // What nobody has read of the body is never read, so that no request can follow it on this connection; a
         // client that is not told would send one into the closing.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
