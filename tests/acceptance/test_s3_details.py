@@ -189,9 +189,23 @@ def test_locations(cloud, s3, public, account):
 
 def test_every_name_of_s3(cloud, s3, public):
     s3.put_object(Bucket=public, Key="k", Body=b"x", ACL="public-read")
-    for name in ("s3", "s3.us-east-1", "s3-us-east-1", "s3.dualstack.us-east-1", "s3-fips.us-east-1", "s3-accelerate"):
+    for name in ("s3", "s3.us-east-1", "s3-us-east-1", "s3.dualstack.us-east-1", "s3-fips.us-east-1"):
         for host, path in [(f"{public}.{name}", "/k"), (name, f"/{public}/k")]:
             assert plain(cloud, "GET", path, {"Host": f"{host}.amazonaws.com"})[2] == b"x", host
+
+
+def test_accelerated_names(cloud, s3, public):
+    s3.put_object(Bucket=public, Key="k", Body=b"x", ACL="public-read")
+    get = lambda name: plain(cloud, "GET", "/k", {"Host": f"{public}.{name}.amazonaws.com"})
+    answer = get("s3-accelerate")
+    assert code(answer) == ("InvalidRequest", 400) and b"is not configured on this bucket" in answer[2]
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_accelerate_configuration(Bucket=public, AccelerateConfiguration={"Status": status})
+        for name in ("s3-accelerate", "s3-accelerate.dualstack"):
+            answer = get(name)
+            assert answer[2] == b"x" if status == "Enabled" else b"is disabled on this bucket" in answer[2]
+    answer = plain(cloud, "GET", f"/{public}/k", {"Host": "s3-accelerate.amazonaws.com"})
+    assert code(answer) == ("InvalidRequest", 400) and b"only virtual style requests" in answer[2]
 
 
 @pytest.fixture

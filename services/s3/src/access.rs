@@ -288,6 +288,7 @@ impl S3 {
         let bucket = self.bucket(name)?;
         check_signature(cx, &bucket)?;
         check_region(cx, &bucket)?;
+        self.check_accelerated(cx, &bucket)?;
         Ok(bucket)
     }
 

@@ -16,7 +16,7 @@ pub(crate) fn lets_through(op: &'static Operation, violation: &Violation) -> boo
         {
             return true;
         }
-        "ChecksumMode" | "CopySource" | "RenameSource" => return true,
+        "ChecksumMode" | "CopySource" | "RenameSource" | "RequestPayer" => return true,
         // Which regions there are, and what each endpoint takes, CreateBucket knows better; the other has its own words.
         "LocationConstraint" | "TransitionDefaultMinimumObjectSize" => return true,
         "ChecksumAlgorithm" if Algorithm::parse(value).is_some() => return true,

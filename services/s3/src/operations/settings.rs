@@ -4,7 +4,7 @@ use crate::S3;
 use crate::configurations::Kind;
 use crate::errors::{Result, invalid_request, malformed_xml, no_such_configuration};
 use crate::logging;
-use crate::state::Versioning;
+use crate::state::{Bucket, Versioning};
 use crate::tags::{self, BUCKET_TAGS};
 use cloudlet_api_s3 as api;
 use cloudlet_api_s3::NoMembers;
@@ -19,6 +19,28 @@ pub(crate) const ENCRYPTION: Kind = Kind {
 };
 pub(crate) const LOGGING: Kind = Kind { name: "logging", missing: ("", "") };
 const ACCELERATION: Kind = Kind { name: "accelerate", missing: ("", "") };
+
+impl S3 {
+    /// Whether a request to the names of transfer acceleration is one for this bucket. Errors: `InvalidRequest`.
+    /// Source: S3 API Reference, "Error responses"; S3 User Guide, "Configuring fast, secure file transfers".
+    pub(crate) fn check_accelerated(&self, cx: &Context, bucket: &Bucket) -> Result<()> {
+        let host = &cx.origin.host;
+        if host.starts_with("s3-accelerate.") {
+            let message = "S3 Transfer Acceleration endpoint supports only virtual style requests";
+            return Err(invalid_request(message).into());
+        }
+        let rest = host.strip_prefix(bucket.name.as_str());
+        if !rest.is_some_and(|rest| rest.starts_with(".s3-accelerate.")) {
+            return Ok(());
+        }
+        let stored = self.config::<api::AccelerateConfiguration>(bucket, &ACCELERATION, "")?;
+        match stored.and_then(|c| c.status).as_deref() {
+            Some("Enabled") => Ok(()),
+            Some(_) => Err(invalid_request("S3 Transfer Acceleration is disabled on this bucket").into()),
+            None => Err(invalid_request("S3 Transfer Acceleration is not configured on this bucket").into()),
+        }
+    }
+}
 
 impl S3 {
     /// Whether the bucket keeps versions. Errors: `NoSuchBucket`.
