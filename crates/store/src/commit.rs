@@ -26,11 +26,13 @@ pub(crate) async fn transact<T, E: From<StoreError>>(
     for attempt in 0..ATTEMPTS {
         if let Some((value, wrote)) = try_once(inner, &mut f, attempt >= PATIENCE)? {
             if let Some(wrote) = wrote {
+                let to_disk = inner.options.durability == Durability::Disk;
+                let mut released = Released { inner, blobs: wrote.dropped, durable: !to_disk };
                 make_room(inner, wrote.bytes).await;
-                if inner.options.durability == Durability::Disk {
+                if to_disk {
                     inner.sync().await?;
+                    released.durable = true;
                 }
-                inner.janitor.delete(inner, wrote.dropped);
             }
             return Ok(value);
         }
@@ -45,6 +47,22 @@ struct Wrote {
     dropped: Vec<crate::BlobId>,
     /// How much was written.
     bytes: u64,
+}
+
+/// The blobs that a commit released. They go when it is durable, also if nobody waits for its end any more; otherwise the
+/// next start looks after them.
+struct Released<'a> {
+    inner: &'a Arc<Inner>,
+    blobs: Vec<crate::BlobId>,
+    durable: bool,
+}
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        if self.durable {
+            self.inner.janitor.delete(self.inner, std::mem::take(&mut self.blobs));
+        }
+    }
 }
 
 /// How long one commit waits for room at most.

@@ -202,6 +202,12 @@ impl Store {
         &self.inner.blobs
     }
 
+    /// Deletes a finished blob, soon, unless a commit has adopted it: for whoever does not know how the transaction
+    /// ended, because it failed late or was given up. Without this call it is deleted at the next start.
+    pub fn discard_blob(&self, id: BlobId) {
+        self.inner.janitor.delete(&self.inner, vec![id]);
+    }
+
     /// Messages on their way to other services.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {

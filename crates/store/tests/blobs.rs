@@ -116,8 +116,21 @@ async fn an_unfinished_blob_leaves_nothing() {
     drop(writer);
     assert_eq!(count(&store.dir().join("blobs")), 0);
     let blob = write(&store, &pattern(10)).await;
-    store.blobs().discard(blob.id);
+    store.discard_blob(blob.id);
+    files_become(&store, 0).await;
     assert!(matches!(store.blobs().open(blob.id), Err(StoreError::NoBlob { .. })));
+}
+
+/// Who gave a transaction up does not know whether it has committed.
+#[tokio::test]
+async fn what_is_adopted_is_not_discarded() {
+    let store = Store::ephemeral().unwrap();
+    let kept = put(&store, "a", &pattern(10)).await;
+    let other = write(&store, &pattern(20)).await;
+    store.discard_blob(kept);
+    store.discard_blob(other.id);
+    files_become(&store, 1).await;
+    assert_eq!(read(&store, kept).await, pattern(10));
 }
 
 #[tokio::test]

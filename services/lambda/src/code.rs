@@ -85,7 +85,7 @@ impl Source {
 
 /// Forgets a package whose transaction failed.
 pub(crate) fn discard(store: &Store, code: &Code) {
-    store.blobs().discard(code.blob);
+    store.discard_blob(code.blob);
 }
 
 async fn fetch(cx: &Context, bucket: String, key: String, version: Option<String>) -> Result<Bytes, Error> {

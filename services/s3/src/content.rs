@@ -8,7 +8,7 @@ use crate::errors::{Fail, Result, internal, too_large};
 use crate::state::{Body, Layout, Piece, Place, Small};
 use bytes::Bytes;
 use cloudlet_service::{BodyError, ByteStream};
-use cloudlet_store::{BlobId, BlobReader, Blobs, Store, StoreError, Tx};
+use cloudlet_store::{BlobId, BlobReader, Store, StoreError, Tx};
 use futures_util::stream::{self, StreamExt};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -39,13 +39,13 @@ pub(crate) struct Received {
 
 enum Held {
     Memory(Vec<u8>),
-    File { blobs: Blobs, id: BlobId, kept: bool },
+    File { store: Store, id: BlobId, kept: bool },
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Self::File { blobs, id, kept: false } = self {
-            blobs.discard(*id);
+        if let Self::File { store, id, kept: false } = self {
+            store.discard_blob(*id);
         }
     }
 }
@@ -106,7 +106,7 @@ pub(crate) async fn receive(
         None => Held::Memory(memory),
         Some(writer) => {
             let blob = writer.finish().await?;
-            Held::File { blobs: store.blobs().clone(), id: blob.id, kept: false }
+            Held::File { store: store.clone(), id: blob.id, kept: false }
         }
     };
     let checksums = hashers.into_iter().map(|(a, hasher)| Checksum::full(a, &hasher.finish())).collect();

@@ -71,12 +71,6 @@ impl Blobs {
         Ok(BlobReader::new(file, len))
     }
 
-    /// Deletes a finished blob that was not adopted, because what it was for has failed. Without this call it is
-    /// deleted at the next start.
-    pub fn discard(&self, id: BlobId) {
-        let _ = fs::remove_file(self.shared.path(id));
-    }
-
     /// The file that holds a blob, for whoever must hand a path to another program. It is only ever read.
     #[must_use]
     pub fn path(&self, id: BlobId) -> PathBuf {
