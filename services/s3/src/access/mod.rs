@@ -3,6 +3,11 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3"; S3 User Guide,
 //! "How Amazon S3 authorizes a request".
 
+mod actions;
+mod policies;
+
+pub(crate) use policies::Policies;
+
 use crate::S3;
 use crate::condition_keys::{self, header};
 use crate::errors::{Result, access_denied};
@@ -10,75 +15,17 @@ use crate::names::{CopySource, caller};
 use crate::public::is_public;
 use crate::state::{Bucket, Version};
 use crate::versions::{Which, find};
-use cloudlet_access::{Policy, PolicyKind};
+use actions::{Also, acl_permission, is_object_owners, looks_at_object, versioned};
 use cloudlet_api_s3 as api;
 use cloudlet_service::rules::text_member;
 use cloudlet_service::{Access, AccessRequest, Context, Error, Operation, Principal, Structure};
-use parking_lot::Mutex;
-use serde_json::{Value, json};
-use std::collections::HashMap;
-
-/// Bucket policies, compiled. Keyed by the bucket's number; a policy that has changed is compiled anew.
-#[derive(Default)]
-pub(crate) struct Policies(Mutex<HashMap<u64, Policy>>);
-
-/// How many compiled policies are kept.
-const KEPT: usize = 4096;
-
-impl Policies {
-    fn of(&self, bucket: &Bucket) -> Result<Option<Policy>> {
-        let Some(text) = &bucket.policy else { return Ok(None) };
-        let mut kept = self.0.lock();
-        if let Some(policy) = kept.get(&bucket.id).filter(|p| p.text() == text) {
-            return Ok(Some(policy.clone()));
-        }
-        let policy = compile(text)?;
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(bucket.id, policy.clone());
-        Ok(Some(policy))
-    }
-}
-
-fn compile(text: &str) -> Result<Policy> {
-    Policy::parse(text, PolicyKind::Resource).map_err(|why| crate::errors::internal(why).into())
-}
+use policies::{denials, with_statement};
 
 /// What a request is about, as far as its authorization goes.
 pub(crate) struct Asked<'a> {
     pub(crate) bucket: &'a Bucket,
     pub(crate) key: Option<&'a str>,
     pub(crate) version: Option<&'a str>,
-}
-
-/// Which ACL grant stands for an action: on the object itself or on its bucket, and the permission.
-fn acl_permission(action: &str) -> Option<(bool, &'static str)> {
-    Some(match action {
-        "s3:GetObject" | "s3:GetObjectVersion" => (true, "READ"),
-        "s3:GetObjectAcl" | "s3:GetObjectVersionAcl" => (true, "READ_ACP"),
-        "s3:PutObjectAcl" | "s3:PutObjectVersionAcl" => (true, "WRITE_ACP"),
-        "s3:ListBucket" | "s3:ListBucketVersions" | "s3:ListBucketMultipartUploads" => (false, "READ"),
-        "s3:PutObject" | "s3:DeleteObject" => (false, "WRITE"),
-        "s3:GetBucketAcl" => (false, "READ_ACP"),
-        "s3:PutBucketAcl" => (false, "WRITE_ACP"),
-        _ => return None,
-    })
-}
-
-/// Actions that are the object owner's to allow, not the bucket owner's.
-fn is_object_owners(action: &str) -> bool {
-    matches!(
-        action,
-        "s3:GetObject"
-            | "s3:GetObjectVersion"
-            | "s3:GetObjectAcl"
-            | "s3:GetObjectVersionAcl"
-            | "s3:PutObjectAcl"
-            | "s3:PutObjectVersionAcl"
-            | "s3:GetObjectTagging"
-            | "s3:GetObjectVersionTagging"
-    )
 }
 
 /// A request that was sent to another region than the bucket's. Errors: `PermanentRedirect`.
@@ -490,60 +437,11 @@ fn may_always(cx: &Context, bucket: &Bucket, action: &str) -> bool {
         && matches!(action, "s3:GetBucketPolicy" | "s3:PutBucketPolicy" | "s3:DeleteBucketPolicy")
 }
 
-/// What an object is written with that needs permissions of its own.
-struct Also {
-    tags: bool,
-    acl: bool,
-    retention: bool,
-    hold: bool,
-}
-
-impl Also {
-    fn from_members(member: &dyn Fn(&str) -> Option<String>) -> Self {
-        let has = |name: &str| member(name).is_some_and(|v| !v.is_empty());
-        Self {
-            tags: has("Tagging"),
-            acl: ["ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"]
-                .into_iter()
-                .any(has),
-            retention: has("ObjectLockMode"),
-            hold: has("ObjectLockLegalHoldStatus"),
-        }
-    }
-}
-
 /// What answers say to those who pay for their requests themselves: `x-amz-request-charged`.
 pub(crate) fn charged(cx: &Context, bucket: &Bucket) -> Option<String> {
     let stranger = !matches!(cx.principal, Principal::Anonymous) && caller(cx) != bucket.owner;
     let pays = header(cx, "x-amz-request-payer") == Some("requester");
     (bucket.requester_pays && stranger && pays).then(|| "requester".to_owned())
-}
-
-/// The action on a named version.
-fn versioned<'a>(action: &'a str, version: Option<&str>) -> &'a str {
-    if version.is_none() {
-        return action;
-    }
-    match action {
-        "s3:GetObject" => "s3:GetObjectVersion",
-        "s3:GetObjectAttributes" => "s3:GetObjectVersionAttributes",
-        "s3:GetObjectAcl" => "s3:GetObjectVersionAcl",
-        "s3:PutObjectAcl" => "s3:PutObjectVersionAcl",
-        "s3:GetObjectTagging" => "s3:GetObjectVersionTagging",
-        "s3:PutObjectTagging" => "s3:PutObjectVersionTagging",
-        "s3:DeleteObjectTagging" => "s3:DeleteObjectVersionTagging",
-        "s3:DeleteObject" => "s3:DeleteObjectVersion",
-        other => other,
-    }
-}
-
-/// Whether the decision can depend on the object that is there: its owner, its ACL, its tags.
-fn looks_at_object(action: &str) -> bool {
-    is_object_owners(action)
-        || matches!(
-            action,
-            "s3:PutObjectTagging" | "s3:DeleteObjectTagging" | "s3:DeleteObject" | "s3:PutObject"
-        )
 }
 
 /// CreateBucket and what its parameters need.
@@ -579,43 +477,4 @@ fn create_bucket(cx: &Context, input: &dyn Structure) -> Vec<Access> {
         condition_keys::of_head(cx, &mut access.keys);
     }
     all
-}
-
-/// What is left of a policy where it may only deny.
-fn denials(policy: &Policy) -> Result<Option<Policy>> {
-    let mut document: Value = serde_json::from_str(policy.text()).map_err(crate::errors::internal)?;
-    let denies = |statement: &Value| statement.get("Effect").and_then(Value::as_str) == Some("Deny");
-    match document.get_mut("Statement") {
-        Some(Value::Array(statements)) => {
-            statements.retain(denies);
-            if statements.is_empty() {
-                return Ok(None);
-            }
-        }
-        Some(single) if denies(single) => {}
-        _ => return Ok(None),
-    }
-    compile(&document.to_string()).map(Some)
-}
-
-/// The policy, or none, and a statement that allows this one access: what an ACL's grant is worth.
-fn with_statement(policy: Option<&Policy>, access: &Access) -> Result<Policy> {
-    let mut document: Value = match policy {
-        Some(policy) => serde_json::from_str(policy.text()).map_err(crate::errors::internal)?,
-        None => json!({ "Version": "2012-10-17", "Statement": [] }),
-    };
-    let statement = json!({
-        "Effect": "Allow", "Principal": "*", "Action": access.action, "Resource": escape(&access.resource)
-    });
-    match document.get_mut("Statement") {
-        Some(Value::Array(statements)) => statements.push(statement),
-        Some(single) => *single = json!([single.take(), statement]),
-        None => {}
-    }
-    compile(&document.to_string())
-}
-
-/// A resource as a policy must write it to mean nothing but itself.
-fn escape(resource: &str) -> String {
-    resource.replace('$', "${$}").replace('*', "${*}").replace('?', "${?}")
 }
