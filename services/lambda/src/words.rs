@@ -14,10 +14,7 @@ const LAYER_RUNTIMES: &str = "[ruby3.5, ruby2.6, dotnetcore1.0, python3.7, nodej
 /// Lists are quoted as a whole, and layers know runtimes that the model does not.
 pub(crate) fn of(mut violations: Violations) -> Violations {
     for violation in &mut violations.0 {
-        if let Some(list) = violation.list.take() {
-            if let Some(at) = violation.path.trim_end_matches(".member").rfind('.') {
-                violation.path.truncate(at);
-            }
+        if let Some(list) = violation.take_list() {
             violation.value = Some(list);
             violation.constraint = match violation.member.as_str() {
                 "CompatibleRuntimes" => format!("Member must satisfy enum value set: {RUNTIMES}"),
