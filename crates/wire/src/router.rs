@@ -378,7 +378,6 @@ impl Table {
         Err(self.refuse(protocol, error))
     }
 
-    /// The subresource that the query names and only other methods of this path know.
     /// All that a query names of what a resource has, by name.
     fn subresources(&self, head: &Head<'_>, params: &Params<'_>) -> BTreeSet<&'static str> {
         if params.0.len() < 2 {
@@ -390,6 +389,7 @@ impl Table {
         literals.filter(|l| l.value.is_none() && params.has(l.name)).map(|l| l.name).collect()
     }
 
+    /// The subresource that the query names and only other methods of this path know.
     fn subresource(&self, head: &Head<'_>, params: &Params<'_>) -> Option<&'static str> {
         let mut labels = Vec::new();
         let others = self.groups.iter().filter(|g| g.method != head.method);

@@ -204,7 +204,7 @@ pub(crate) fn change(
                 let settings = Settings::of_update(update);
                 let at = table.replicas.iter_mut().find(|replica| replica.region == update.region_name);
                 let replica = at.ok_or_else(no_replica)?;
-                settings.apply(replica)?;
+                settings.apply(replica);
                 let replica = replica.clone();
                 each_other(tx, table, |_, to, other| {
                     if to.region == replica.region {
@@ -260,7 +260,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    fn apply(&self, replica: &mut Replica) -> Result<()> {
+    fn apply(&self, replica: &mut Replica) {
         let set = |to: &mut Option<i64>, units: Option<i64>| *to = units.or(*to);
         if let Some(class) = self.class {
             replica.class = Some(class.to_owned());
@@ -277,7 +277,6 @@ impl<'a> Settings<'a> {
             let units = index.on_demand_throughput_override.as_ref();
             set(&mut of.on_demand_reads, units.and_then(|given| given.max_read_request_units));
         }
-        Ok(())
     }
 
     /// Gives the member itself what it is to have.
@@ -350,7 +349,7 @@ fn add(
     }
     let plain = |region: &str| Replica { region: region.to_owned(), ..Replica::default() };
     let mut replica = plain(region);
-    settings.apply(&mut replica)?;
+    settings.apply(&mut replica);
     let mut twin = table.clone();
     twin.region.clone_from(region);
     twin.id = cx.random().uuid();
