@@ -2,7 +2,8 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
+
+from test_kms import make, refused
 
 ENUMERATION = "1 validation error detected: Value 'X' at '{}' failed to satisfy constraint: Member must satisfy enum value set: {}"
 
@@ -10,17 +11,6 @@ ENUMERATION = "1 validation error detected: Value 'X' at '{}' failed to satisfy 
 @pytest.fixture
 def kms(client):
     return client("kms", parameter_validation=False)
-
-
-def refused(call, **kw):
-    with pytest.raises(ClientError) as caught:
-        call(**kw)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
-
-
-def make(kms, **kw):
-    return kms.create_key(**kw)["KeyMetadata"]
 
 
 def wrapped(kms, key, material, kind="RSAES_OAEP_SHA_256"):
