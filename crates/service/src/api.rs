@@ -165,6 +165,12 @@ impl Access {
             keys: Vec::new(),
         }
     }
+
+    /// The same under another action: what an operation needs beside its own, such as the tagging of what it makes.
+    #[must_use]
+    pub fn also(&self, action: impl Into<Cow<'static, str>>) -> Self {
+        Self { action: action.into(), ..self.clone() }
+    }
 }
 
 /// What [`crate::Identity::authorize`] is asked.

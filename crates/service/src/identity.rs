@@ -4,6 +4,7 @@ use crate::BoxFuture;
 use crate::api::AccessRequest;
 use crate::context::Context;
 use crate::error::Error;
+use cloudlet_access::{Policy, PrincipalKind, Statement};
 use std::fmt;
 use std::sync::Arc;
 
@@ -117,6 +118,16 @@ pub trait Identity: Send + Sync + 'static {
     /// request's resource policy and the condition keys. Errors: `AccessDenied` with AWS's reason.
     fn authorize(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<(), Error>;
 
+    /// Whether [`Self::authorize`] would allow it: how a change is looked at before it is made, so that nobody locks
+    /// themselves out. Errors: any but a refusal.
+    fn would_allow(&self, cx: &Context, request: &AccessRequest<'_>) -> Result<bool, Error> {
+        match self.authorize(cx, request) {
+            Ok(()) => Ok(true),
+            Err(denied) if denied.is("AccessDenied") => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Whether any policy of the context's principal, or of the organizations of the principal's and the context's
     /// account, asks for a condition key.
     fn asks_keys(&self, _cx: &Context) -> bool {
@@ -126,6 +137,12 @@ pub trait Identity: Send + Sync + 'static {
     /// Whether the user or role that an ARN in a policy names is there. Anything else that a policy may name is.
     fn principal_exists(&self, _principal: &str) -> bool {
         true
+    }
+
+    /// Whether a policy names a user or role that is not there.
+    fn names_strangers(&self, policy: &Policy) -> bool {
+        let mut principals = policy.statements().iter().flat_map(Statement::principals);
+        principals.any(|(kind, name)| kind == PrincipalKind::Aws && !self.principal_exists(name))
     }
 
     /// Checks a one-time password of a device of the context's principal and uses it up: what S3's MFA delete asks.

@@ -8,7 +8,7 @@ use crate::fine::Facts;
 use crate::names::{self, Place};
 use crate::state::{self, Table};
 use crate::{DynamoDb, Streams};
-use cloudlet_access::{Policy, PolicyKind, PrincipalKind};
+use cloudlet_access::{Policy, PolicyKind};
 use cloudlet_api_dynamodb as api;
 use cloudlet_service::rules::text_member;
 use cloudlet_service::{Access, ConditionKeys, Context, Operation, Structure, condition_keys};
@@ -40,10 +40,8 @@ pub(crate) fn check_policy(cx: &Context, document: &str) -> Result<Policy> {
         )));
     }
     let policy = parse_policy(document)?;
-    for (kind, principal) in policy.statements().iter().flat_map(|statement| statement.principals()) {
-        if kind == PrincipalKind::Aws && !cx.cloud.identity()?.principal_exists(principal) {
-            return Err(invalid("Invalid policy document: Invalid principal in policy"));
-        }
+    if cx.cloud.identity()?.names_strangers(&policy) {
+        return Err(invalid("Invalid policy document: Invalid principal in policy"));
     }
     Ok(policy)
 }
@@ -222,10 +220,9 @@ impl DynamoDb {
             }
             // Source: Developer Guide, "Tagging resources in DynamoDB".
             let create = any.downcast_ref::<api::CreateTableInput>();
-            if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
-                && let Some(first) = all.first().cloned()
-            {
-                all.push(Access { action: "dynamodb:TagResource".into(), ..first });
+            if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty()) {
+                let tagging = all.first().map(|create| create.also("dynamodb:TagResource"));
+                all.extend(tagging);
             }
             return Ok(all);
         }

@@ -32,9 +32,9 @@ impl Iam {
         // Tags on something new need the permission to tag beside the one to make it.
         if let Some(action) = tagging(op.name)
             && requested_tags(input).is_some_and(|tags| !tags.is_empty())
-            && let Some(first) = out.first().cloned()
         {
-            out.push(Access { action: action.into(), ..first });
+            let tagging = out.first().map(|create| create.also(action));
+            out.extend(tagging);
         }
         Ok(out)
     }

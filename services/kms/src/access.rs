@@ -469,9 +469,8 @@ fn request_facts(op: &Operation, input: &dyn Structure, keys: &mut ConditionKeys
 
 /// What tags on a new key need beside the permission to make it.
 fn tagging(cx: &Context, create: &Access, tags: &[Tag]) -> Option<Access> {
-    let mut access = Access { action: "kms:TagResource".into(), ..create.clone() };
-    access.resource = cx.arn("kms", "key/*");
-    (!tags.is_empty()).then_some(access)
+    let resource = cx.arn("kms", "key/*");
+    (!tags.is_empty()).then(|| Access { resource, ..create.also("kms:TagResource") })
 }
 
 fn tag_facts(tags: &[Tag], keys: &mut ConditionKeys) {

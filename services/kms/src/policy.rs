@@ -5,7 +5,7 @@
 use crate::Kms;
 use crate::errors::{bad_policy, limit};
 use crate::state::KeyRecord;
-use cloudlet_access::{Policy, PolicyError, PolicyKind, PrincipalKind};
+use cloudlet_access::{Policy, PolicyError, PolicyKind};
 use cloudlet_api_kms::API;
 use cloudlet_service::api::{Access, AccessRequest};
 use cloudlet_service::{Context, Error};
@@ -89,14 +89,10 @@ impl Kms {
             return Err(limit(format!("The key policy exceeds the limit of {MOST} bytes.")));
         }
         let policy = effective(document).map_err(|error| bad_policy(error.message()))?;
-        for statement in policy.iter().flat_map(Policy::statements) {
-            for (kind, principal) in statement.principals() {
-                if kind == PrincipalKind::Aws && !cx.cloud.identity()?.principal_exists(principal) {
-                    return Err(bad_policy(
-                        "Policy contains a statement with one or more invalid principals.",
-                    ));
-                }
-            }
+        if let Some(policy) = &policy
+            && cx.cloud.identity()?.names_strangers(policy)
+        {
+            return Err(bad_policy("Policy contains a statement with one or more invalid principals."));
         }
         if !bypass && !self.may_still_change(cx, key, policy.as_ref())? {
             return Err(bad_policy(
@@ -122,10 +118,6 @@ impl Kms {
         access.resource_account = Some(key.account.clone());
         access.keys = crate::access::key_facts(cx, key);
         let request = AccessRequest { access: &access, operation, service: &API };
-        match cx.cloud.identity()?.authorize(cx, &request) {
-            Ok(()) => Ok(true),
-            Err(denied) if denied.is("AccessDenied") => Ok(false),
-            Err(other) => Err(other),
-        }
+        cx.cloud.identity()?.would_allow(cx, &request)
     }
 }

@@ -81,10 +81,9 @@ impl Lambda {
         }
         // Source: API Reference, `CreateFunction`, `Tags`.
         let create = input.as_any().downcast_ref::<api::CreateFunctionInput>();
-        if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
-            && let Some(first) = accesses.first().cloned()
-        {
-            accesses.push(Access { action: "lambda:TagResource".into(), ..first });
+        if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty()) {
+            let tagging = accesses.first().map(|create| create.also("lambda:TagResource"));
+            accesses.extend(tagging);
         }
         // Whoever gives a function a layer must be allowed to read it.
         let layers = match input.as_any() {

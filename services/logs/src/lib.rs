@@ -139,17 +139,13 @@ impl Service for Logs {
             // Source: API Reference, `CreateLogGroup`, `tags`.
             let create = input.as_any().downcast_ref::<api::CreateLogGroupInput>();
             if create.and_then(|create| create.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
-                && let Some(first) = accesses.first().cloned()
+                && let Some(first) = accesses.first()
             {
                 // Either of the two will do.
-                let older = Access { action: "logs:TagLogGroup".into(), ..first.clone() };
+                let (older, newer) = (first.also("logs:TagLogGroup"), first.also("logs:TagResource"));
                 let request = AccessRequest { access: &older, operation: op, service: &api::API };
                 let may = cx.cloud.identity()?.authorize(cx, &request).is_ok();
-                accesses.push(if may {
-                    older
-                } else {
-                    Access { action: "logs:TagResource".into(), ..first }
-                });
+                accesses.push(if may { older } else { newer });
             }
             Ok(accesses)
         })

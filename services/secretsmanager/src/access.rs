@@ -39,9 +39,8 @@ impl SecretsManager {
             if id.is_none() {
                 accesses.iter_mut().for_each(|access| access.resource = "*".to_owned());
             }
-            if let Some(first) = accesses.first().cloned() {
-                accesses.push(Access { action: "secretsmanager:PutResourcePolicy".into(), ..first });
-            }
+            let put = accesses.first().map(|first| first.also("secretsmanager:PutResourcePolicy"));
+            accesses.extend(put);
         }
         self.further(op, input, &mut accesses)?;
         if let Some(batch) = input.as_any().downcast_ref::<BatchGetSecretValueInput>()
@@ -93,11 +92,7 @@ impl SecretsManager {
         facts(secret, &mut access.keys);
         access.keys.push(("secretsmanager:SecretId".to_owned(), vec![access.resource.clone()]));
         let request = AccessRequest { access: &access, operation, service: &API };
-        match cx.cloud.identity()?.authorize(cx, &request) {
-            Ok(()) => Ok(true),
-            Err(denied) if denied.is("AccessDeniedException") || denied.is("AccessDenied") => Ok(false),
-            Err(other) => Err(other),
-        }
+        cx.cloud.identity()?.would_allow(cx, &request)
     }
 
     /// Refuses a change of tags that would take permissions from the caller.
@@ -125,8 +120,7 @@ impl SecretsManager {
         accesses: &mut Vec<Access>,
     ) -> Result<(), Error> {
         let Some(first) = accesses.first().cloned() else { return Ok(()) };
-        let mut also =
-            |action: &'static str| accesses.push(Access { action: action.into(), ..first.clone() });
+        let mut also = |action: &'static str| accesses.push(first.also(action));
         match op.name {
             "CreateSecret" => {
                 if text_member(input, "CrossAccountPrimaryARN").is_some() {

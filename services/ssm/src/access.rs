@@ -30,10 +30,9 @@ impl Ssm {
         let mut all: Vec<Access> = names.iter().map(|name| self.on(cx, action, name, input)).collect();
         // Tags on a new parameter need the permission to tag.
         let put = any.downcast_ref::<PutParameterInput>();
-        if put.and_then(|put| put.tags.as_ref()).is_some_and(|tags| !tags.is_empty())
-            && let Some(first) = all.first().cloned()
-        {
-            all.push(Access { action: "ssm:AddTagsToResource".into(), ..first });
+        if put.and_then(|put| put.tags.as_ref()).is_some_and(|tags| !tags.is_empty()) {
+            let tagging = all.first().map(|put| put.also("ssm:AddTagsToResource"));
+            all.extend(tagging);
         }
         all
     }

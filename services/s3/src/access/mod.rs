@@ -457,7 +457,7 @@ fn create_bucket(cx: &Context, input: &dyn Structure) -> Vec<Access> {
         let tags = create.create_bucket_configuration.as_ref().and_then(|c| c.tags.as_deref());
         all[0].keys.extend(condition_keys::of_bucket_tags(tags.unwrap_or_default()));
         if tags.is_some_and(|tags| !tags.is_empty()) {
-            all.push(Access { action: "s3:TagResource".into(), ..all[0].clone() });
+            all.push(all[0].also("s3:TagResource"));
         }
         if create.object_lock_enabled_for_bucket == Some(true) {
             all.push(Access::new("s3:PutBucketObjectLockConfiguration", resource.clone()));

@@ -20,12 +20,10 @@ impl SecretsManager {
         }
         let secret = self.primary(cx, &input.secret_id)?;
         let policy = parse(&input.resource_policy)?;
-        for (kind, name) in policy.statements().iter().flat_map(|statement| statement.principals()) {
-            if kind == PrincipalKind::Aws && !cx.cloud.identity()?.principal_exists(name) {
-                return Err(MalformedPolicyDocumentException::error(
-                    "This resource policy contains an unsupported principal.",
-                ));
-            }
+        if cx.cloud.identity()?.names_strangers(&policy) {
+            return Err(MalformedPolicyDocumentException::error(
+                "This resource policy contains an unsupported principal.",
+            ));
         }
         if input.block_public_policy.unwrap_or(false) && is_public(&policy) {
             return Err(PublicPolicyException::error(
