@@ -4,6 +4,7 @@
 use crate::errors::{Result, invalid, limit, parameters};
 use crate::state::{Index, KeyKind, Keys, OnDemand, Projection, Throughput, View, Warm};
 use cloudlet_api_dynamodb as api;
+use cloudlet_service::rules::{Violation, Violations};
 use std::collections::BTreeSet;
 
 /// AWS: the most local and global indexes of a table, and the most attributes that all of them project by name.
@@ -71,23 +72,24 @@ pub(crate) fn check_lengths(
         (format!("localSecondaryIndexes.{}.member.keySchema", at + 1), index.key_schema.as_slice())
     });
     let all = std::iter::once(("keySchema".to_owned(), table)).chain(locals);
-    let said: Vec<String> = all
-        .filter(|(_, keys)| keys.len() > 2)
-        .map(|(path, keys)| {
-            let shown = keys.iter().map(|key| {
-                format!("KeySchemaElement(attributeName={}, keyType={})", key.attribute_name, key.key_type)
-            });
-            format!(
-                "Value '[{}]' at '{path}' failed to satisfy constraint: Member must have length less than or equal to 2",
-                shown.collect::<Vec<_>>().join(", ")
-            )
-        })
-        .collect();
-    if said.is_empty() {
-        return Ok(());
+    let long = all.filter(|(_, keys)| keys.len() > 2).map(|(path, keys)| {
+        let shown = keys.iter().map(|key| {
+            format!("KeySchemaElement(attributeName={}, keyType={})", key.attribute_name, key.key_type)
+        });
+        Violation {
+            path,
+            member: "KeySchema".to_owned(),
+            value: Some(format!("[{}]", shown.collect::<Vec<_>>().join(", "))),
+            constraint: "Member must have length less than or equal to 2".to_owned(),
+            absent: false,
+            list: None,
+            all: None,
+        }
+    });
+    match long.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        some => Err(invalid(Violations(some).message())),
     }
-    let s = if said.len() == 1 { "" } else { "s" };
-    Err(invalid(format!("{} validation error{s} detected: {}", said.len(), said.join("; "))))
 }
 
 /// The key schema of a table.

@@ -75,9 +75,8 @@ pub(crate) fn check_new(name: &str) -> Result<(), Error> {
             "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
         ));
     }
-    let fine = |b: u8| b.is_ascii_alphanumeric() || b".-_/".contains(&b);
     let parts = name.strip_prefix('/').unwrap_or(name).split('/');
-    if lower.starts_with("ssm") || !name.bytes().all(fine) || parts.clone().any(str::is_empty) {
+    if lower.starts_with("ssm") || !name.bytes().all(is_plain) || parts.clone().any(str::is_empty) {
         return Err(validation(RULES));
     }
     if name.contains('/') && !name.starts_with('/') {
@@ -93,6 +92,11 @@ pub(crate) fn check_new(name: &str) -> Result<(), Error> {
         return Err(validation(format!("Parameter name must not be longer than {LONGEST} characters.")));
     }
     Ok(())
+}
+
+/// The characters of names and paths.
+fn is_plain(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b".-_/".contains(&b)
 }
 
 /// Refuses a name that no parameter can have, where one is looked for. ARNs speak for themselves.
@@ -111,8 +115,7 @@ pub(crate) fn check_asked(text: &str) -> Result<(), Error> {
         ));
     }
     // Secrets are named through here too, by their own rules.
-    let fine = |b: u8| b.is_ascii_alphanumeric() || b".-_/".contains(&b);
-    if !name.bytes().all(fine) && !name.starts_with(crate::reference::PREFIX) {
+    if !name.bytes().all(is_plain) && !name.starts_with(crate::reference::PREFIX) {
         return Err(validation(RULES));
     }
     Ok(())
@@ -120,12 +123,11 @@ pub(crate) fn check_asked(text: &str) -> Result<(), Error> {
 
 /// Refuses what cannot be a path. Errors: `ValidationException`.
 pub(crate) fn check_path(path: &str) -> Result<(), Error> {
-    let fine = |b: u8| b.is_ascii_alphanumeric() || b".-_/".contains(&b);
     let reserved = {
         let lower = path.trim_start_matches('/').to_ascii_lowercase();
         (lower.starts_with("aws") && !path.starts_with("/aws/")) || lower.starts_with("ssm")
     };
-    if path.starts_with('/') && path.bytes().all(fine) && !path.contains("//") && !reserved {
+    if path.starts_with('/') && path.bytes().all(is_plain) && !path.contains("//") && !reserved {
         return Ok(());
     }
     Err(validation(
